@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Myriad: reinforcement learning for robots, thousands at a time on one GPU.
+
+Tasks import what they need from here: `RLTask`, `ArticulationView`, `RigidPrimView`. The views are the classes of the
+engine that runs, so they can be imported once `make_engine` has chosen one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omni.myriad.engine import ArticulationView, RigidPrimView
+    from omni.myriad.task import RLTask
+
+__version__ = "0.1.0"
+
+__all__ = ["ArticulationView", "RLTask", "RigidPrimView"]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazily, so that `import omni.myriad` costs nothing and touches no physics.
+    if name == "RLTask":
+        from omni.myriad.task import RLTask
+
+        return RLTask
+    if name in ("ArticulationView", "RigidPrimView"):
+        from omni.myriad import engine
+
+        return getattr(engine, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The standalone PhysX engine: shards stepped in parallel behind one interface."""
+
+from __future__ import annotations
+
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from pxr import Usd
+
+from omni.myriad.engine.base import grid_positions
+from omni.myriad.engine.physx import runtime, scene
+from omni.myriad.engine.physx.shard import Shard
+from omni.myriad.engine.sim_config import SimConfig
+from omni.myriad.errors import MyriadError
+
+logger = logging.getLogger(__name__)
+
+_ENVS_PER_GPU_SHARD = 4096
+"""Where a single scene's steps per second peak on one H200; beyond it, more scenes are faster than a bigger one."""
+
+_MIN_ENVS_PER_CPU_SHARD = 16
+
+
+class PhysXEngine:
+    """Steps `num_envs` clones of one environment with PhysX, split over shards.
+
+    Args:
+        sim_config: The run's configuration.
+
+    Attributes:
+        shards: The PhysX scenes, each with a contiguous run of environments; empty until `reset`.
+        state_version: Grows whenever positions, velocities or poses may have changed; quantities read by it.
+    """
+
+    name = "physx"
+
+    def __init__(self, sim_config: SimConfig) -> None:
+        self.device = torch.device(sim_config.config["sim_device"])
+        runtime.start(self.device)
+        self.version = f"ovphysx {runtime.version()}"
+        self.physics_dt = sim_config.physics_dt
+        self.num_envs = 0
+        self.stage: Usd.Stage = scene.new_stage()
+        self.scene = scene.SceneRegistry(self)
+        self.shards: list[Shard] = []
+        self.state_version = 0
+        self._sim_config = sim_config
+        self._positions: list[tuple[float, float, float]] = []
+        self._threads: ThreadPoolExecutor | None = None
+        scene.define_physics_scene(self.stage, sim_config, self.device)
+
+    def add_ground_plane(
+        self,
+        prim_path: str = "/World/defaultGroundPlane",
+        static_friction: float = 1.0,
+        dynamic_friction: float = 1.0,
+        restitution: float = 0.0,
+    ) -> None:
+        """Author an infinite ground plane at z = 0, shared by all environments."""
+        scene.add_ground_plane(self.stage, prim_path, static_friction, dynamic_friction, restitution)
+
+    def clone_environments(self, num_envs: int, spacing: float) -> torch.Tensor:
+        """Place `num_envs` copies of environment 0 on a grid.
+
+        PhysX makes the copies when physics starts, so environment 0 may still be edited until then.
+
+        Args:
+            num_envs: Number of environments, at least 1.
+            spacing: Distance between neighbours in metres.
+
+        Returns:
+            World positions of the environments in metres, (num_envs, 3).
+        """
+        if num_envs < 1:
+            raise MyriadError(f"num_envs must be at least 1, not {num_envs}.")
+        self.num_envs = num_envs
+        self._positions = grid_positions(num_envs, spacing)
+        return torch.tensor(self._positions, dtype=torch.float32, device=self.device)
+
+    def reset(self) -> None:
+        """Start physics if needed and initialise every registered view."""
+        if not self.shards:
+            self._start()
+        for view in self.scene.views():
+            view.initialize()
+
+    def step(self, num_steps: int = 1) -> None:
+        """Advance all environments by `num_steps` physics steps, every shard on a thread of its own.
+
+        Raises:
+            RuntimeError: The error of the first shard that failed, once all have stopped.
+        """
+        first, *others = self.shards
+        if self._threads is None:
+            first.step(num_steps, self.physics_dt)
+        else:
+            futures = [self._threads.submit(shard.step, num_steps, self.physics_dt) for shard in others]
+            try:
+                first.step(num_steps, self.physics_dt)
+            finally:
+                # Also after a failure or Ctrl-C no thread may still be stepping when shards are released.
+                errors = [future.exception() for future in futures]
+            for error in errors:
+                if error is not None:
+                    raise error
+        self.state_version += 1
+
+    def update_kinematics(self) -> None:
+        """Propagate written joint and root states to link poses without stepping."""
+        for shard in self.shards:
+            shard.update_kinematics()
+        self.state_version += 1
+
+    def is_playing(self) -> bool:
+        """Tell whether physics has been started and not closed."""
+        return bool(self.shards)
+
+    def close(self) -> None:
+        """Release physics; the engine cannot be used afterwards."""
+        if self._threads is not None:
+            self._threads.shutdown()
+            self._threads = None
+        for shard in self.shards:
+            shard.close()
+        self.shards = []
+
+    def _start(self) -> None:
+        if not self._positions:
+            raise MyriadError("The scene has no environments: call super().set_up_scene(scene), which clones environment 0.")
+        layer = scene.flatten(self.stage, self.device)
+        num_shards = self._num_shards()
+        bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
+        logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
+        try:
+            for first, last in zip(bounds, bounds[1:], strict=False):
+                usda = scene.shard_usda(layer, first, self._positions[first])
+                self.shards.append(Shard(usda, first, self._positions[first:last], self.device))
+            if num_shards > 1:
+                self._threads = ThreadPoolExecutor(num_shards - 1, thread_name_prefix="shard")
+                list(self._threads.map(Shard.clone, self.shards))
+            else:
+                self.shards[0].clone()
+        except BaseException:
+            self.close()
+            raise
+        self.state_version += 1
+
+    def _num_shards(self) -> int:
+        wanted = self._sim_config.config["engine"]["shards"]
+        if wanted != "auto":
+            return max(1, min(int(wanted), self.num_envs))
+        cores = len(os.sched_getaffinity(0))
+        if self.device.type == "cuda":
+            return max(1, min(self.num_envs // _ENVS_PER_GPU_SHARD, cores))
+        return max(1, min(self.num_envs // _MIN_ENVS_PER_CPU_SHARD, cores))

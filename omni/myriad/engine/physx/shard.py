@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One PhysX scene that holds a contiguous run of the environments."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+import torch
+
+from omni.myriad.engine.base import ENVS_PATH
+from omni.myriad.engine.physx import runtime
+
+
+class Shard:
+    """A PhysX instance with its own stage, stepped by one thread at a time.
+
+    Args:
+        usda: Stage text in which the shard's first environment is authored.
+        first_env: Id of that environment.
+        positions: World positions in metres of all environments of the shard, the first one included.
+        device: Device that PhysX simulates on.
+    """
+
+    def __init__(
+        self, usda: str, first_env: int, positions: list[tuple[float, float, float]], device: torch.device
+    ) -> None:
+        import ovstage
+
+        self.first_env = first_env
+        self.num_envs = len(positions)
+        self._positions = positions
+        self._bindings: list[Any] = []
+        self._attached = False
+        self._physx = runtime.create_instance(device)
+        self._stage = ovstage.Stage(f"myriad_{id(self)}")
+        try:
+            ovstage.population.open_usd_from_string(
+                self._stage, usda, ordinal=1, domains=ovstage.PopulationDomain.ALL
+            )
+            self._stage.advance_write_floor(ordinal=1).wait()
+            self._physx.wait_task(self._physx.attach_ovstage(self._stage, read_ordinal=1))
+            self._attached = True
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def env_ids(self) -> range:
+        """Ids of the shard's environments."""
+        return range(self.first_env, self.first_env + self.num_envs)
+
+    def clone(self) -> None:
+        """Replicate the first environment inside PhysX and settle the scene so that tensors can be read."""
+        targets = [f"{ENVS_PATH}/env_{env_id}" for env_id in self.env_ids[1:]]
+        if targets:
+            poses = [(*position, 0.0, 0.0, 0.0, 1.0) for position in self._positions[1:]]
+            task = self._physx.clone(
+                f"{ENVS_PATH}/env_{self.first_env}", targets, anchor_transforms=poses, env_ids=list(range(len(targets)))
+            )
+            self._physx.wait_task(task)
+        self._physx.warmup()
+
+    def step(self, num_steps: int, dt: float) -> None:
+        """Advance by `num_steps` steps of `dt` seconds; the interpreter lock is released meanwhile."""
+        for _ in range(num_steps):
+            self._physx.step_sync(dt)
+
+    def bind(self, prim_paths: list[str], tensor_type: int) -> Any:
+        """Create a tensor binding whose rows follow `prim_paths`."""
+        with warnings.catch_warnings():
+            # Bindings are deprecated for sessions, which have no masks and use degrees.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            binding = self._physx.create_tensor_binding(prim_paths=prim_paths, tensor_type=tensor_type)
+        self._bindings.append(binding)
+        return binding
+
+    def bind_contacts(self, sensors: list[str], filters: list[str], max_contacts: int) -> Any:
+        """Create a contact binding with the same number of filters for every sensor."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            binding = self._physx.create_contact_binding(
+                sensor_patterns=sensors,
+                filter_patterns=filters or None,
+                filters_per_sensor=len(filters) // len(sensors),
+                max_contact_data_count=max_contacts,
+            )
+        self._bindings.append(binding)
+        return binding
+
+    def update_kinematics(self) -> None:
+        """Propagate joint and root states to link poses without stepping."""
+        self._physx.update_articulations_kinematic()
+
+    def close(self) -> None:
+        """Release bindings, stage and instance, in the order that PhysX needs to exit cleanly."""
+        for binding in self._bindings:
+            binding.destroy()
+        self._bindings.clear()
+        if self._attached:
+            self._physx.wait_task(self._physx.detach_ovstage())
+            self._attached = False
+        if self._stage is not None:
+            self._stage.destroy()
+            self._stage = None
+        if self._physx is not None:
+            self._physx.destroy()
+            self._physx = None

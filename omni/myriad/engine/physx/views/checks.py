@@ -1,0 +1,89 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Check arguments of views: each error names the argument, what was expected, and what came."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+
+from omni.myriad.errors import MyriadError
+
+
+class ArgumentError(MyriadError, ValueError):
+    """A view was given an argument that it cannot use."""
+
+
+def as_values(name: str, values: Any, shape: tuple[int, ...], device: torch.device, dtype: torch.dtype) -> torch.Tensor:
+    """Return `values` as a tensor of the expected shape.
+
+    Args:
+        name: Name of the argument, for the error.
+        values: A tensor of exactly this dtype and device, or a list or numpy array, which is converted.
+        shape: Expected shape.
+        device: Expected device.
+        dtype: Expected dtype.
+
+    Raises:
+        ArgumentError: If dtype, device or shape differ.
+    """
+    if not isinstance(values, torch.Tensor):
+        try:
+            values = torch.as_tensor(values, dtype=dtype, device=device)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise ArgumentError(f"{name} must be numbers of shape {shape}, got {type(values).__name__}: {error}.") from None
+    if values.dtype != dtype:
+        raise ArgumentError(f"{name} must be {_short(dtype)}, got {_short(values.dtype)}.")
+    if values.device != device:
+        raise ArgumentError(f"{name} must be on {device}, got {values.device}.")
+    if tuple(values.shape) != shape:
+        raise ArgumentError(f"{name} must have shape {shape}, got {tuple(values.shape)}.")
+    return values
+
+
+def as_indices(name: str, indices: Any, size: int, device: torch.device) -> torch.Tensor:
+    """Return indices as an int64 tensor on `device`.
+
+    Args:
+        name: Name of the argument, for the error.
+        indices: Integers as a tensor, a list or a numpy array, shape (M,).
+        size: Indices must be in [0, size).
+        device: Device of the result.
+
+    Raises:
+        ArgumentError: If they are not integers, not one-dimensional or out of range.
+    """
+    if isinstance(indices, torch.Tensor):
+        tensor = indices
+    elif isinstance(indices, Sequence) or hasattr(indices, "__array__"):
+        tensor = torch.as_tensor(indices)
+        if tensor.numel() == 0:
+            tensor = tensor.long()
+    else:
+        raise ArgumentError(f"{name} must be integers of shape (M,), got {type(indices).__name__}.")
+    if tensor.dtype not in (torch.int64, torch.int32, torch.int16, torch.uint8):
+        raise ArgumentError(f"{name} must be int32 or int64, got {_short(tensor.dtype)}.")
+    if tensor.ndim != 1:
+        raise ArgumentError(f"{name} must have shape (M,), got {tuple(tensor.shape)}.")
+    if tensor.numel():
+        low, high = (int(bound) for bound in torch.stack(torch.aminmax(tensor)).tolist())
+        if low < 0 or high >= size:
+            raise ArgumentError(f"{name} must be in [0, {size}), got {low if low < 0 else high}.")
+    return tensor.to(device=device, dtype=torch.int64)
+
+
+def as_name_indices(name: str, names: Sequence[str], known: list[str]) -> list[int]:
+    """Return the position of each name in `known`.
+
+    Raises:
+        ArgumentError: If a name is unknown.
+    """
+    for item in names:
+        if item not in known:
+            raise ArgumentError(f"{name} has no {item!r}; the names are: {', '.join(known)}.")
+    return [known.index(item) for item in names]
+
+
+def _short(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: written whole or not at all, and read without executing anything from the file.
+
+A checkpoint is what rl-games' own player expects at the top level (`model`, `optimizer`, `epoch`, ...), plus
+
+    myriad    where it comes from: task, sizes, seed, configuration, versions (see `describe`)
+    learner   what rl-games forgets: learning rate, normalisers' companions, counters (see `agent`)
+    rollout   the environments as they stood, and every random state; absent in best.pth
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import pickle
+import platform
+import random
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from omni.myriad.errors import MyriadError
+
+FORMAT = 1
+_PACKAGES = ("torch", "numpy", "rl-games", "ovphysx", "usd-core", "gymnasium")
+
+
+def describe(cfg: Mapping[str, Any], num_obs: int, num_actions: int, num_envs: int) -> dict[str, Any]:
+    """Return the metadata of a checkpoint: what was trained, from what, by which code.
+
+    Args:
+        cfg: resolved configuration, a plain nested dict with at least `task_name` and `seed`.
+        num_obs: size of one observation.
+        num_actions: size of one action, or number of choices where actions are discrete.
+        num_envs: number of environments trained in.
+    """
+    return {
+        "format": FORMAT,
+        "task": str(cfg["task_name"]),
+        "num_obs": num_obs,
+        "num_actions": num_actions,
+        "num_envs": num_envs,
+        "seed": cfg.get("seed"),
+        "config": plain(cfg),
+        "versions": versions(),
+        "git": git_revision(),
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that decide the numbers."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def git_revision() -> str | None:
+    """Return the commit of the checkout that this file belongs to, with `-dirty` where it was edited, or None."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def plain(value: Any) -> Any:
+    """Return `value` as tensors on the CPU and plain Python types, all that a safe load accepts.
+
+    Raises:
+        TypeError: where it holds anything else; names the type.
+    """
+    if isinstance(value, torch.Tensor):
+        value = value.detach().cpu()
+        # A view would drag its whole storage into the file.
+        return value.clone() if value.untyped_storage().nbytes() > value.nbytes else value
+    if value is None or type(value) in (bool, int, float, str, bytes):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.copy())
+    if isinstance(value, Mapping):
+        return {plain(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        items = [plain(item) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    raise TypeError(f"a checkpoint holds tensors and plain values, not {type(value).__name__}")
+
+
+def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
+    """Write `state` to `path` so that the file is always either the old one or the whole new one.
+
+    Raises:
+        MyriadError: where it cannot be written (full disk, no permission); the old file is left as it was.
+    """
+    path = Path(path)
+    data = io.BytesIO()
+    torch.save(plain(state), data)
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+        with os.fdopen(handle, "wb") as file:
+            file.write(data.getbuffer())
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes it private
+        os.replace(temporary, path)
+        temporary = None
+    except OSError as error:
+        raise MyriadError(f"could not write checkpoint {path}: {error.strerror or error}") from error
+    finally:
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def load(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Return the state that `save` wrote, its tensors on the CPU, executing nothing from the file.
+
+    Raises:
+        MyriadError: where the file is missing, damaged, or not a checkpoint of ours.
+    """
+    path = Path(path)
+    if path.is_dir():
+        inside = sorted(file.name for file in path.rglob("*.pth"))
+        hint = f"; it holds {', '.join(inside[:5])}" if inside else ""
+        raise MyriadError(f"checkpoint {path} is a folder, give a .pth file{hint}")
+    if not path.exists():
+        raise MyriadError(f"checkpoint {path} does not exist")
+    try:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        if _is_archive(path):
+            raise MyriadError(
+                f"checkpoint {path} holds more than tensors and plain values, which could run code: "
+                "it was not written by Myriad, and is not loaded"
+            ) from error
+        raise MyriadError(f"{path} is not a checkpoint, or a damaged one") from error
+    except OSError as error:
+        raise MyriadError(f"could not read checkpoint {path}: {error.strerror or error}") from error
+    except Exception as error:  # whatever a damaged file makes the reader trip over
+        raise MyriadError(f"checkpoint {path} is damaged or truncated, and cannot be read") from error
+    about = state.get("myriad") if isinstance(state, dict) else None
+    if not isinstance(about, dict) or "model" not in state:
+        raise MyriadError(f"{path} is not a Myriad checkpoint")
+    if about.get("format") != FORMAT:
+        raise MyriadError(f"checkpoint {path} has format {about.get('format')}, this version reads format {FORMAT}")
+    return state
+
+
+def _is_archive(path: Path) -> bool:
+    with open(path, "rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def check_matches(
+    state: Mapping[str, Any], task: str, num_obs: int, num_actions: int, path: str | os.PathLike[str] = "checkpoint"
+) -> None:
+    """Raise unless the checkpoint was trained for this task and these sizes.
+
+    Args:
+        state: what `load` returned.
+        task: name of the task about to use it.
+        num_obs: size of one observation of that task.
+        num_actions: size of one action of that task, or number of choices.
+        path: the file's name, for the message.
+
+    Raises:
+        MyriadError: naming what differs.
+    """
+    about = state["myriad"]
+    if about["task"] != task:
+        raise MyriadError(f"checkpoint {path} was trained for task {about['task']}, not {task}")
+    for name, have, want in (
+        ("observations", about["num_obs"], num_obs),
+        ("actions", about["num_actions"], num_actions),
+    ):
+        if have != want:
+            raise MyriadError(f"checkpoint {path} was trained with {have} {name}, the task now has {want}")
+
+
+def get_random_state() -> dict[str, Any]:
+    """Return the states of every global random generator: torch, each CUDA device, numpy, Python."""
+    numpy_state: Any = np.random.get_state(legacy=True)
+    name, keys, position, has_gauss, cached = numpy_state
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, cached],
+        "python": random.getstate(),
+    }
+
+
+def set_random_state(state: Mapping[str, Any]) -> None:
+    """Put back what `get_random_state` returned; CUDA only on a machine with as many devices."""
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] and torch.cuda.is_available() and len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all(state["cuda"])
+    name, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((name, keys.numpy().astype(np.uint32), position, has_gauss, cached))
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))

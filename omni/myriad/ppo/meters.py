@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Episode statistics, summed on the device and fetched once an epoch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+
+
+@dataclass
+class Epoch:
+    """What one epoch did; a row of progress.csv, a frame of the live panel, a step in TensorBoard."""
+
+    epoch: int
+    frames: int  # environment steps since the training began, over all environments
+    seconds: float  # of training since it began
+    epoch_seconds: float  # this epoch's, wall clock
+    physics_seconds: float
+    task_seconds: float  # observations, rewards, resets
+    policy_seconds: float  # the rest of the rollout: inference and bookkeeping
+    update_seconds: float
+    epoch_frames: int
+    episodes: int  # finished in this epoch
+    reward_mean: float | None  # over recently finished episodes, as the task gives it; None before the first
+    shaped_reward_mean: float | None  # the same as the learner sees it
+    episode_length_mean: float | None  # in steps
+    reward_best: float | None
+    learning_rate: float
+    clip_range: float
+    losses: dict[str, float]  # a_loss, c_loss, entropy, kl, ...
+    extras: dict[str, float] = field(default_factory=dict)  # the task's own, means over the epoch
+
+    @property
+    def frames_per_second(self) -> float:
+        """Return environment steps per second of wall clock, everything included."""
+        return self.epoch_frames / max(self.epoch_seconds, 1e-9)
+
+
+class EpisodeMeter:
+    """Sum rewards and lengths of episodes, and average those of the last `window` that finished.
+
+    Nothing leaves the device until `fetch_into`, once an epoch; so the average moves once an epoch too.
+    """
+
+    def __init__(self, num_envs: int, window: int, device: torch.device | str) -> None:
+        """Start with every environment at the beginning of an episode.
+
+        Args:
+            num_envs: number of environments.
+            window: number of finished episodes averaged over, at most.
+            device: where rewards live.
+        """
+        self.window = window
+        self.running = torch.zeros(num_envs, 3, device=device)  # reward, shaped reward, length so far
+        self.finished = torch.zeros(4, device=device)  # their sums over the finished episodes, and how many
+        self.mean: list[float] = [0.0, 0.0, 0.0]
+        self.size = 0
+
+    def restart(self) -> None:
+        """Begin every episode anew, for when all environments have been reset."""
+        self.running.zero_()
+
+    def step(self, rewards: torch.Tensor, shaped_rewards: torch.Tensor, dones: torch.Tensor) -> None:
+        """Take in one step of every environment.
+
+        Args:
+            rewards: (num_envs,), as the task gives them.
+            shaped_rewards: (num_envs,), as the learner sees them.
+            dones: (num_envs,), non-zero where the episode ended.
+        """
+        done = dones.bool()
+        self.running[:, 0] += rewards
+        self.running[:, 1] += shaped_rewards
+        self.running[:, 2] += 1.0
+        self.finished[:3] += (self.running * done.unsqueeze(1)).sum(0)
+        self.finished[3] += done.sum()
+        self.running.masked_fill_(done.unsqueeze(1), 0.0)
+
+    def close_epoch(self, finished: list[float]) -> int:
+        """Move the averages by the episodes finished in the epoch, and return how many those were.
+
+        Args:
+            finished: `self.finished`, fetched by the caller together with all else it needs.
+        """
+        *sums, count = finished
+        self.finished.zero_()
+        if count:
+            new = min(int(count), self.window)
+            old = min(self.window - new, self.size)
+            self.size = old + new
+            self.mean = [
+                (mean * old + total / count * new) / self.size for mean, total in zip(self.mean, sums, strict=True)
+            ]
+        return int(count)
+
+    def means(self) -> tuple[float, float, float] | tuple[None, None, None]:
+        """Return mean reward, shaped reward and length of recently finished episodes, None before the first."""
+        return (self.mean[0], self.mean[1], self.mean[2]) if self.size else (None, None, None)
+
+    def state(self) -> dict[str, Any]:
+        """Return all that a resumed run needs to go on counting."""
+        return {
+            "running": self.running.clone(),
+            "finished": self.finished.clone(),
+            "mean": self.mean,
+            "size": self.size,
+        }
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Put back what `state` returned."""
+        self.running.copy_(state["running"])
+        self.finished.copy_(state["finished"])
+        self.mean, self.size = list(state["mean"]), state["size"]
+
+
+class ExtrasMeter:
+    """Average the scalars that a task reports in `extras["episode"]` over an epoch, on the device."""
+
+    def __init__(self) -> None:
+        """Start empty."""
+        self.sums: dict[str, torch.Tensor] = {}
+        self.counts: dict[str, int] = {}
+
+    def step(self, values: dict[str, torch.Tensor | float], device: torch.device | str) -> None:
+        """Take in one step's scalars; a task may reuse their buffers."""
+        for name, value in values.items():
+            if name not in self.sums:
+                self.sums[name], self.counts[name] = torch.zeros((), device=device), 0
+            self.sums[name] += value
+            self.counts[name] += 1
+
+    def take(self) -> dict[str, torch.Tensor]:
+        """Return the means, still on the device, and start again."""
+        means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        self.sums, self.counts = {}, {}
+        return means

@@ -1,0 +1,73 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Running mean and variance of observations and returns, fed when told to and at no other time."""
+
+from __future__ import annotations
+
+import torch
+import torch.distributed as dist
+from torch import nn
+
+CLIP = 5.0  # normalised values stay within this many standard deviations, as in rl-games
+
+
+class RunningMeanStd(nn.Module):
+    """Normalise by statistics that only `update` changes.
+
+    It has the buffers, and so the checkpoint keys, of rl-games' class of the same name. That one feeds itself
+    in `forward` while training, which counts each batch once a mini-epoch; this one counts it once.
+    """
+
+    running_mean: torch.Tensor
+    running_var: torch.Tensor
+    count: torch.Tensor
+
+    def __init__(self, shape: tuple[int, ...], epsilon: float = 1e-5) -> None:
+        """Start from mean 0, variance 1 and one sample.
+
+        Args:
+            shape: shape of one sample.
+            epsilon: added to the variance, against division by zero.
+        """
+        super().__init__()
+        self.epsilon = epsilon
+        self.register_buffer("running_mean", torch.zeros(shape, dtype=torch.float64))
+        self.register_buffer("running_var", torch.ones(shape, dtype=torch.float64))
+        self.register_buffer("count", torch.ones((), dtype=torch.float64))
+
+    @torch.no_grad()
+    def update(self, samples: torch.Tensor) -> None:
+        """Merge a batch into the statistics; every rank of a distributed run merges the batches of all.
+
+        The merge is that of Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing
+        sample variances" (1979).
+
+        Args:
+            samples: (batch, *shape).
+        """
+        var, mean = torch.var_mean(samples, dim=0, unbiased=False)
+        batch = float(samples.shape[0])
+        if dist.is_available() and dist.is_initialized():
+            moments = torch.stack((mean.double(), var.double() + mean.double() ** 2))
+            dist.all_reduce(moments)
+            mean, square = moments / dist.get_world_size()
+            var = (square - mean**2).clamp_min(0.0)
+            batch *= dist.get_world_size()
+        delta = mean - self.running_mean
+        total = self.count + batch
+        scatter = self.running_var * self.count + var * batch + delta**2 * self.count * batch / total
+        self.running_mean.add_(delta * batch / total)
+        self.running_var.copy_(scatter / total)
+        self.count.copy_(total)
+
+    def forward(self, samples: torch.Tensor, denorm: bool = False) -> torch.Tensor:
+        """Return `samples` normalised and clipped, or with `denorm` the way back.
+
+        Args:
+            samples: (batch, *shape), float32.
+            denorm: turn normalised values into real ones instead.
+        """
+        mean = self.running_mean.float()
+        std = torch.sqrt(self.running_var.float() + self.epsilon)
+        if denorm:
+            return std * samples.clamp(-CLIP, CLIP) + mean
+        return ((samples - mean) / std).clamp(-CLIP, CLIP)

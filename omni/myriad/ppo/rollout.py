@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Step the environments under the current policy, and record what the update learns from."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from rl_games.common.a2c_common import swap_and_flatten01
+
+from omni.myriad.ppo.guard import all_finite, name_first_non_finite
+from omni.myriad.ppo.meters import EpisodeMeter, ExtrasMeter
+
+_Agent: Any = object  # mixed in before one of rl-games' agents, which has the rest of the attributes
+
+
+class Rollout(_Agent):
+    """The rollout half of our agents: one for feed-forward and recurrent networks, nothing fetched from the device."""
+
+    episodes: EpisodeMeter
+    extras: ExtrasMeter
+    stop_requested: bool
+
+    def play_steps(self) -> dict[str, Any]:
+        """Step the environments `horizon_length` times, and return the batch to learn from."""
+        buffer = self.experience_buffer
+        step_seconds = 0.0
+        for step in range(self.horizon_length):
+            self.stop_if_asked()
+            result = self._act(step)
+            buffer.update_data("obses", step, self.obs["obs"])
+            if self.has_central_value:
+                buffer.update_data("states", step, self.obs["states"])
+            buffer.update_data("dones", step, self.dones)
+            for name in self.update_list:
+                buffer.update_data(name, step, result[name])
+
+            step_start = time.perf_counter()
+            self.obs, rewards, self.dones, infos = self.env_step(result["actions"])
+            step_seconds += time.perf_counter() - step_start
+
+            shaped_rewards = self.rewards_shaper(rewards)
+            if self.value_bootstrap and "time_outs" in infos:
+                # An episode cut short by the clock would have gone on: its last reward includes what the critic
+                # expects after it. The state after the step is already the next episode's, so V(s) stands for V(s').
+                time_outs = infos["time_outs"].to(self.ppo_device).float().unsqueeze(1)
+                shaped_rewards = shaped_rewards + self.gamma * result["values"] * time_outs
+            buffer.update_data("rewards", step, shaped_rewards)
+            self.episodes.step(rewards[:, 0], shaped_rewards[:, 0], self.dones)
+            self.extras.step(infos.get("episode", {}), self.ppo_device)
+            self._forget_finished()
+        return self._batch(step_seconds)
+
+    play_steps_rnn = play_steps
+
+    def stop_if_asked(self) -> None:
+        """Raise KeyboardInterrupt if a stop was requested; asked between steps, where nothing is half done."""
+        if self.stop_requested:
+            raise KeyboardInterrupt
+
+    def _act(self, step: int) -> dict[str, Any]:
+        if self.is_rnn and step % self.seq_length == 0:
+            for memory, stored in zip(self.rnn_states, self.mb_rnn_states, strict=True):
+                stored[step // self.seq_length] = memory
+        if self.has_central_value:
+            self.central_value_net.pre_step_rnn(step)
+        if self.use_action_masks:
+            result = self.get_masked_action_values(self.obs, self.vec_env.get_action_masks())
+        else:
+            result = self.get_action_values(self.obs)
+        if self.is_rnn:
+            self.rnn_states = result["rnn_states"]
+        return result
+
+    def _forget_finished(self) -> None:
+        """Clear the memory of recurrent networks where an episode ended."""
+        if not self.zero_rnn_on_done:
+            return
+        memories = list(self.rnn_states) if self.is_rnn else []
+        if self.has_central_value and self.central_value_net.is_rnn:
+            memories += self.central_value_net.rnn_states
+        done = self.dones.bool().view(1, -1, 1)
+        for memory in memories:  # (layers, num_envs, units)
+            memory.masked_fill_(done, 0.0)
+
+    def _batch(self, step_seconds: float) -> dict[str, Any]:
+        buffer = self.experience_buffer
+        critic_memory = self.central_value_net.rnn_states if self.has_central_value else None
+        last_values = self.get_values(self.obs)
+        if self.has_central_value:
+            self.central_value_net.rnn_states = critic_memory  # looking ahead must not move it
+        tensors = buffer.tensor_dict
+        advantages = self.discount_values(
+            self.dones.float(), last_values, tensors["dones"].float(), tensors["values"], tensors["rewards"]
+        )
+        batch = buffer.get_transformed_list(swap_and_flatten01, self.tensor_list)
+        batch["returns"] = swap_and_flatten01(advantages + tensors["values"])
+        batch["played_frames"] = self.batch_size
+        batch["step_time"] = step_seconds
+        if self.is_rnn:  # (sequences of an environment, layers, num_envs, units) to (layers, all sequences, units)
+            batch["rnn_states"] = [
+                stored.permute(1, 2, 0, 3).flatten(1, 2).contiguous() for stored in self.mb_rnn_states
+            ]
+        return batch
+
+    def init_current_rewards(self, batch_size: int, current_rewards_shape: tuple[int, ...]) -> None:
+        """Begin every episode's sums anew."""
+        super().init_current_rewards(batch_size, current_rewards_shape)
+        self.episodes.restart()
+
+    def non_finite_rollout(self) -> str | None:
+        """Return a phrase that names what in the last rollout was not finite first, None where all was."""
+        tensors = self.experience_buffer.tensor_dict
+        seen = [("observation", "obses", "obs")] + ([("state", "states", "states")] if self.has_central_value else [])
+        made = [("action", "actions"), ("reward", "rewards"), ("value", "values")]
+        recorded = [tensors[key] for _, key, *_ in [*seen, *made]]
+        if all_finite(recorded + [self.obs[key] for *_, key in seen]):
+            return None
+        return name_first_non_finite(
+            [(name, torch.cat([tensors[stored], self.obs[now].unsqueeze(0)])) for name, stored, now in seen]
+            + [(name, tensors[stored]) for name, stored in made]
+        )

@@ -1,0 +1,412 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train and play a task with rl-games, through its public runner and factories.
+
+rl-games takes seconds to import, so it is imported inside the functions, after everything cheap has been checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import io
+import json
+import logging
+import math
+import os
+import random
+import shutil
+import signal
+import threading
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from omni.myriad.errors import MyriadError
+from omni.myriad.ppo import checkpoint
+from omni.myriad.ppo.meters import Epoch
+
+if TYPE_CHECKING:
+    from omni.myriad.ppo.agent import PPOAgent
+
+logger = logging.getLogger(__name__)
+
+_ENV_NAME = "myriad"
+_ALGORITHMS = ("a2c_continuous", "a2c_discrete")
+_CHECK_EVERY = 16  # steps of playing between looks at whether all episodes are in
+
+
+def train(cfg: Mapping[str, Any], env: Any, run_dir: str | os.PathLike[str]) -> dict[str, Any]:
+    """Train a policy, and return the summary that is also written to `run_dir`/summary.json.
+
+    Args:
+        cfg: resolved configuration, a plain nested dict: `task_name`, `seed`, `train.params` (rl-games' block), and
+            optionally `checkpoint` to go on from, `max_iterations`, `save_every` (epochs), `multi_gpu`,
+            `wandb_activate` and its companions.
+        env: vectorised environment (see omni.myriad.vec_env).
+        run_dir: the run's folder, created if missing.
+
+    Raises:
+        MyriadError: where the configuration or the checkpoint is wrong, or training stopped being finite.
+        KeyboardInterrupt: on Ctrl-C, after last.pth was written; its message names it.
+    """
+    run_dir = Path(run_dir).absolute()
+    resume = _load_matching(cfg["checkpoint"], cfg, env) if cfg.get("checkpoint") else None
+    params = rl_games_params(cfg, env, run_dir)
+    fit_minibatches(params)
+    _check_length(params["config"], resume)
+    checkpoints = run_dir / "checkpoints"
+    checkpoints.mkdir(parents=True, exist_ok=True)
+
+    metadata = checkpoint.describe(cfg, _num_obs(env), env.num_actions, env.num_envs)
+    listeners: list[Any] = []
+
+    def on_epoch(epoch: Epoch) -> None:
+        for listener in listeners:
+            listener(epoch)
+
+    agent = make_agent(params, env, checkpoints=checkpoints, metadata=metadata, on_epoch=on_epoch)
+    status = "failed"
+    recorder = progress = None
+    try:
+        if resume is not None:
+            agent.set_full_state_weights(resume)
+            _bring_best(Path(cfg["checkpoint"]).absolute().with_name("best.pth"), checkpoints, resume)
+            if "rollout" in resume and resume["rollout"]["num_envs"] != env.num_envs:
+                logger.warning(
+                    "the checkpoint has %d environments, this run %d: the learner goes on, the environments start anew",
+                    resume["rollout"]["num_envs"],
+                    env.num_envs,
+                )
+        _compile(agent, params["config"].get("torch_compile", False))
+        if agent.global_rank == 0:
+            from omni.myriad.ppo.progress import Progress
+            from omni.myriad.ppo.recorder import Recorder, start_wandb
+
+            wandb_run = start_wandb(cfg, run_dir) if cfg.get("wandb_activate") else None
+            recorder = Recorder(run_dir, agent.writer, wandb_run)
+            title = f"{cfg['task_name']}, {env.num_envs} environments on {env.device}"
+            progress = Progress(title, agent.max_epochs, agent.max_frames)
+            listeners += [recorder, progress]
+        with _stop_on_interrupt(agent):
+            agent.train()
+        status = "finished"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        last = checkpoints / "last.pth"
+        raise KeyboardInterrupt(f"stopped after epoch {agent.epoch_num}; go on with checkpoint={last}") from None
+    finally:
+        if progress is not None:
+            progress.close()
+        summary = _summary(cfg, env, agent, recorder.last if recorder else None, status)
+        if recorder is not None:
+            recorder.close(summary)
+        elif agent.writer is not None:
+            agent.writer.close()
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+    return summary
+
+
+def play(cfg: Mapping[str, Any], env: Any, checkpoint_path: str | os.PathLike[str], episodes: int) -> dict[str, Any]:
+    """Play a policy without exploration, and return the mean and spread of reward and length.
+
+    Every environment plays its share of the episodes, its first ones: taking whichever end first would favour
+    short episodes.
+
+    Args:
+        cfg: resolved configuration, as for `train`.
+        env: vectorised environment.
+        checkpoint_path: the .pth file to play.
+        episodes: number of episodes, exactly.
+
+    Raises:
+        MyriadError: where the checkpoint is wrong or does not fit the task.
+    """
+    if episodes < 1:
+        raise MyriadError(f"episodes={episodes}: play at least one")
+    state = _load_matching(checkpoint_path, cfg, env)
+    params = rl_games_params(cfg, env, Path(checkpoint_path).absolute().parent)
+    params["config"]["player"] = {"use_vecenv": True, "deterministic": True}
+    with _quiet():
+        player = _make_runner(params, env).create_player()
+    try:
+        player.set_weights(state)
+    except RuntimeError as error:
+        raise MyriadError(
+            f"checkpoint {checkpoint_path} holds another network than the configuration asks for"
+        ) from error
+
+    rewards, lengths = _play_episodes(player, env, episodes)
+    return {
+        "task": cfg["task_name"],
+        "checkpoint": str(checkpoint_path),
+        "episodes": len(rewards),
+        "reward_mean": float(rewards.mean()),
+        "reward_std": float(rewards.std(unbiased=False)),
+        "reward_min": float(rewards.min()),
+        "reward_max": float(rewards.max()),
+        "episode_length_mean": float(lengths.mean()),
+        "episode_length_std": float(lengths.std(unbiased=False)),
+    }
+
+
+def _play_episodes(player: Any, env: Any, episodes: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return reward and length of each of exactly `episodes` episodes, (episodes,) each."""
+    device = env.device
+    share = torch.full((env.num_envs,), episodes // env.num_envs, device=device)
+    share[: episodes % env.num_envs] += 1
+    most = int(share.max())
+    results = torch.zeros(env.num_envs, most, 2, device=device)  # reward, length
+    running = torch.zeros(env.num_envs, 2, device=device)
+    played = torch.zeros_like(share)
+    env_ids = torch.arange(env.num_envs, device=device)
+
+    obs = player.env_reset(env)
+    player.get_batch_size(obs, 1)
+    player.reset()
+    step = 0
+    while step % _CHECK_EVERY or bool((played < share).any()):
+        actions = player.get_action(obs, is_deterministic=True)
+        if env.num_envs == 1 and actions.dim() == 0:
+            actions = actions.unsqueeze(0)  # the discrete player squeezes the only environment away
+        observed, reward, done, _ = env.step(actions)
+        obs = player.obs_to_torch(observed)
+        done = done.bool()
+        running[:, 0] += reward.view(-1)
+        running[:, 1] += 1.0
+        slot = played.clamp(max=most - 1)
+        counts = (done & (played < share)).unsqueeze(1)
+        results[env_ids, slot] = torch.where(counts, running, results[env_ids, slot])
+        played += done
+        running.masked_fill_(done.unsqueeze(1), 0.0)
+        if player.is_rnn:
+            for memory in player.states:
+                memory.masked_fill_(done.view(1, -1, 1), 0.0)
+        step += 1
+    results = results[torch.arange(most, device=device) < share.unsqueeze(1)].cpu()
+    return results[:, 0], results[:, 1]
+
+
+def rl_games_params(cfg: Mapping[str, Any], env: Any, run_dir: Path) -> dict[str, Any]:
+    """Return rl-games' `params` block with everything filled in that follows from the task and the command line.
+
+    Args:
+        cfg: resolved configuration.
+        env: vectorised environment.
+        run_dir: the run's folder.
+
+    Raises:
+        MyriadError: where the block asks for what does not exist.
+    """
+    params = copy.deepcopy(dict(cfg["train"]["params"]))
+    algorithm = params.get("algo", {}).get("name")
+    if algorithm not in _ALGORITHMS:
+        raise MyriadError(f"train.params.algo.name={algorithm}: choose one of {', '.join(_ALGORITHMS)}")
+    discrete = type(env.action_space).__name__ != "Box"
+    if discrete != (algorithm == "a2c_discrete"):
+        fitting = _ALGORITHMS[discrete]
+        raise MyriadError(f"train.params.algo.name={algorithm} does not fit the task's actions, use {fitting}")
+    params["seed"] = cfg.get("seed")
+    config = params["config"]
+    config |= {
+        "name": cfg["task_name"],
+        "env_name": _ENV_NAME,
+        "num_actors": env.num_envs,
+        "device": str(env.device),
+        "device_name": str(env.device),
+        "multi_gpu": bool(cfg.get("multi_gpu", config.get("multi_gpu", False))),
+        "train_dir": str(run_dir.parent),
+        "full_experiment_name": run_dir.name,
+    }
+    config.setdefault("torch_compile", False)
+    config.setdefault("reward_shaper", {})
+    if cfg.get("max_iterations"):
+        config["max_epochs"] = int(cfg["max_iterations"])
+    if cfg.get("save_every") is not None:
+        config["save_frequency"] = int(cfg["save_every"])
+    return params
+
+
+def fit_minibatches(params: dict[str, Any]) -> None:
+    """Shrink minibatch_size to the largest that divides the batch, where num_envs is not what it was written for.
+
+    Args:
+        params: what `rl_games_params` returned; changed in place.
+
+    Raises:
+        MyriadError: where no size will do.
+    """
+    config = params["config"]
+    critic = config.get("central_value_config")
+    networks = [params.get("network") or {}] + ([critic.get("network") or {}] if critic else [])
+    if not any("rnn" in network for network in networks):
+        config["seq_length"] = 1  # rl-games would want batches in multiples of it all the same
+    seq_length = config.get("seq_length", 4)
+    batch = config["num_actors"] * config["horizon_length"]
+    for learner in [config] + ([critic] if critic else []):
+        wanted = learner.get("minibatch_size")
+        if not wanted or (batch % wanted == 0 and wanted % seq_length == 0):
+            continue
+        sizes = range(min(wanted, batch), 0, -1)
+        fitting = next((size for size in sizes if batch % size == 0 and size % seq_length == 0), None)
+        if fitting is None:
+            raise MyriadError(f"a batch of {batch} steps cannot be cut into sequences of seq_length={seq_length}")
+        logger.warning("minibatch_size %d does not divide the batch of %d steps, using %d", wanted, batch, fitting)
+        learner["minibatch_size"] = fitting
+
+
+def _check_length(config: Mapping[str, Any], resume: Mapping[str, Any] | None) -> None:
+    max_epochs = config.get("max_epochs") or -1
+    max_frames = max(config.get("max_frames") or -1, config.get("max_steps") or -1)
+    if max_epochs < 1 and max_frames < 1:
+        raise MyriadError("nothing says when to stop: set max_iterations, or max_frames in train.params.config")
+    if resume is not None and 0 < max_epochs <= resume["epoch"]:
+        raise MyriadError(
+            f"the checkpoint is at epoch {resume['epoch']} and max_iterations={max_epochs}: nothing is left to train, "
+            f"set max_iterations above {resume['epoch']}"
+        )
+
+
+def _bring_best(best: Path, checkpoints: Path, resume: Mapping[str, Any]) -> None:
+    """Copy the best checkpoint so far beside those to come, if it is the one that the resumed run has to beat."""
+    if best.parent == checkpoints or not best.exists():
+        return
+    if checkpoint.load(best)["last_mean_rewards"] == resume["last_mean_rewards"]:
+        shutil.copyfile(best, checkpoints / "best.pth")
+
+
+def _load_matching(path: str | os.PathLike[str], cfg: Mapping[str, Any], env: Any) -> dict[str, Any]:
+    state = checkpoint.load(path)
+    checkpoint.check_matches(state, cfg["task_name"], _num_obs(env), env.num_actions, path)
+    return state
+
+
+def _num_obs(env: Any) -> int:
+    return math.prod(env.observation_space.shape)
+
+
+def _make_runner(params: dict[str, Any], env: Any) -> Any:
+    from rl_games.common import env_configurations, vecenv
+    from rl_games.common.algo_observer import AlgoObserver
+    from rl_games.torch_runner import Runner
+
+    vecenv.register("MYRIAD", lambda config_name, num_actors, **_: env)
+    env_configurations.register(_ENV_NAME, {"vecenv_type": "MYRIAD", "env_creator": lambda **_: env})
+    runner = Runner(AlgoObserver())
+    try:
+        runner.load({"params": params})
+    except (KeyError, TypeError, ValueError) as error:
+        raise _bad_settings(error) from error
+    _seed(runner.seed)  # rl-games leaves 0 unseeded
+    return runner
+
+
+def make_agent(params: dict[str, Any], env: Any, **ours: Any) -> PPOAgent:
+    """Return one of our agents, made by rl-games' factory and seeded.
+
+    Args:
+        params: what `rl_games_params` returned.
+        env: vectorised environment.
+        ours: what `PPOAgent` takes beyond rl-games' arguments.
+
+    Raises:
+        MyriadError: where rl-games cannot use the settings.
+    """
+    with _quiet():
+        from omni.myriad.ppo.agent import ContinuousAgent, DiscreteAgent
+
+        runner = _make_runner(params, env)
+        for name, agent_class in zip(_ALGORITHMS, (ContinuousAgent, DiscreteAgent), strict=True):
+            runner.algo_factory.register_builder(name, lambda cls=agent_class, **args: cls(**args, **ours))
+        try:
+            return runner.algo_factory.create(runner.algo_name, base_name="run", params=runner.params)
+        except (KeyError, TypeError, ValueError, AssertionError) as error:
+            raise _bad_settings(error) from error
+
+
+def _bad_settings(error: Exception) -> MyriadError:
+    if isinstance(error, KeyError):
+        return MyriadError(f"rl-games misses the setting {error.args[0]} in train.params")
+    return MyriadError(f"rl-games cannot use train.params: {' '.join(str(error).split())}")
+
+
+def _seed(seed: int) -> None:
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _compile(agent: PPOAgent, setting: bool | str | Mapping[str, str]) -> None:
+    """Compile the networks as rl-games' runner would, which it does unasked: true, a mode, or a mode for each."""
+    if not setting:
+        return
+    modes = setting if isinstance(setting, Mapping) else {"mode": "default" if setting is True else setting}
+    mode = modes.get("mode", "default")
+    agent.model = torch.compile(agent.model, mode=mode)
+    if agent.has_central_value:
+        critic = agent.central_value_net
+        critic.model = torch.compile(critic.model, mode=modes.get("critic_mode", mode))
+
+
+class _LogStream(io.TextIOBase):
+    """Turn what a library prints into log records."""
+
+    def write(self, text: str) -> int:
+        if text.strip():
+            logger.debug("rl-games: %s", text.rstrip())
+        return len(text)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    with contextlib.redirect_stdout(_LogStream()), warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+@contextlib.contextmanager
+def _stop_on_interrupt(agent: PPOAgent) -> Iterator[None]:
+    """Let the first Ctrl-C finish the step at hand and save; a second one stops at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def request_stop(_signal: int, _frame: FrameType | None) -> None:
+        agent.stop_requested = True
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, request_stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _summary(cfg: Mapping[str, Any], env: Any, agent: PPOAgent, last: Epoch | None, status: str) -> dict[str, Any]:
+    engine = cfg.get("engine")
+    best, newest = agent.checkpoints / "best.pth", agent.checkpoints / "last.pth"
+    reward_mean, _, length = agent.episodes.means()
+    summary = {
+        "task": cfg["task_name"],
+        "status": status,
+        "seed": cfg.get("seed"),
+        "num_envs": env.num_envs,
+        "engine": engine.get("name") if isinstance(engine, Mapping) else engine,
+        "device": str(env.device),
+        "frames": agent.frame,
+        "epochs": agent.epoch_num,
+        "train_seconds": round(agent.train_seconds, 3),
+        "frames_per_second": round(agent.frame / agent.train_seconds, 1) if agent.train_seconds else None,
+        "reward_mean": reward_mean,
+        "reward_best": agent.reward_best if agent.reward_best is not None else reward_mean,
+        "episode_length_mean": length,
+        "learning_rate": last.learning_rate if last else None,
+        "checkpoint": str(best if best.exists() else newest) if best.exists() or newest.exists() else None,
+    }
+    return json.loads(json.dumps(summary))

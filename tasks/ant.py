@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Ant: a four-legged robot runs ahead as fast as it can."""
+
+import torch
+from omni.myriad import ArticulationView, RLTask
+from omni.myriad.torch_utils import (
+    compute_heading_and_up,
+    compute_rot,
+    normalize_angle,
+    quat_conjugate,
+    tensor_clamp,
+    torch_rand_float,
+    unscale,
+)
+
+FEET = ("front_left_foot", "front_right_foot", "left_back_foot", "right_back_foot")
+
+
+class Ant(RLTask):
+    """OmniIsaacGymEnvs' Ant, to the number: 60 observations, 8 actions, 1000 steps at 60 Hz.
+
+    One thing differs: each ant runs towards a target ahead of its own start, there towards one point in the world, so
+    that a score does not depend on how many environments there are and where they stand.
+    """
+
+    num_observations = 60
+    num_actions = 8
+
+    def set_up_scene(self, scene) -> None:
+        """Author the ant and its copies on flat ground."""
+        self.add_robot("Ant", "ant/ant.usda", position=self.task_config["env"]["initialPosition"])
+        super().set_up_scene(scene)
+        self.ants = scene.add(ArticulationView("/World/envs/.*/Ant/torso", name="ant_view"))
+
+    def post_reset(self) -> None:
+        """Prepare what stays the same from step to step."""
+        cfg = self.task_config["env"]
+        limits = self.ants.get_dof_limits().to(self.device)
+        self.dof_limits_lower, self.dof_limits_upper = limits[0, :, 0], limits[0, :, 1]
+        body_names = self.ants.body_names
+        self.feet = torch.tensor([body_names.index(foot) for foot in FEET], device=self.device)
+        self.torques_per_action = cfg["jointGears"] * cfg["powerScale"]
+        self.dt = self.control_frequency_inv * self.world.physics_dt
+
+        def per_env(values) -> torch.Tensor:
+            return torch.tensor(values, dtype=torch.float32, device=self.device).repeat(self.num_envs, 1)
+
+        self.initial_root_pos = self._env_pos + per_env(cfg["initialPosition"])
+        self.initial_root_rot = per_env([1.0, 0.0, 0.0, 0.0])
+        self.initial_dof_pos = self.ants.get_joint_positions()
+        self.inv_start_rot = quat_conjugate(self.initial_root_rot)
+        self.heading_vec, self.up_vec = per_env([1.0, 0.0, 0.0]), per_env([0.0, 0.0, 1.0])
+        self.targets = self._env_pos + per_env(cfg["targetPosition"])
+        self.potentials = torch.zeros(self.num_envs, device=self.device)
+        self.prev_potentials = self.potentials.clone()
+        self.actions = torch.zeros((self.num_envs, self.num_actions), device=self.device)
+
+    def pre_physics_step(self, actions: torch.Tensor) -> None:
+        """Apply torques to the joints."""
+        env_ids = self.reset_buf.nonzero().squeeze(-1)
+        if len(env_ids) > 0:
+            self.reset_idx(env_ids)
+        self.actions.copy_(actions)
+        self.ants.set_joint_efforts(self.actions * self.torques_per_action)
+
+    def reset_idx(self, env_ids: torch.Tensor) -> None:
+        """Put ants back at their start, legs slightly off their rest pose."""
+        cfg = self.task_config["env"]
+        shape = (len(env_ids), self.ants.num_dof)
+        noise = torch_rand_float(-cfg["resetPositionNoise"], cfg["resetPositionNoise"], shape, self.device)
+        positions = tensor_clamp(self.initial_dof_pos[env_ids] + noise, self.dof_limits_lower, self.dof_limits_upper)
+        velocities = torch_rand_float(-cfg["resetVelocityNoise"], cfg["resetVelocityNoise"], shape, self.device)
+        self.ants.set_joint_positions(positions, indices=env_ids)
+        self.ants.set_joint_velocities(velocities, indices=env_ids)
+        self.ants.set_world_poses(self.initial_root_pos[env_ids], self.initial_root_rot[env_ids], indices=env_ids)
+        self.ants.set_velocities(torch.zeros((len(env_ids), 6), device=self.device), indices=env_ids)
+        self.potentials[env_ids] = self._potentials(self.initial_root_pos[env_ids], self.targets[env_ids])
+        self.reset_buf[env_ids] = 0
+        self.progress_buf[env_ids] = 0
+
+    def _potentials(self, positions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
+        return -(targets - positions)[:, :2].norm(dim=-1) / self.dt
+
+    def get_observations(self) -> None:
+        """Observe height, velocities, orientation, joints, forces at the feet and the last action."""
+        cfg = self.task_config["env"]
+        position, rotation = self.ants.get_world_poses(clone=False)
+        velocity = self.ants.get_velocities(clone=False)
+        dof_pos = self.ants.get_joint_positions(clone=False)
+        dof_vel = self.ants.get_joint_velocities(clone=False)
+        foot_forces = self.ants.get_measured_joint_forces(joint_indices=self.feet)
+
+        self.prev_potentials.copy_(self.potentials)
+        self.potentials.copy_(self._potentials(position, self.targets))
+        to_target = self.targets - position
+        to_target[:, 2] = 0.0
+        torso_quat, self.up_proj, self.heading_proj, _, _ = compute_heading_and_up(
+            rotation, self.inv_start_rot, to_target, self.heading_vec, self.up_vec, 2
+        )
+        vel_loc, angvel_loc, roll, _, yaw, angle_to_target = compute_rot(
+            torso_quat, velocity[:, :3], velocity[:, 3:], self.targets, position
+        )
+        self.height = position[:, 2]
+        self.dof_pos_scaled = unscale(dof_pos, self.dof_limits_lower, self.dof_limits_upper)
+        self.dof_vel_scaled = dof_vel * cfg["dofVelocityScale"]
+        angles = normalize_angle(torch.stack((yaw, roll, angle_to_target), dim=-1))
+        torch.cat(
+            (
+                self.height.unsqueeze(-1),  # 0
+                vel_loc,  # 1:4, torso frame
+                angvel_loc * cfg["angularVelocityScale"],  # 4:7, torso frame
+                angles,  # 7:10, yaw, roll, angle to the target
+                self.up_proj.unsqueeze(-1),  # 10
+                self.heading_proj.unsqueeze(-1),  # 11
+                self.dof_pos_scaled,  # 12:20
+                self.dof_vel_scaled,  # 20:28
+                foot_forces.reshape(self.num_envs, -1) * cfg["contactForceScale"],  # 28:52, force and torque a foot
+                self.actions,  # 52:60
+            ),
+            dim=-1,
+            out=self.obs_buf,
+        )
+
+    def calculate_metrics(self) -> None:
+        """Reward progress, staying alive, upright and on course; charge for effort and joints at their limits."""
+        cfg = self.task_config["env"]
+        heading = cfg["headingWeight"] * (self.heading_proj / 0.8).clamp(max=1.0)
+        up = cfg["upWeight"] * (self.up_proj > 0.93)
+        actions_cost = (self.actions**2).sum(-1)
+        electricity_cost = (self.actions * self.dof_vel_scaled).abs().sum(-1)
+        joints_at_limit = (self.dof_pos_scaled > 0.99).sum(-1)
+        reward = (
+            self.potentials
+            - self.prev_potentials
+            + cfg["alive_reward_scale"]
+            + up
+            + heading
+            - cfg["actionsCost"] * actions_cost
+            - cfg["energyCost"] * electricity_cost
+            - joints_at_limit
+        )
+        self.fallen = self.height < cfg["terminationHeight"]
+        self.rew_buf[:] = torch.where(self.fallen, cfg["deathCost"], reward)
+
+    def is_done(self) -> None:
+        """End when the torso is too low or time is up."""
+        self.time_out_buf &= ~self.fallen
+        self.reset_buf[:] = self.fallen | self.time_out_buf

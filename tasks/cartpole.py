@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cartpole: keep a pole upright by pushing the cart it stands on."""
+
+import math
+
+import torch
+from omni.myriad import ArticulationView, RLTask
+
+
+class Cartpole(RLTask):
+    """OmniIsaacGymEnvs' Cartpole, to the number: 4 observations, 1 action, 500 steps at 60 Hz."""
+
+    num_observations = 4
+    num_actions = 1
+
+    def set_up_scene(self, scene) -> None:
+        """Author the cart and pole 2 m above the ground."""
+        self.add_robot("Cartpole", "cartpole/cartpole.usda", position=(0.0, 0.0, 2.0))
+        super().set_up_scene(scene)
+        self.cartpoles = scene.add(ArticulationView("/World/envs/.*/Cartpole", name="cartpole_view"))
+
+    def post_reset(self) -> None:
+        """Look the joints up."""
+        self.cart = self.cartpoles.get_dof_index("cartJoint")
+        self.pole = self.cartpoles.get_dof_index("poleJoint")
+        self.reset_dist = self.task_config["env"]["resetDist"]
+        self.max_effort = self.task_config["env"]["maxEffort"]
+        self.efforts = torch.zeros((self.num_envs, self.cartpoles.num_dof), device=self.device)
+
+    def pre_physics_step(self, actions: torch.Tensor) -> None:
+        """Push the cart along its rail."""
+        env_ids = self.reset_buf.nonzero().squeeze(-1)
+        if len(env_ids) > 0:
+            self.reset_idx(env_ids)
+        self.efforts[:, self.cart] = self.max_effort * actions[:, 0]
+        self.cartpoles.set_joint_efforts(self.efforts)
+
+    def reset_idx(self, env_ids: torch.Tensor) -> None:
+        """Draw cart within 1 m and pole within 22.5 degrees, with small velocities."""
+        uniform = 1.0 - 2.0 * torch.rand((4, len(env_ids)), device=self.device)
+        positions = torch.zeros((len(env_ids), self.cartpoles.num_dof), device=self.device)
+        positions[:, self.cart] = uniform[0]
+        positions[:, self.pole] = 0.125 * math.pi * uniform[1]
+        velocities = torch.zeros_like(positions)
+        velocities[:, self.cart] = 0.5 * uniform[2]
+        velocities[:, self.pole] = 0.25 * math.pi * uniform[3]
+        self.cartpoles.set_joint_positions(positions, indices=env_ids)
+        self.cartpoles.set_joint_velocities(velocities, indices=env_ids)
+        self.reset_buf[env_ids] = 0
+        self.progress_buf[env_ids] = 0
+
+    def get_observations(self) -> None:
+        """Observe position and velocity of cart and pole."""
+        positions = self.cartpoles.get_joint_positions(clone=False)
+        velocities = self.cartpoles.get_joint_velocities(clone=False)
+        self.obs_buf[:, 0] = self.cart_pos = positions[:, self.cart]
+        self.obs_buf[:, 1] = self.cart_vel = velocities[:, self.cart]
+        self.obs_buf[:, 2] = self.pole_pos = positions[:, self.pole]
+        self.obs_buf[:, 3] = self.pole_vel = velocities[:, self.pole]
+
+    def calculate_metrics(self) -> None:
+        """Reward an upright pole and slow motion."""
+        self.failed = (self.cart_pos.abs() > self.reset_dist) | (self.pole_pos.abs() > math.pi / 2)
+        reward = 1.0 - self.pole_pos**2 - 0.01 * self.cart_vel.abs() - 0.005 * self.pole_vel.abs()
+        self.rew_buf[:] = torch.where(self.failed, -2.0, reward)
+
+    def is_done(self) -> None:
+        """End when the cart leaves its range, the pole falls, or time is up."""
+        self.time_out_buf[:] = (self.progress_buf >= self._max_episode_length) & ~self.failed
+        self.reset_buf[:] = self.failed | self.time_out_buf

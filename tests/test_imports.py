@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Imports point one way: entry points -> ppo, policy, ui -> vec_env -> task -> engine. Sources are read, not run."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A room may import rooms with the same or a smaller number.
+FLOORS = {
+    "errors": 0,
+    "torch_utils": 0,
+    "engine": 1,
+    "task": 2,
+    "vec_env": 3,
+    "task_loader": 3,
+    "config": 4,
+    "ppo": 4,
+    "policy": 4,
+    "render": 4,
+}
+TOP = 5  # every other room: ui, doctor, cli and whatever the entry points share
+TASKS_MAY_IMPORT = ("math", "torch", "omni.myriad")
+# Package: the folders and files that may import it. Parts of `omni` other than ours are Kit's.
+BELONGS_TO = {
+    "ovphysx": ("omni/myriad/engine",),
+    "ovstage": ("omni/myriad/engine",),
+    "isaacsim": ("omni/myriad/engine",),
+    "carb": ("omni/myriad/engine", "omni/myriad/ui"),
+    "omni": ("omni/myriad/engine", "omni/myriad/ui"),
+    "omni.ui": ("omni/myriad/ui",),
+    "pxr": ("omni/myriad/engine", "omni/myriad/task.py", "assets"),  # a task authors environment 0
+    "rl_games": ("omni/myriad/ppo",),
+}
+
+
+def inside(name: str, package: str) -> bool:
+    """Tell whether a dotted name is a package or lies in it."""
+    return name == package or name.startswith(package + ".")
+
+
+def module_name(file: Path, root: Path) -> str:
+    """Turn omni/myriad/ppo/agent.py into omni.myriad.ppo.agent, and a package's __init__.py into the package."""
+    parts = file.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports(file: Path, root: Path) -> Iterator[str]:
+    """Yield what a file imports, at its top or later: `from a import b` yields a.b, be it a module or a name in one.
+
+    Imports for the type checker alone are left out: they never run.
+    """
+    package = module_name(file, root).split(".")
+    if file.name != "__init__.py":
+        package.pop()
+    for node in walk(ast.parse(file.read_text(), str(file))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            source = ".".join([*base, *([node.module] if node.module else [])])
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
+            called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if called in ("import_module", "__import__"):
+                yield str(node.args[0].value)
+
+
+def walk(node: ast.AST) -> Iterator[ast.AST]:
+    """Yield a syntax tree's nodes, without the bodies of `if TYPE_CHECKING:`."""
+    yield node
+    if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
+        children = iter(node.orelse)
+    else:
+        children = ast.iter_child_nodes(node)
+    for child in children:
+        yield from walk(child)
+
+
+def room(name: str) -> str | None:
+    """Return the room of omni.myriad that a dotted name lies in, None outside it."""
+    parts = name.split(".")
+    return parts[2] if parts[:2] == ["omni", "myriad"] and len(parts) > 2 else None
+
+
+def owner(name: str) -> str | None:
+    """Return the key of BELONGS_TO that governs an import: the longest that contains it."""
+    if inside(name, "omni.myriad"):
+        return None
+    return max((package for package in BELONGS_TO if inside(name, package)), key=len, default=None)
+
+
+def sources(root: Path) -> list[Path]:
+    """Return every source file of the project, tests aside."""
+    folders = ("omni", "tasks", "assets")
+    return sorted([*root.glob("*.py"), *(file for folder in folders for file in (root / folder).rglob("*.py"))])
+
+
+def violations(root: Path) -> list[str]:
+    """Return one line for each import that points the wrong way."""
+    found = []
+    for file in sources(root):
+        path = file.relative_to(root).as_posix()
+        here = room(module_name(file, root))
+        for name in imports(file, root):
+            there = room(name)
+            if here and there and FLOORS.get(there, TOP) > FLOORS.get(here, TOP):
+                found.append(f"{path} imports {name}: {here} must not know {there}")
+            package = owner(name)
+            if package and not any(f"{path}/".startswith(f"{place}/") for place in BELONGS_TO[package]):
+                found.append(f"{path} imports {name}: only {', '.join(BELONGS_TO[package])} may")
+            if path.startswith("tasks/") and not any(inside(name, allowed) for allowed in TASKS_MAY_IMPORT):
+                found.append(f"{path} imports {name}: tasks import {', '.join(TASKS_MAY_IMPORT)} only")
+    found += [
+        f"omni/{name}: omni is Kit's namespace package" for name in ("__init__.py",) if (root / "omni" / name).exists()
+    ]
+    runtime = root / "omni/myriad/policy/runtime.py"
+    if runtime.exists():
+        found += [f"policy/runtime.py reaches {name}" for name in sorted(reached(runtime, root)) if heavy(name)]
+    return found
+
+
+def heavy(name: str) -> bool:
+    """Tell whether a robot's computer should be spared this module."""
+    return any(inside(name, package) for package in ("torch", "omni.myriad.engine", "ovphysx", "isaacsim", "rl_games"))
+
+
+def reached(file: Path, root: Path) -> set[str]:
+    """Return all that importing a file imports: through our own modules, and through the packages around them."""
+    names: set[str] = set()
+    waiting = [file]
+    while waiting:
+        current = waiting.pop()
+        parents = (folder / "__init__.py" for folder in current.relative_to(root).parents)
+        todo = [*imports(current, root), *(module_name(root / parent, root) for parent in parents if parent.parts[:-1])]
+        for name in todo:
+            if name in names:
+                continue
+            names.add(name)
+            stem = root / name.replace(".", "/")
+            files = [
+                stem.with_suffix(".py"),
+                stem / "__init__.py",
+                stem.parent.with_suffix(".py"),
+                stem.parent / "__init__.py",
+            ]
+            waiting += [candidate for candidate in files if inside(name, "omni.myriad") and candidate.is_file()]
+    return names
+
+
+def test_the_project_keeps_its_rules():
+    assert sources(ROOT), "no source files found"
+    assert violations(ROOT) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "code", "complaint"),
+    [
+        ("omni/myriad/engine/base.py", "from omni.myriad.vec_env import VecEnv", "engine must not know vec_env"),
+        ("omni/myriad/task.py", "def f():\n    from omni.myriad import ppo", "task must not know ppo"),
+        (
+            "omni/myriad/engine/base.py",
+            "if TYPE_CHECKING:\n    pass\nelse:\n    from omni.myriad import ui",
+            "not know ui",
+        ),
+        ("omni/myriad/vec_env.py", "from .ppo.agent import Agent", "vec_env must not know ppo"),
+        ("omni/myriad/ppo/agent.py", "import ovphysx", "only omni/myriad/engine may"),
+        ("omni/myriad/policy/export.py", "from rl_games.torch_runner import Runner", "only omni/myriad/ppo may"),
+        ("omni/myriad/task.py", "import importlib\nimportlib.import_module('isaacsim')", "only omni/myriad/engine may"),
+        ("omni/myriad/engine/physx/scene.py", "import omni.ui as ui", "only omni/myriad/ui may"),
+        ("omni/myriad/ppo/runner.py", "from omni import physx", "only omni/myriad/engine, omni/myriad/ui may"),
+        ("train.py", "from pxr import Usd", "only omni/myriad/engine, omni/myriad/task.py, assets may"),
+        ("tasks/ant.py", "import numpy as np", "tasks import math, torch, omni.myriad only"),
+        ("omni/myriad/ppo/agent.py", "from omni.myriad.novelty import thing", "ppo must not know novelty"),
+        ("omni/__init__.py", "", "omni is Kit's namespace package"),
+        ("omni/myriad/policy/runtime.py", "from omni.myriad.errors import MyriadError\nimport torch", "reaches torch"),
+    ],
+)
+def test_a_broken_rule_is_found(tmp_path, path, code, complaint):
+    write(tmp_path, path, code)
+    assert [line for line in violations(tmp_path) if complaint in line]
+
+
+def test_runtime_is_followed_through_our_modules_and_packages(tmp_path):
+    write(tmp_path, "omni/myriad/policy/runtime.py", "from omni.myriad.policy import metadata")
+    write(tmp_path, "omni/myriad/policy/metadata.py", "import json")
+    assert violations(tmp_path) == []
+    write(tmp_path, "omni/myriad/policy/metadata.py", "from torch import nn")
+    assert violations(tmp_path) == ["policy/runtime.py reaches torch.nn"]
+    write(tmp_path, "omni/myriad/policy/metadata.py", "import json")
+    write(tmp_path, "omni/myriad/policy/__init__.py", "import torch")
+    assert violations(tmp_path) == ["policy/runtime.py reaches torch"]
+
+
+def test_imports_that_are_right_pass(tmp_path):
+    write(tmp_path, "train.py", "from omni.myriad.ppo.runner import train")
+    write(
+        tmp_path,
+        "omni/myriad/ppo/runner.py",
+        "import rl_games\nfrom ..vec_env import VecEnv\nfrom omni.myriad import errors",
+    )
+    write(tmp_path, "omni/myriad/engine/physx/scene.py", "import ovphysx\nfrom pxr import Usd")
+    write(tmp_path, "omni/myriad/ui/window.py", "import omni.ui\nimport carb\nfrom omni.myriad.ppo import runner")
+    write(tmp_path, "omni/myriad/task.py", "from pxr import Gf\nif TYPE_CHECKING:\n    from .vec_env import VecEnv")
+    write(tmp_path, "tasks/ant.py", "import math\nimport torch\nfrom omni.myriad.task import RLTask")
+    assert violations(tmp_path) == []
+
+
+def write(root: Path, path: str, code: str) -> None:
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(code)

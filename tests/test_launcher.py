@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The launcher in a scratch checkout, with a Python that installs nothing and says what it was asked to run."""
+
+import os
+import re
+import shutil
+import signal
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+FAKE_PYTHON = r"""#!/usr/bin/env bash
+case "$*" in
+  *version_info*) echo "${FAKE_VERSION:-3.11}"; [[ -z ${FAKE_TOO_OLD:-} ]]; exit ;;
+  *ensurepip*) exit "${FAKE_NO_VENV:-0}" ;;
+  *CDLL*) exit 1 ;;
+  *find_spec*) for module in "${@:3}"; do [[ " ${FAKE_MISSING:-} " != *" $module "* ]] || echo "$module"; done; exit ;;
+  "-V") echo "Python 3.11.7"; exit ;;
+  "-m venv"*) mkdir -p "${*: -1}/bin" && cp "$0" "${*: -1}/bin/python"; exit ;;
+  "-m pip"*)
+    echo "$*" >>"$CALLS"
+    echo "Collecting patience"
+    sleep "${FAKE_PIP_SECONDS:-0}"
+    [[ -z ${FAKE_PIP_ERROR:-} ]] || { echo "ERROR: $FAKE_PIP_ERROR"; exit 1; }
+    exit ;;
+esac
+echo "pid $$ in $PWD with $PYTHONPATH"
+printf 'ran'
+printf ' <%s>' "$@"
+echo
+[[ -z ${FAKE_SLEEP:-} ]] || exec sleep "$FAKE_SLEEP"
+exit "${FAKE_EXIT:-0}"
+"""
+
+
+def script(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+class Checkout:
+    """A scratch checkout and a PATH on which python3.11, ldconfig and apt-get are fakes."""
+
+    def __init__(self, folder: Path):
+        self.root = folder / "a checkout"  # with a space: quoting is part of the job
+        self.root.mkdir()
+        for name in ("myriad", "pyproject.toml", "constraints.txt"):
+            shutil.copy(ROOT / name, self.root / name)
+        bin_folder = folder / "bin"
+        self.python = script(bin_folder / "python3.11", FAKE_PYTHON)
+        script(bin_folder / "ldconfig", '#!/bin/sh\necho "libGL.so.1 => /lib/libGL.so.1"\n')
+        script(bin_folder / "apt-get", '#!/bin/sh\necho "apt-get $*" >>"$CALLS"\n')
+        self.calls_file = folder / "calls"
+        self.environment = {"PATH": f"{bin_folder}:/usr/bin:/bin", "HOME": str(folder), "CALLS": str(self.calls_file)}
+
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen:
+        return subprocess.Popen(
+            [self.root / "myriad", *arguments],
+            env={**self.environment, **variables},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+        process = self.start(*arguments, **variables)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
+
+    def source(self, code: str, **variables: str) -> subprocess.CompletedProcess:
+        """Run bash code with the launcher's functions at hand."""
+        command = ["bash", "-c", f"source '{self.root}/myriad'; {code}"]
+        return subprocess.run(
+            command, env={**self.environment, **variables}, capture_output=True, text=True, timeout=60
+        )
+
+    def calls(self) -> list[str]:
+        return self.calls_file.read_text().splitlines() if self.calls_file.exists() else []
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    return Checkout(tmp_path)
+
+
+def extras(call: str) -> str:
+    """Return the extras that a pip command installs."""
+    found = re.search(r"\[([a-z,]*)\]$", call)
+    return found[1] if found else ""
+
+
+@pytest.mark.parametrize("arguments", [(), ("help",), ("--help",), ("-h",)])
+def test_help_names_every_verb_and_sets_up_nothing(checkout, arguments):
+    done = checkout.run(*arguments)
+    assert done.returncode == 0
+    for verb in ("train", "play", "test", "doctor", "python", "help"):
+        assert re.search(rf"^  {verb} ", done.stdout, re.MULTILINE)
+    assert not (checkout.root / ".venv").exists()
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("trian", "train"), ("pla", "play"), ("Test", "test"), ("doc", "doctor"), ("hlep", "help")]
+)
+def test_unknown_verb_suggests_the_nearest(checkout, typed, meant):
+    done = checkout.run(typed)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"myriad: no verb '{typed}'. Did you mean './myriad {meant}'?")
+    assert done.stderr.count("\n") == 1
+
+
+def test_unknown_verb_unlike_any_lists_them(checkout):
+    done = checkout.run("reticulate-splines")
+    assert done.returncode == 2
+    assert done.stderr == "myriad: no verb 'reticulate-splines'. The verbs are: train play test doctor python help\n"
+
+
+@pytest.mark.parametrize(
+    ("kitten", "sitting", "distance"), [("kitten", "sitting", 3), ("", "abc", 3), ("same", "same", 0)]
+)
+def test_distance(checkout, kitten, sitting, distance):
+    assert checkout.source(f"distance '{kitten}' '{sitting}'").stdout == str(distance)
+
+
+@pytest.mark.parametrize(
+    ("verb", "program"),
+    [
+        ("train", "{root}/train.py"),
+        ("play", "{root}/play.py"),
+        ("test", "-m> <pytest"),
+        ("doctor", "-m> <omni.myriad.doctor"),
+    ],
+)
+def test_verbs_run_python_with_their_arguments(checkout, verb, program):
+    done = checkout.run(verb, "task=Ant", "name=two words", "*")
+    assert done.returncode == 0, done.stderr
+    assert f"ran <{program.format(root=checkout.root)}> <task=Ant> <name=two words> <*>" in done.stdout
+    assert f"with {checkout.root}" in done.stdout
+
+
+def test_exit_code_passes_through(checkout):
+    assert checkout.run("train", FAKE_EXIT="7").returncode == 7
+
+
+def test_launcher_becomes_python_so_that_signals_reach_it(checkout):
+    checkout.run("train")
+    process = checkout.start("train", FAKE_SLEEP="30")
+    assert process.stdout.readline().startswith(f"pid {process.pid} ")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=10)
+    assert process.returncode == -signal.SIGINT
+
+
+def test_tests_run_from_the_checkout_and_others_where_they_are_called(checkout, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert f"in {checkout.root} " in checkout.run("test").stdout
+    assert f"in {tmp_path} " in checkout.run("train").stdout
+
+
+def test_first_use_installs_and_later_uses_do_not(checkout):
+    first = checkout.run("train")
+    assert "Setting up .venv with Python 3.11.7 [physx] (once, about 2 minutes" in first.stderr
+    (call,) = checkout.calls()
+    assert call.endswith(f"-c {checkout.root}/constraints.txt -e {checkout.root}[physx]")
+    assert "Collecting patience" in (checkout.root / ".venv/install.log").read_text()
+    later = checkout.run("play")
+    assert later.stderr == ""
+    assert len(checkout.calls()) == 1
+
+
+def test_developer_tools_are_added_once_and_kept(checkout):
+    for verb in ("train", "test", "test", "train", "python"):
+        assert checkout.run(verb).returncode == 0
+    assert [extras(call) for call in checkout.calls()] == ["physx", "dev,physx"]
+
+
+@pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
+def test_changed_requirements_are_noticed(checkout, name):
+    checkout.run("test")
+    with (checkout.root / name).open("a") as file:
+        file.write("# changed\n")
+    assert "the requirements changed" in checkout.run("train").stderr
+    assert checkout.run("train").stderr == ""
+    assert [extras(call) for call in checkout.calls()] == ["dev,physx", "dev,physx"]
+
+
+def test_moved_checkout_is_installed_again(checkout):
+    checkout.run("train")
+    checkout.root = checkout.root.rename(checkout.root.parent / "elsewhere")
+    assert checkout.run("train").returncode == 0
+    assert checkout.calls()[1].endswith(f"{checkout.root}[physx]")
+
+
+def test_failed_installation_shows_why_and_is_tried_again(checkout):
+    done = checkout.run("train", FAKE_PIP_ERROR="No space left on device")
+    assert done.returncode == 1
+    assert "ERROR: No space left on device" in done.stderr
+    assert "myriad: pip could not set up .venv" in done.stderr
+    assert "ran" not in done.stdout
+    assert checkout.run("train").returncode == 0
+    assert len(checkout.calls()) == 2
+
+
+def test_launchers_started_together_install_once(checkout):
+    processes = [checkout.start("train", FAKE_PIP_SECONDS="2") for _ in range(4)]
+    outcomes = [process.communicate(timeout=60) for process in processes]
+    assert all("ran <" in out for out, _ in outcomes)
+    assert len(checkout.calls()) == 1
+    assert sum("Setting up .venv with" in err for _, err in outcomes) == 1
+    assert sum("Waiting for another ./myriad" in err for _, err in outcomes) == 3
+
+
+def test_active_virtual_environment_is_used_as_it_is(checkout, tmp_path):
+    python = script(tmp_path / "mine/bin/python", FAKE_PYTHON)
+    done = checkout.run("train", VIRTUAL_ENV=str(python.parents[1]))
+    assert "ran <" in done.stdout
+    assert checkout.calls() == []
+    assert not (checkout.root / ".venv").exists()
+
+
+def test_active_virtual_environment_without_requirements_gets_the_command(checkout, tmp_path):
+    python = script(tmp_path / "mine/bin/python", FAKE_PYTHON)
+    variables = {"VIRTUAL_ENV": str(python.parents[1]), "FAKE_MISSING": "rl_games pytest"}
+    done = checkout.run("test", **variables)
+    assert done.returncode == 1
+    assert "lacks: rl_games pytest." in done.stderr.replace("\n", " ", 1)
+    assert (
+        f"'{python}' -m pip install -c '{checkout.root}/constraints.txt' -e '{checkout.root}[physx,dev]'" in done.stderr
+    )
+    assert "ran <" in checkout.run("doctor", **variables).stdout  # the doctor says it in its own way
+
+
+def test_own_virtual_environment_when_active_is_kept_in_step(checkout):
+    checkout.run("train")
+    (checkout.root / "constraints.txt").write_text("")
+    checkout.run("train", VIRTUAL_ENV=str(checkout.root / ".venv"))
+    assert len(checkout.calls()) == 2
+
+
+def test_conda_environment_is_used_but_not_its_base(checkout, tmp_path):
+    prefix = script(tmp_path / "conda/bin/python", FAKE_PYTHON).parents[1]
+    checkout.run("train", CONDA_PREFIX=str(prefix), CONDA_DEFAULT_ENV="robots")
+    assert checkout.calls() == []
+    checkout.run("train", CONDA_PREFIX=str(prefix), CONDA_DEFAULT_ENV="base")
+    assert len(checkout.calls()) == 1
+
+
+def test_isaac_sim_uses_its_own_python_and_never_our_physx(checkout, tmp_path):
+    python = script(tmp_path / "isaac/python.sh", FAKE_PYTHON)
+    isaac = str(python.parent)
+    assert "ran <" in checkout.run("train", ISAACSIM_PATH=isaac, FAKE_MISSING="ovphysx pxr").stdout
+    assert checkout.calls() == []
+    for verb, wanted in (("train", f"-e '{checkout.root}'"), ("test", f"-e '{checkout.root}[dev]'")):
+        done = checkout.run(verb, ISAACSIM_PATH=isaac, FAKE_MISSING="rl_games")
+        assert done.returncode == 1
+        assert f"'{python}' -m pip install {wanted}\n" in done.stderr
+
+
+def test_isaac_sim_in_the_wrong_folder(checkout, tmp_path):
+    done = checkout.run("train", ISAACSIM_PATH=str(tmp_path))
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "has no python.sh" in done.stderr
+
+
+def test_missing_libgl_says_what_to_install(checkout):
+    done = checkout.source("has_libgl() { false; }; can_apt_install() { false; }; ensure_libgl python; echo went on")
+    assert done.returncode == 1
+    assert "sudo apt-get install -y libgl1\n" in done.stderr
+    assert "sudo dnf install -y mesa-libGL\n" in done.stderr
+    assert done.stdout == ""
+
+
+def test_missing_libgl_is_installed_where_that_is_possible(checkout):
+    done = checkout.source("has_libgl() { false; }; can_apt_install() { true; }; ensure_libgl python; echo went on")
+    assert done.stdout == "went on\n"
+    assert checkout.calls() == ["apt-get install -y -q --no-install-recommends libgl1"]
+
+
+def test_libgl_is_looked_for_by_ldconfig_and_then_by_loading_it(checkout, tmp_path):
+    look = f"has_libgl '{checkout.python}'; echo $?"
+    assert checkout.source(f"set +e; {look}").stdout == "0\n"
+    script(tmp_path / "bin/ldconfig", "#!/bin/sh\n")
+    assert checkout.source(f"set +e; {look}").stdout == "1\n"
+    script(tmp_path / "bin/python3.11", "#!/bin/sh\nexit 0\n")
+    assert checkout.source(f"set +e; {look}").stdout == "0\n"
+
+
+def test_doctor_changes_nothing_on_the_system(checkout, tmp_path):
+    script(tmp_path / "bin/ldconfig", "#!/bin/sh\n")
+    assert "ran <" in checkout.run("doctor").stdout
+    assert not [call for call in checkout.calls() if call.startswith("apt-get")]
+
+
+def test_unsuitable_python_is_passed_over(checkout, tmp_path):
+    script(tmp_path / "bin/python3.12", FAKE_PYTHON)
+    script(tmp_path / "bin/python3.11", "#!/bin/sh\nexit 127\n")  # such as a shim without a Python behind it
+    assert checkout.source("find_python").stdout == "python3.12"
+
+
+def test_wanted_python_must_suit(checkout):
+    assert checkout.source("find_python", MYRIAD_PYTHON=str(checkout.python)).stdout == str(checkout.python)
+    done = checkout.run("train", MYRIAD_PYTHON="python2")
+    assert done.returncode == 1
+    assert done.stderr == "myriad: MYRIAD_PYTHON=python2 does not run, or is not Python 3.10 to 3.13\n"
+
+
+def test_no_python_at_all_says_what_to_install(checkout):
+    done = checkout.source("suitable() { false; }; can_apt_install() { false; }; install physx; echo went on")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("myriad: No Python 3.10 to 3.13 was found.")
+
+
+def test_python_without_venv_gets_its_package(checkout):
+    done = checkout.source(
+        "suitable() { [[ $1 == python3.11 ]] && echo 3.11; }; can_apt_install() { false; }; find_python",
+        FAKE_NO_VENV="1",
+    )
+    assert done.returncode == 1
+    assert "sudo apt-get install -y python3.11-venv\n" in done.stderr
+
+
+def test_launcher_is_executable():
+    assert os.access(ROOT / "myriad", os.X_OK)
