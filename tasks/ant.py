@@ -2,7 +2,7 @@
 """Ant: a four-legged robot runs ahead as fast as it can."""
 
 import torch
-from omni.myriad import ArticulationView, RLTask
+from omni.myriad import ActionTerm, ArticulationView, ObservationTerm, RLTask
 from omni.myriad.torch_utils import (
     compute_heading_and_up,
     compute_rot,
@@ -10,7 +10,6 @@ from omni.myriad.torch_utils import (
     quat_conjugate,
     tensor_clamp,
     torch_rand_float,
-    unscale,
 )
 
 FEET = ("front_left_foot", "front_right_foot", "left_back_foot", "right_back_foot")
@@ -39,7 +38,14 @@ class Ant(RLTask):
         self.dof_limits_lower, self.dof_limits_upper = limits[0, :, 0], limits[0, :, 1]
         body_names = self.ants.body_names
         self.feet = torch.tensor([body_names.index(foot) for foot in FEET], device=self.device)
-        self.torques_per_action = cfg["jointGears"] * cfg["powerScale"]
+        (torques,) = self.action_terms()
+        self.torques_per_action = torques.scale
+        terms = {term.name: term for term in self.observation_terms()}
+        self.angular_velocity_scale = terms["root_angular_velocity"].scale
+        self.joint_velocity_scale = terms["joint_velocities"].scale
+        self.foot_force_scale = terms["foot_forces"].scale
+        self.joint_position_scale = torch.tensor(terms["joint_positions"].scale, device=self.device)
+        self.joint_position_offset = torch.tensor(terms["joint_positions"].offset, device=self.device)
         self.dt = self.control_frequency_inv * self.world.physics_dt
 
         def per_env(values) -> torch.Tensor:
@@ -54,6 +60,57 @@ class Ant(RLTask):
         self.potentials = torch.zeros(self.num_envs, device=self.device)
         self.prev_potentials = self.potentials.clone()
         self.actions = torch.zeros((self.num_envs, self.num_actions), device=self.device)
+
+    def observation_terms(self) -> list[ObservationTerm]:
+        """Say what is observed; joint positions are scaled to [-1, 1] within their limits."""
+        cfg = self.task_config["env"]
+        joints = tuple(self.ants.dof_names)
+        lower, upper = self.dof_limits_lower, self.dof_limits_upper
+        middle, per_half_range = (0.5 * (lower + upper)).tolist(), (2.0 / (upper - lower)).tolist()
+        return [
+            ObservationTerm("root_height", 1, "m", "world", "root_height"),
+            ObservationTerm("root_linear_velocity", 3, "m/s", "root", "root_linear_velocity"),
+            ObservationTerm(
+                "root_angular_velocity", 3, "rad/s", "root", "root_angular_velocity", scale=cfg["angularVelocityScale"]
+            ),
+            ObservationTerm("root_yaw", 1, "rad", "world", "root_yaw"),
+            ObservationTerm("root_roll", 1, "rad", "world", "root_roll"),
+            ObservationTerm("angle_to_target", 1, "rad", "world", "target_angle_xz"),
+            ObservationTerm("up_projection", 1, "", "world", "root_up_projection"),
+            ObservationTerm("heading_projection", 1, "", "world", "target_heading_cosine"),
+            ObservationTerm(
+                "joint_positions",
+                len(joints),
+                "rad",
+                source="joint_position",
+                scale=tuple(per_half_range),
+                offset=tuple(middle),
+                joint_names=joints,
+            ),
+            ObservationTerm(
+                "joint_velocities",
+                len(joints),
+                "rad/s",
+                source="joint_velocity",
+                scale=cfg["dofVelocityScale"],
+                joint_names=joints,
+            ),
+            ObservationTerm(
+                "foot_forces",
+                6 * len(FEET),
+                "N, N m",
+                "joint",
+                "incoming_joint_wrench",
+                scale=cfg["contactForceScale"],
+                body_names=FEET,
+            ),
+            ObservationTerm("last_action", self.num_actions, source="last_action"),
+        ]
+
+    def action_terms(self) -> list[ActionTerm]:
+        """Say that actions are torques, all joints' gears being equal."""
+        cfg = self.task_config["env"]
+        return [ActionTerm("effort", tuple(self.ants.dof_names), cfg["jointGears"] * cfg["powerScale"], unit="N m")]
 
     def pre_physics_step(self, actions: torch.Tensor) -> None:
         """Apply torques to the joints."""
@@ -83,7 +140,6 @@ class Ant(RLTask):
 
     def get_observations(self) -> None:
         """Observe height, velocities, orientation, joints, forces at the feet and the last action."""
-        cfg = self.task_config["env"]
         position, rotation = self.ants.get_world_poses(clone=False)
         velocity = self.ants.get_velocities(clone=False)
         dof_pos = self.ants.get_joint_positions(clone=False)
@@ -101,20 +157,20 @@ class Ant(RLTask):
             torso_quat, velocity[:, :3], velocity[:, 3:], self.targets, position
         )
         self.height = position[:, 2]
-        self.dof_pos_scaled = unscale(dof_pos, self.dof_limits_lower, self.dof_limits_upper)
-        self.dof_vel_scaled = dof_vel * cfg["dofVelocityScale"]
+        self.dof_pos_scaled = (dof_pos - self.joint_position_offset) * self.joint_position_scale
+        self.dof_vel_scaled = dof_vel * self.joint_velocity_scale
         angles = normalize_angle(torch.stack((yaw, roll, angle_to_target), dim=-1))
         torch.cat(
             (
                 self.height.unsqueeze(-1),  # 0
                 vel_loc,  # 1:4, torso frame
-                angvel_loc * cfg["angularVelocityScale"],  # 4:7, torso frame
+                angvel_loc * self.angular_velocity_scale,  # 4:7, torso frame
                 angles,  # 7:10, yaw, roll, angle to the target
                 self.up_proj.unsqueeze(-1),  # 10
                 self.heading_proj.unsqueeze(-1),  # 11
                 self.dof_pos_scaled,  # 12:20
                 self.dof_vel_scaled,  # 20:28
-                foot_forces.reshape(self.num_envs, -1) * cfg["contactForceScale"],  # 28:52, force and torque a foot
+                foot_forces.reshape(self.num_envs, -1) * self.foot_force_scale,  # 28:52, force and torque a foot
                 self.actions,  # 52:60
             ),
             dim=-1,

@@ -4,7 +4,7 @@
 import math
 
 import torch
-from omni.myriad import ArticulationView, RLTask
+from omni.myriad import ActionTerm, ArticulationView, ObservationTerm, RLTask
 
 
 class Cartpole(RLTask):
@@ -21,11 +21,26 @@ class Cartpole(RLTask):
 
     def post_reset(self) -> None:
         """Look the joints up."""
-        self.cart = self.cartpoles.get_dof_index("cartJoint")
+        (push,) = self.action_terms()
+        self.cart = self.cartpoles.get_dof_index(push.joint_names[0])
         self.pole = self.cartpoles.get_dof_index("poleJoint")
         self.reset_dist = self.task_config["env"]["resetDist"]
-        self.max_effort = self.task_config["env"]["maxEffort"]
+        self.max_effort = push.scale
         self.efforts = torch.zeros((self.num_envs, self.cartpoles.num_dof), device=self.device)
+
+    def observation_terms(self) -> list[ObservationTerm]:
+        """Say that positions and velocities of cart and pole are observed as they are."""
+        cart, pole = ("cartJoint",), ("poleJoint",)
+        return [
+            ObservationTerm("cart_position", 1, "m", source="joint_position", joint_names=cart),
+            ObservationTerm("cart_velocity", 1, "m/s", source="joint_velocity", joint_names=cart),
+            ObservationTerm("pole_angle", 1, "rad", source="joint_position", joint_names=pole),
+            ObservationTerm("pole_velocity", 1, "rad/s", source="joint_velocity", joint_names=pole),
+        ]
+
+    def action_terms(self) -> list[ActionTerm]:
+        """Say that the action is the force on the cart."""
+        return [ActionTerm("effort", ("cartJoint",), scale=self.task_config["env"]["maxEffort"], unit="N")]
 
     def pre_physics_step(self, actions: torch.Tensor) -> None:
         """Push the cart along its rail."""

@@ -13,6 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "errors": 0,
     "torch_utils": 0,
+    "terms": 1,
     "engine": 1,
     "task": 2,
     "vec_env": 3,

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Myriad: reinforcement learning for robots, thousands at a time on one GPU.
 
-Tasks import what they need from here: `RLTask`, `ArticulationView`, `RigidPrimView`. The views are the classes of the
+Tasks import what they need from here: `RLTask`, `ArticulationView`, `RigidPrimView`, and `ObservationTerm` and
+`ActionTerm`, with which they say what a robot must know to run their policies. The views are the classes of the
 engine that runs, so they can be imported once `make_engine` has chosen one.
 """
 
@@ -12,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omni.myriad.engine import ArticulationView, RigidPrimView
     from omni.myriad.task import RLTask
+    from omni.myriad.terms import ActionTerm, ObservationTerm
 
 __version__ = "0.1.0"
 
-__all__ = ["ArticulationView", "RLTask", "RigidPrimView"]
+__all__ = ["ActionTerm", "ArticulationView", "ObservationTerm", "RLTask", "RigidPrimView"]
 
 
 def __getattr__(name: str) -> Any:
@@ -28,4 +30,8 @@ def __getattr__(name: str) -> Any:
         from omni.myriad import engine
 
         return getattr(engine, name)
+    if name in ("ActionTerm", "ObservationTerm"):
+        from omni.myriad import terms
+
+        return getattr(terms, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -54,7 +54,8 @@ def load_config(overrides: Sequence[str]) -> dict[str, Any]:
     folders = _task_folders(parsed)
     groups = _choose_groups(parsed, folders)
     others = [text for text, override in zip(overrides, parsed, strict=True) if override.key_or_group not in _GROUPS]
-    search = [f"hydra.searchpath=[{','.join('file://' + str(folder / 'cfg') for folder in folders)}]"] if folders else []
+    roots = [f"file://{folder / 'cfg'}" for folder in folders if (folder / "cfg").is_dir()]
+    search = [f"hydra.searchpath=[{','.join(roots)}]"] if roots else []
 
     base = _compose([*search, *groups])
     for override in parsed:
@@ -62,8 +63,8 @@ def load_config(overrides: Sequence[str]) -> dict[str, Any]:
             _check_key(override, base)
     config = _compose([*search, *groups, *others])
     config.task.task_path = [str(folder) for folder in folders]
-    _decide(config)
     try:
+        _decide(config, {override.key_or_group for override in parsed})
         resolved = OmegaConf.to_container(config, resolve=True)
     except OmegaConfBaseException as error:
         raise MyriadError(f"The configuration does not resolve: {_first_line(error)}") from None
@@ -170,8 +171,12 @@ def _nearest(name: str, known: Sequence[str]) -> str:
     return f"; did you mean {' or '.join(near)}?" if near else "."
 
 
-def _decide(config: DictConfig) -> None:
-    """Check values and decide those that are left to the machine: the device and the number of environments."""
+def _decide(config: DictConfig, given: set[str]) -> None:
+    """Check values and decide those that are left to the machine: the device and the number of environments.
+
+    Where a CPU gets fewer environments than a GPU would, the learner also gets the settings in `train.on_cpu`, but for
+    those given on the command line.
+    """
     for key, minimum in (("num_envs", 1), ("max_iterations", 1), ("save_every", 1), ("episodes", 1), ("seed", -1)):
         value = config[key]
         if value not in ("", None) and (isinstance(value, bool) or not isinstance(value, int) or value < minimum):
@@ -188,6 +193,9 @@ def _decide(config: DictConfig) -> None:
         raise MyriadError(f"task.env.numEnvs={full} cannot be: it must be a whole number, at least 1.")
     if config.num_envs == "" and config.sim_device == "cpu":
         config.task.env.numEnvs = min(full, _ENVS_PER_CORE * len(os.sched_getaffinity(0)))
+        for key, value in config.train.on_cpu.items():
+            if f"train.params.config.{key}" not in given and not (key == "max_epochs" and "max_iterations" in given):
+                config.train.params.config[key] = value
     dt = config.task.sim.dt
     if not isinstance(dt, (int, float)) or not 0.0 < dt <= 1.0:
         raise MyriadError(f"task.sim.dt={dt} cannot be: it is the physics step in seconds, such as 0.0083.")

@@ -13,6 +13,7 @@ import torch
 
 from omni.myriad.engine import ENV_0_PATH, ENVS_PATH, Engine, Scene, SimConfig
 from omni.myriad.errors import MyriadError
+from omni.myriad.terms import ActionTerm, ObservationTerm
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -39,6 +40,7 @@ class RLTask:
         num_observations: Size of an observation.
         num_actions: Size of an action.
         num_states: Size of the critic's private observation, 0 for none.
+        version: Version of the task, to be raised when its observations or actions change meaning.
         obs_buf: Observations, (num_envs, num_observations).
         states_buf: The critic's private observations, (num_envs, num_states).
         rew_buf: Rewards, (num_envs,).
@@ -52,6 +54,7 @@ class RLTask:
     num_observations: int
     num_actions: int
     num_states: int = 0
+    version: str = "1"
 
     def __init__(
         self, name: str, env: VecEnv, offset: np.ndarray | None = None, sim_config: SimConfig | None = None
@@ -198,6 +201,18 @@ class RLTask:
     def post_reset(self) -> None:
         """Read what the views know once physics runs; called once, before the first step."""
 
+    def observation_terms(self) -> list[ObservationTerm]:
+        """Say what the numbers of an observation are, in order; asked once physics runs.
+
+        Exported policies carry this. A task computes with the scales and offsets stated here, so that they cannot drift
+        apart; an empty list leaves the numbers unnamed.
+        """
+        return []
+
+    def action_terms(self) -> list[ActionTerm]:
+        """Say which joints the numbers of an action command, in order; see `observation_terms`."""
+        return []
+
     # -- one step -----------------------------------------------------------------------------------------------------
 
     def pre_physics_step(self, actions: torch.Tensor) -> None:
@@ -248,9 +263,9 @@ class RLTask:
         torch.ge(self.progress_buf, self._max_episode_length - 1, out=self.time_out_buf)
         self.is_done()
         self.get_extras()
+        self._check_buffers()
         self.time_out_buf &= self.reset_buf.bool()
         self.extras["time_outs"] = self.time_out_buf
-        self._check_buffers()
         return self.obs_buf, self.rew_buf, self.reset_buf, self.extras
 
     def _check_buffers(self) -> None:

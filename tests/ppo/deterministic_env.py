@@ -129,8 +129,9 @@ def make_cfg(env: CartPoleEnv, *, max_iterations: int = 5, rnn: bool = False, **
         "max_epochs": 1000,
     }
     if env.state_space is not None:
+        critic = {"name": "actor_critic", "central_value": True, "mlp": mlp}
         defaults["central_value_config"] = {
-            "network": {"name": "actor_critic", "central_value": True, "mlp": mlp},
+            "network": critic | ({"rnn": network["rnn"]} if rnn else {}),
             "minibatch_size": env.num_envs * 8,
             "mini_epochs": 2,
             "learning_rate": 1e-3,
@@ -144,6 +145,7 @@ def make_cfg(env: CartPoleEnv, *, max_iterations: int = 5, rnn: bool = False, **
         "model": {"name": model},
         "network": network,
         "config": defaults | config,
+        "torch_threads": 1,
     }
     return {
         "task_name": "CartPole",

@@ -31,8 +31,9 @@ def test_same_keys_and_numbers_as_rl_games() -> None:
     theirs.train()
     normalized = theirs(samples)
     theirs.eval()
-    assert torch.equal(ours(samples), normalized)
-    assert torch.equal(ours(samples, denorm=True), theirs(samples, denorm=True))
     assert list(ours.state_dict()) == list(theirs.state_dict())
     for name, value in theirs.state_dict().items():
         torch.testing.assert_close(ours.state_dict()[name], value, rtol=1e-6, atol=1e-6)
+    ours.load_state_dict(theirs.state_dict())
+    assert torch.equal(ours(samples), normalized)
+    assert torch.equal(ours(samples, denorm=True), theirs(samples, denorm=True))

@@ -8,6 +8,8 @@ per environment and lives on the engine's device. Views keep the names, argument
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 import torch
@@ -20,6 +22,59 @@ ENVS_PATH = "/World/envs"
 
 ENV_0_PATH = f"{ENVS_PATH}/env_0"
 """The environment a task authors; the engine clones it to env_1, env_2, ..."""
+
+
+class DofType(IntEnum):
+    """What a degree of freedom does, with the names and numbers of `omni.physics.tensors.DofType`."""
+
+    Rotation = 0
+    Translation = 1
+
+
+@dataclass
+class ArticulationActions:
+    """Targets and efforts for `ArticulationView.apply_action`, with Isaac Sim's field names.
+
+    Attributes:
+        joint_positions: Position targets in rad or m, (M, K).
+        joint_velocities: Velocity targets in rad/s or m/s, (M, K).
+        joint_efforts: Efforts in N m or N, (M, K); K must be all degrees of freedom.
+        joint_indices: Degrees of freedom, (K,); None means all.
+        joint_names: Degrees of freedom by name, instead of `joint_indices`.
+    """
+
+    joint_positions: torch.Tensor | None = None
+    joint_velocities: torch.Tensor | None = None
+    joint_efforts: torch.Tensor | None = None
+    joint_indices: Any = None
+    joint_names: list[str] | None = None
+
+
+@dataclass
+class JointsState:
+    """Joint positions (rad or m), velocities (rad/s or m/s) and efforts (N m or N), (N, num_dof) each."""
+
+    positions: torch.Tensor | None
+    velocities: torch.Tensor | None
+    efforts: torch.Tensor | None
+
+
+@dataclass
+class XFormPrimViewState:
+    """World positions (N, 3) in m and orientations (N, 4) as wxyz."""
+
+    positions: torch.Tensor | None
+    orientations: torch.Tensor | None
+
+
+@dataclass
+class DynamicsViewState:
+    """World positions (N, 3), orientations (N, 4) as wxyz, linear (m/s) and angular (rad/s) velocities (N, 3)."""
+
+    positions: torch.Tensor | None
+    orientations: torch.Tensor | None
+    linear_velocities: torch.Tensor | None
+    angular_velocities: torch.Tensor | None
 
 
 class View(Protocol):

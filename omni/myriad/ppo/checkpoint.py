@@ -18,6 +18,7 @@ import platform
 import random
 import subprocess
 import tempfile
+import warnings
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from importlib import metadata
@@ -148,16 +149,20 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not path.exists():
         raise MyriadError(f"checkpoint {path} does not exist")
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        data = path.read_bytes()
+    except OSError as error:
+        raise MyriadError(f"could not read checkpoint {path}: {error.strerror or error}") from error
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if _is_archive(path):
+        if data.startswith(b"PK\x03\x04"):  # a whole archive, as torch writes them
             raise MyriadError(
                 f"checkpoint {path} holds more than tensors and plain values, which could run code: "
                 "it was not written by Myriad, and is not loaded"
             ) from error
         raise MyriadError(f"{path} is not a checkpoint, or a damaged one") from error
-    except OSError as error:
-        raise MyriadError(f"could not read checkpoint {path}: {error.strerror or error}") from error
     except Exception as error:  # whatever a damaged file makes the reader trip over
         raise MyriadError(f"checkpoint {path} is damaged or truncated, and cannot be read") from error
     about = state.get("myriad") if isinstance(state, dict) else None
@@ -166,11 +171,6 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     if about.get("format") != FORMAT:
         raise MyriadError(f"checkpoint {path} has format {about.get('format')}, this version reads format {FORMAT}")
     return state
-
-
-def _is_archive(path: Path) -> bool:
-    with open(path, "rb") as file:
-        return file.read(4) == b"PK\x03\x04"
 
 
 def check_matches(

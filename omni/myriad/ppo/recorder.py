@@ -115,7 +115,7 @@ class Recorder:
             draw_curve(self.run_dir / "curve.png", self.curve, f"{summary['task']}, {summary['num_envs']} environments")
         if self.wandb_run is not None:
             self.wandb_run.summary.update(dict(summary))
-            self.wandb_run.finish()
+            self.wandb_run.finish(exit_code=0 if summary["status"] == "finished" else 1)
 
 
 def draw_curve(path: Path, curve: list[tuple[float, float, float]], title: str) -> None:

@@ -21,12 +21,14 @@ class Rollout(_Agent):
     episodes: EpisodeMeter
     extras: ExtrasMeter
     stop_requested: bool
+    recorded_steps: int = 0  # of the rollout at hand; `obs` is what came after them
 
     def play_steps(self) -> dict[str, Any]:
         """Step the environments `horizon_length` times, and return the batch to learn from."""
         buffer = self.experience_buffer
         step_seconds = 0.0
         for step in range(self.horizon_length):
+            self.recorded_steps = step
             self.stop_if_asked()
             result = self._act(step)
             buffer.update_data("obses", step, self.obs["obs"])
@@ -50,6 +52,7 @@ class Rollout(_Agent):
             self.episodes.step(rewards[:, 0], shaped_rewards[:, 0], self.dones)
             self.extras.step(infos.get("episode", {}), self.ppo_device)
             self._forget_finished()
+        self.recorded_steps = self.horizon_length
         return self._batch(step_seconds)
 
     play_steps_rnn = play_steps
@@ -111,13 +114,12 @@ class Rollout(_Agent):
 
     def non_finite_rollout(self) -> str | None:
         """Return a phrase that names what in the last rollout was not finite first, None where all was."""
-        tensors = self.experience_buffer.tensor_dict
-        seen = [("observation", "obses", "obs")] + ([("state", "states", "states")] if self.has_central_value else [])
-        made = [("action", "actions"), ("reward", "rewards"), ("value", "values")]
-        recorded = [tensors[key] for _, key, *_ in [*seen, *made]]
-        if all_finite(recorded + [self.obs[key] for *_, key in seen]):
+        now = self.obs
+        recorded = {name: tensor[: self.recorded_steps] for name, tensor in self.experience_buffer.tensor_dict.items()}
+        seen = [("observation", recorded["obses"], now["obs"])]
+        if self.has_central_value:
+            seen.append(("state", recorded["states"], now["states"]))
+        made = [("action", recorded["actions"]), ("reward", recorded["rewards"]), ("value", recorded["values"])]
+        if all_finite([tensor for _, *tensors in [*seen, *made] for tensor in tensors]):
             return None
-        return name_first_non_finite(
-            [(name, torch.cat([tensors[stored], self.obs[now].unsqueeze(0)])) for name, stored, now in seen]
-            + [(name, tensors[stored]) for name, stored in made]
-        )
+        return name_first_non_finite([(name, torch.cat([past, last.unsqueeze(0)])) for name, past, last in seen] + made)

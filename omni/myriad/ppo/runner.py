@@ -7,7 +7,6 @@ rl-games takes seconds to import, so it is imported inside the functions, after 
 from __future__ import annotations
 
 import contextlib
-import copy
 import io
 import json
 import logging
@@ -29,14 +28,13 @@ import torch
 from omni.myriad.errors import MyriadError
 from omni.myriad.ppo import checkpoint
 from omni.myriad.ppo.meters import Epoch
+from omni.myriad.ppo.settings import ALGORITHMS, ENV_NAME, check_length, fit_minibatches, rl_games_params
 
 if TYPE_CHECKING:
     from omni.myriad.ppo.agent import PPOAgent
 
 logger = logging.getLogger(__name__)
 
-_ENV_NAME = "myriad"
-_ALGORITHMS = ("a2c_continuous", "a2c_discrete")
 _CHECK_EVERY = 16  # steps of playing between looks at whether all episodes are in
 
 
@@ -58,7 +56,7 @@ def train(cfg: Mapping[str, Any], env: Any, run_dir: str | os.PathLike[str]) -> 
     resume = _load_matching(cfg["checkpoint"], cfg, env) if cfg.get("checkpoint") else None
     params = rl_games_params(cfg, env, run_dir)
     fit_minibatches(params)
-    _check_length(params["config"], resume)
+    check_length(params["config"], resume)
     checkpoints = run_dir / "checkpoints"
     checkpoints.mkdir(parents=True, exist_ok=True)
 
@@ -92,6 +90,7 @@ def train(cfg: Mapping[str, Any], env: Any, run_dir: str | os.PathLike[str]) -> 
             title = f"{cfg['task_name']}, {env.num_envs} environments on {env.device}"
             progress = Progress(title, agent.max_epochs, agent.max_frames)
             listeners += [recorder, progress]
+        _seed_python(params["seed"] + agent.global_rank)  # once more: modules imported meanwhile have drawn from it
         with _stop_on_interrupt(agent):
             agent.train()
         status = "finished"
@@ -129,18 +128,7 @@ def play(cfg: Mapping[str, Any], env: Any, checkpoint_path: str | os.PathLike[st
     """
     if episodes < 1:
         raise MyriadError(f"episodes={episodes}: play at least one")
-    state = _load_matching(checkpoint_path, cfg, env)
-    params = rl_games_params(cfg, env, Path(checkpoint_path).absolute().parent)
-    params["config"]["player"] = {"use_vecenv": True, "deterministic": True}
-    with _quiet():
-        player = _make_runner(params, env).create_player()
-    try:
-        player.set_weights(state)
-    except RuntimeError as error:
-        raise MyriadError(
-            f"checkpoint {checkpoint_path} holds another network than the configuration asks for"
-        ) from error
-
+    player = make_player(cfg, env, _load_matching(checkpoint_path, cfg, env), checkpoint_path)
     rewards, lengths = _play_episodes(player, env, episodes)
     return {
         "task": cfg["task_name"],
@@ -153,6 +141,34 @@ def play(cfg: Mapping[str, Any], env: Any, checkpoint_path: str | os.PathLike[st
         "episode_length_mean": float(lengths.mean()),
         "episode_length_std": float(lengths.std(unbiased=False)),
     }
+
+
+def make_player(
+    cfg: Mapping[str, Any], env: Any, state: Mapping[str, Any], path: str | os.PathLike[str] = "checkpoint"
+) -> Any:
+    """Return rl-games' player with a checkpoint's weights, to be asked for actions without exploration.
+
+    Args:
+        cfg: resolved configuration, as for `train`.
+        env: vectorised environment; its spaces, size and device are all that is looked at.
+        state: what `checkpoint.load` returned.
+        path: the checkpoint's file, for messages.
+
+    Raises:
+        MyriadError: where the checkpoint does not fit the configuration.
+    """
+    params = rl_games_params(cfg, env, Path(path).absolute().parent)
+    params["config"]["player"] = {"use_vecenv": True, "deterministic": True}
+    with _quiet():
+        player = _make_runner(params, env).create_player()
+    try:
+        player.set_weights(state)
+    except RuntimeError as error:
+        raise MyriadError(f"checkpoint {path} holds another network than the configuration asks for") from error
+    if params["model"]["name"] == "continuous_a2c_tanh":
+        # This model's actions are tanh(sample) in training, but rl-games' player would execute the mean as it is.
+        player.model.register_forward_hook(lambda _model, _inputs, result: result | {"mus": result["mus"].tanh()})
+    return player
 
 
 def _play_episodes(player: Any, env: Any, episodes: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -192,86 +208,6 @@ def _play_episodes(player: Any, env: Any, episodes: int) -> tuple[torch.Tensor, 
     return results[:, 0], results[:, 1]
 
 
-def rl_games_params(cfg: Mapping[str, Any], env: Any, run_dir: Path) -> dict[str, Any]:
-    """Return rl-games' `params` block with everything filled in that follows from the task and the command line.
-
-    Args:
-        cfg: resolved configuration.
-        env: vectorised environment.
-        run_dir: the run's folder.
-
-    Raises:
-        MyriadError: where the block asks for what does not exist.
-    """
-    params = copy.deepcopy(dict(cfg["train"]["params"]))
-    algorithm = params.get("algo", {}).get("name")
-    if algorithm not in _ALGORITHMS:
-        raise MyriadError(f"train.params.algo.name={algorithm}: choose one of {', '.join(_ALGORITHMS)}")
-    discrete = type(env.action_space).__name__ != "Box"
-    if discrete != (algorithm == "a2c_discrete"):
-        fitting = _ALGORITHMS[discrete]
-        raise MyriadError(f"train.params.algo.name={algorithm} does not fit the task's actions, use {fitting}")
-    params["seed"] = cfg.get("seed")
-    config = params["config"]
-    config |= {
-        "name": cfg["task_name"],
-        "env_name": _ENV_NAME,
-        "num_actors": env.num_envs,
-        "device": str(env.device),
-        "device_name": str(env.device),
-        "multi_gpu": bool(cfg.get("multi_gpu", config.get("multi_gpu", False))),
-        "train_dir": str(run_dir.parent),
-        "full_experiment_name": run_dir.name,
-    }
-    config.setdefault("torch_compile", False)
-    config.setdefault("reward_shaper", {})
-    if cfg.get("max_iterations"):
-        config["max_epochs"] = int(cfg["max_iterations"])
-    if cfg.get("save_every") is not None:
-        config["save_frequency"] = int(cfg["save_every"])
-    return params
-
-
-def fit_minibatches(params: dict[str, Any]) -> None:
-    """Shrink minibatch_size to the largest that divides the batch, where num_envs is not what it was written for.
-
-    Args:
-        params: what `rl_games_params` returned; changed in place.
-
-    Raises:
-        MyriadError: where no size will do.
-    """
-    config = params["config"]
-    critic = config.get("central_value_config")
-    networks = [params.get("network") or {}] + ([critic.get("network") or {}] if critic else [])
-    if not any("rnn" in network for network in networks):
-        config["seq_length"] = 1  # rl-games would want batches in multiples of it all the same
-    seq_length = config.get("seq_length", 4)
-    batch = config["num_actors"] * config["horizon_length"]
-    for learner in [config] + ([critic] if critic else []):
-        wanted = learner.get("minibatch_size")
-        if not wanted or (batch % wanted == 0 and wanted % seq_length == 0):
-            continue
-        sizes = range(min(wanted, batch), 0, -1)
-        fitting = next((size for size in sizes if batch % size == 0 and size % seq_length == 0), None)
-        if fitting is None:
-            raise MyriadError(f"a batch of {batch} steps cannot be cut into sequences of seq_length={seq_length}")
-        logger.warning("minibatch_size %d does not divide the batch of %d steps, using %d", wanted, batch, fitting)
-        learner["minibatch_size"] = fitting
-
-
-def _check_length(config: Mapping[str, Any], resume: Mapping[str, Any] | None) -> None:
-    max_epochs = config.get("max_epochs") or -1
-    max_frames = max(config.get("max_frames") or -1, config.get("max_steps") or -1)
-    if max_epochs < 1 and max_frames < 1:
-        raise MyriadError("nothing says when to stop: set max_iterations, or max_frames in train.params.config")
-    if resume is not None and 0 < max_epochs <= resume["epoch"]:
-        raise MyriadError(
-            f"the checkpoint is at epoch {resume['epoch']} and max_iterations={max_epochs}: nothing is left to train, "
-            f"set max_iterations above {resume['epoch']}"
-        )
-
-
 def _bring_best(best: Path, checkpoints: Path, resume: Mapping[str, Any]) -> None:
     """Copy the best checkpoint so far beside those to come, if it is the one that the resumed run has to beat."""
     if best.parent == checkpoints or not best.exists():
@@ -296,7 +232,7 @@ def _make_runner(params: dict[str, Any], env: Any) -> Any:
     from rl_games.torch_runner import Runner
 
     vecenv.register("MYRIAD", lambda config_name, num_actors, **_: env)
-    env_configurations.register(_ENV_NAME, {"vecenv_type": "MYRIAD", "env_creator": lambda **_: env})
+    env_configurations.register(ENV_NAME, {"vecenv_type": "MYRIAD", "env_creator": lambda **_: env})
     runner = Runner(AlgoObserver())
     try:
         runner.load({"params": params})
@@ -321,7 +257,7 @@ def make_agent(params: dict[str, Any], env: Any, **ours: Any) -> PPOAgent:
         from omni.myriad.ppo.agent import ContinuousAgent, DiscreteAgent
 
         runner = _make_runner(params, env)
-        for name, agent_class in zip(_ALGORITHMS, (ContinuousAgent, DiscreteAgent), strict=True):
+        for name, agent_class in zip(ALGORITHMS, (ContinuousAgent, DiscreteAgent), strict=True):
             runner.algo_factory.register_builder(name, lambda cls=agent_class, **args: cls(**args, **ours))
         try:
             return runner.algo_factory.create(runner.algo_name, base_name="run", params=runner.params)
@@ -336,9 +272,13 @@ def _bad_settings(error: Exception) -> MyriadError:
 
 
 def _seed(seed: int) -> None:
+    _seed_python(seed)
+    torch.manual_seed(seed)
+
+
+def _seed_python(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
 
 
 def _compile(agent: PPOAgent, setting: bool | str | Mapping[str, str]) -> None:

@@ -32,7 +32,9 @@ class PhysXEngine:
 
     Attributes:
         shards: The PhysX scenes, each with a contiguous run of environments; empty until `reset`.
-        state_version: Grows whenever positions, velocities or poses may have changed; quantities read by it.
+        env_positions: World positions of the environments in metres, (num_envs, 3).
+        state_version: Grows with every step and write; quantities that have an older one read again.
+        property_version: Grows with every write of a property, such as a mass; stepping leaves properties alone.
     """
 
     name = "physx"
@@ -46,7 +48,9 @@ class PhysXEngine:
         self.stage: Usd.Stage = scene.new_stage()
         self.scene = scene.SceneRegistry(self)
         self.shards: list[Shard] = []
+        self.env_positions = torch.zeros(0, 3, device=self.device)
         self.state_version = 0
+        self.property_version = 0
         self._sim_config = sim_config
         self._positions: list[tuple[float, float, float]] = []
         self._threads: ThreadPoolExecutor | None = None
@@ -78,7 +82,8 @@ class PhysXEngine:
             raise MyriadError(f"num_envs must be at least 1, not {num_envs}.")
         self.num_envs = num_envs
         self._positions = grid_positions(num_envs, spacing)
-        return torch.tensor(self._positions, dtype=torch.float32, device=self.device)
+        self.env_positions = torch.tensor(self._positions, dtype=torch.float32, device=self.device)
+        return self.env_positions.clone()
 
     def reset(self) -> None:
         """Start physics if needed and initialise every registered view."""

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -14,6 +15,17 @@ if TYPE_CHECKING:
 _DTYPES = {"float32": torch.float32, "int32": torch.int32, "uint8": torch.uint8, "bool": torch.uint8}
 
 
+class Kind(Enum):
+    """When a quantity has to be read again."""
+
+    STATE = auto()
+    """After a step and after any write: poses, velocities, forces that were measured, matrices."""
+    CONTROL = auto()
+    """As a state, but PhysX keeps it as it was written: targets and efforts."""
+    PROPERTY = auto()
+    """After a write of a property alone: masses, gains, limits."""
+
+
 class Quantity:
     """A contiguous tensor of which every shard reads and writes its own rows.
 
@@ -21,22 +33,22 @@ class Quantity:
         engine: Engine whose shards hold the prims.
         prim_paths: Paths of the rows, a list per shard.
         tensor_type: The `ovphysx.TensorType`.
-        is_state: Whether writing it changes what other quantities read (positions, velocities, poses).
+        kind: How the quantity changes.
 
     Attributes:
         data: The tensor, (rows, ...); on the engine's device, or on the CPU for properties that PhysX keeps there.
     """
 
-    def __init__(self, engine: PhysXEngine, prim_paths: list[list[str]], tensor_type: int, is_state: bool) -> None:
+    def __init__(self, engine: PhysXEngine, prim_paths: list[list[str]], tensor_type: int, kind: Kind) -> None:
         self._engine = engine
-        self._is_state = is_state
+        self._kind = kind
         self._version = -1
         self._bindings = [
             shard.bind(paths, tensor_type) for shard, paths in zip(engine.shards, prim_paths, strict=True)
         ]
         for binding, paths in zip(self._bindings, prim_paths, strict=True):
             if binding.shape[0] != len(paths):
-                raise RuntimeError(f"PhysX found {binding.shape[0]} of {len(paths)} prims for tensor type {tensor_type}")
+                raise RuntimeError(f"PhysX found {binding.shape[0]} of {len(paths)} prims for tensor {tensor_type}")
         rows = sum(binding.shape[0] for binding in self._bindings)
         on_cpu = str(self._bindings[0].native_device).lower().startswith("cpu")
         device = torch.device("cpu") if on_cpu else engine.device
@@ -48,18 +60,18 @@ class Quantity:
 
     def read(self) -> torch.Tensor:
         """Refresh `data` from PhysX, unless nothing has changed since the last time, and return it."""
-        if self._version != self._engine.state_version:
+        if self._version != self._clock():
             for binding, rows in zip(self._bindings, self._data_slices, strict=True):
                 binding.read(rows)
-            self._version = self._engine.state_version
+            self._version = self._clock()
         return self.data
 
     def write(self, indices: torch.Tensor | None = None) -> None:
         """Send `data` to PhysX.
 
         Args:
-            indices: Rows to send, int64 on the engine's device; None sends all. A mask carries them to the shards, since
-                splitting an index list by shard would have to wait for the GPU.
+            indices: Rows to send, int64 on the engine's device; None sends all. A mask carries them to the shards,
+                since splitting an index list by shard would have to wait for the GPU.
         """
         if indices is not None:
             self._mask.zero_()
@@ -73,12 +85,15 @@ class Quantity:
         else:
             for binding, rows, mask in zip(self._bindings, self._data_slices, self._mask_slices, strict=True):
                 binding.write(rows, mask=mask)
-        if self._is_state:
-            self._engine.state_version += 1
-        elif indices is None:
-            self._version = self._engine.state_version
-        else:
-            self._version = -1
+        # Also other views of the same prims have to see what was written.
+        self._engine.state_version += 1
+        if self._kind is Kind.PROPERTY:
+            self._engine.property_version += 1
+        as_written = self._kind is Kind.CONTROL and indices is None
+        self._version = self._clock() if as_written else -1
+
+    def _clock(self) -> int:
+        return self._engine.property_version if self._kind is Kind.PROPERTY else self._engine.state_version
 
     @property
     def bindings(self) -> list[Any]:
@@ -107,7 +122,7 @@ def describe(tensor: torch.Tensor) -> Any:
         torch.int32: (DLDataTypeCode.kDLInt, 32),
         torch.uint8: (DLDataTypeCode.kDLUInt, 8),
     }
-    descriptor = DLTensor()
+    descriptor: Any = DLTensor()
     shape = (ctypes.c_int64 * tensor.ndim)(*tensor.shape)
     strides = (ctypes.c_int64 * tensor.ndim)(*tensor.stride())
     descriptor.data = ctypes.c_void_p(tensor.data_ptr())

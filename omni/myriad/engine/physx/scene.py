@@ -135,17 +135,28 @@ def flatten(stage: Usd.Stage, device: torch.device) -> Sdf.Layer:
     environments are kept apart by distance alone.
 
     Raises:
-        MyriadError: If a rigid body lies outside environment 0, since each shard would get its own copy.
+        MyriadError: If a rigid body lies outside environment 0, since each shard would get its own copy, or if there is
+            none at all.
     """
     env_0 = stage.GetPrimAtPath(ENV_0_PATH)
+    break_instances(env_0)
     for prim in stage.Traverse():
         if prim.HasAPI(UsdPhysics.RigidBodyAPI) and not prim.GetPath().HasPrefix(env_0.GetPath()):
             raise MyriadError(f"{prim.GetPath()} is a rigid body outside {ENV_0_PATH}: move it into the environment.")
+    if not any(prim.HasAPI(UsdPhysics.RigidBodyAPI) for prim in Usd.PrimRange(env_0)):
+        raise MyriadError(f"{ENV_0_PATH} holds no rigid body: author a robot there, such as with add_robot(...).")
     if device.type == "cpu" and _robots_never_touch(env_0):
         group = UsdPhysics.CollisionGroup.Define(stage, _COLLISION_GROUP_PATH)
         group.GetCollidersCollectionAPI().CreateIncludesRel().SetTargets([ENVS_PATH])
         group.CreateFilteredGroupsRel().SetTargets([_COLLISION_GROUP_PATH])
     return stage.Flatten()
+
+
+def break_instances(root: Usd.Prim) -> None:
+    """Make ordinary prims of instances below `root`: PhysX does not find the bodies in them by their paths."""
+    while instances := [prim for prim in Usd.PrimRange(root) if prim.IsInstance()]:
+        for prim in instances:
+            prim.SetInstanceable(False)
 
 
 def _robots_never_touch(env_0: Usd.Prim) -> bool:

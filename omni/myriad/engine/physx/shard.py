@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from typing import Any
 
@@ -10,6 +11,8 @@ import torch
 
 from omni.myriad.engine.base import ENVS_PATH
 from omni.myriad.engine.physx import runtime
+
+logger = logging.getLogger(__name__)
 
 
 class Shard:
@@ -32,7 +35,7 @@ class Shard:
         self._positions = positions
         self._bindings: list[Any] = []
         self._attached = False
-        self._physx = runtime.create_instance(device)
+        self._physx: Any = runtime.create_instance(device)
         self._stage = ovstage.Stage(f"myriad_{id(self)}")
         try:
             ovstage.population.open_usd_from_string(
@@ -88,21 +91,27 @@ class Shard:
         self._bindings.append(binding)
         return binding
 
+    def is_non_root_link(self, prim_path: str) -> bool:
+        """Tell whether a body is a link of an articulation that only joints can move."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return self._physx.get_object_type(prim_path).name == "ARTICULATION_LINK"
+
     def update_kinematics(self) -> None:
         """Propagate joint and root states to link poses without stepping."""
         self._physx.update_articulations_kinematic()
 
     def close(self) -> None:
         """Release bindings, stage and instance, in the order that PhysX needs to exit cleanly."""
-        for binding in self._bindings:
-            binding.destroy()
-        self._bindings.clear()
+        bindings, self._bindings = self._bindings, []
+        releases = [binding.destroy for binding in bindings]
         if self._attached:
-            self._physx.wait_task(self._physx.detach_ovstage())
             self._attached = False
-        if self._stage is not None:
-            self._stage.destroy()
-            self._stage = None
-        if self._physx is not None:
-            self._physx.destroy()
-            self._physx = None
+            releases.append(lambda: self._physx.wait_task(self._physx.detach_ovstage()))
+        releases += [self._stage.destroy, self._physx.destroy]
+        for release in releases:
+            try:
+                release()
+            except RuntimeError as error:
+                # After a failure some of this is gone already; the rest must still go.
+                logger.debug("while closing a shard: %s", error)

@@ -10,40 +10,56 @@ from pxr import Usd, UsdPhysics
 
 from omni.myriad.engine.base import ENV_0_PATH
 from omni.myriad.engine.physx.views import checks
-from omni.myriad.engine.physx.views.articulation_joints import JointMethods
+from omni.myriad.engine.physx.views.articulation_bodies import BodyMethods
+from omni.myriad.engine.physx.views.articulation_defaults import DefaultMethods
+from omni.myriad.engine.physx.views.articulation_dynamics import DynamicsMethods
+from omni.myriad.engine.physx.views.articulation_solver import SolverMethods
+from omni.myriad.engine.physx.views.articulation_tendons import TendonMethods
 from omni.myriad.engine.physx.views.prim import Indices
-
-_TO_WXYZ = [3, 0, 1, 2]
-_TO_XYZW = [1, 2, 3, 0]
+from omni.myriad.engine.physx.views.unsupported import RenderingMethods
 
 
-class ArticulationView(JointMethods):
+class ArticulationView(DefaultMethods, BodyMethods, DynamicsMethods, TendonMethods, SolverMethods, RenderingMethods):
     """The articulations that an expression names, one in every environment.
 
     Args:
-        prim_paths_expr: Expression of the articulations' root prims, or of prims with one articulation below.
+        prim_paths_expr: Expression of the articulations' root prims, or of prims with one articulation below, such as
+            "/World/envs/.*/Ant"; or several.
         name: Name under which the scene registers the view.
-        positions: Unused here, as the remaining arguments: clones are placed by the engine, states by the task.
+        positions: Default world positions in m, (N, 3), taken when physics starts.
+        translations: Default positions in m in the parent's frame, (N, 3), instead of `positions`.
+        orientations: Default orientations as wxyz, (N, 4), in the same frame.
+        scales: Not available here: PhysX reads sizes from environment 0.
+        visibilities: Not available here: nothing is rendered.
+        reset_xform_properties: Accepted for Isaac Sim's sake and unused: transforms are PhysX's.
+        enable_residual_reports: Not available here; Isaac Sim dropped it in 6.0.
     """
+
+    _POSE = "ARTICULATION_ROOT_POSE"
+    _VELOCITY = "ARTICULATION_ROOT_VELOCITY"
 
     def __init__(
         self,
         prim_paths_expr: str | list[str],
         name: str = "articulation_prim_view",
-        positions: Any = None,
-        translations: Any = None,
-        orientations: Any = None,
+        positions: torch.Tensor | None = None,
+        translations: torch.Tensor | None = None,
+        orientations: torch.Tensor | None = None,
         scales: Any = None,
         visibilities: Any = None,
         reset_xform_properties: bool = True,
+        enable_residual_reports: bool = False,
     ) -> None:
         super().__init__(prim_paths_expr, name)
+        self._set_initial_poses(positions, translations, orientations)
+        self._refuse_rendering(scales, visibilities)
+        if enable_residual_reports:
+            self.get_position_residuals()
 
     def _resolve(self, relative_paths: list[str]) -> list[str]:
-        assert self._engine is not None
         roots = []
         for path in relative_paths:
-            prim = self._engine.stage.GetPrimAtPath(f"{ENV_0_PATH}/{path}")
+            prim = self._require_engine().stage.GetPrimAtPath(f"{ENV_0_PATH}/{path}")
             below = [p for p in Usd.PrimRange(prim) if p.HasAPI(UsdPhysics.ArticulationRootAPI)]
             if len(below) != 1:
                 raise checks.ArgumentError(
@@ -53,45 +69,10 @@ class ArticulationView(JointMethods):
             roots.append(str(below[0].GetPath())[len(ENV_0_PATH) + 1 :])
         return list(dict.fromkeys(roots))
 
-    # -- root ---------------------------------------------------------------------------------------------------------
+    def get_position_residuals(self, indices: Indices = None, report_max: bool = True) -> torch.Tensor:
+        """Raise: standalone PhysX reports no solver residuals, and Isaac Sim 6.0 has no such method."""
+        raise NotImplementedError("get_position_residuals: standalone PhysX reports no solver residuals.")
 
-    def get_world_poses(
-        self, indices: Indices = None, clone: bool = True, usd: bool = True
-    ) -> tuple[torch.Tensor, torch.Tensor] | None:
-        """Return the root links' positions (M, 3) in m and orientations (M, 4) as wxyz, in the world frame."""
-        if not self._ready("get_world_poses"):
-            return None
-        poses = self._read("ARTICULATION_ROOT_POSE", indices, None, False)
-        positions = poses[:, :3]
-        return positions.clone() if clone else positions, poses[:, 3:7][:, _TO_WXYZ]
-
-    def set_world_poses(
-        self,
-        positions: torch.Tensor | None = None,
-        orientations: torch.Tensor | None = None,
-        indices: Indices = None,
-        usd: bool = True,
-    ) -> None:
-        """Put root links at positions (M, 3) in m and orientations (M, 4) as wxyz; what is None stays as it is."""
-        if not self._ready("set_world_poses"):
-            return
-        rows = self._rows(indices)
-        num_rows = self.count if rows is None else len(rows)
-        poses = self._read("ARTICULATION_ROOT_POSE", indices, None, True)
-        if positions is not None:
-            poses[:, :3] = checks.as_values("positions", positions, (num_rows, 3), self._device, torch.float32)
-        if orientations is not None:
-            wxyz = checks.as_values("orientations", orientations, (num_rows, 4), self._device, torch.float32)
-            poses[:, 3:7] = wxyz[:, _TO_XYZW]
-        self._write("ARTICULATION_ROOT_POSE", "poses", poses, indices)
-
-    def get_velocities(self, indices: Indices = None, clone: bool = True) -> torch.Tensor | None:
-        """Return the root links' linear (m/s) and angular (rad/s) velocities in the world frame, (M, 6)."""
-        if not self._ready("get_velocities"):
-            return None
-        return self._read("ARTICULATION_ROOT_VELOCITY", indices, None, clone)
-
-    def set_velocities(self, velocities: torch.Tensor, indices: Indices = None) -> None:
-        """Set the root links' linear (m/s) and angular (rad/s) velocities in the world frame, (M, 6)."""
-        if self._ready("set_velocities"):
-            self._write("ARTICULATION_ROOT_VELOCITY", "velocities", velocities, indices)
+    def get_velocity_residuals(self, indices: Indices = None, report_max: bool = True) -> torch.Tensor:
+        """Raise: standalone PhysX reports no solver residuals, and Isaac Sim 6.0 has no such method."""
+        raise NotImplementedError("get_velocity_residuals: standalone PhysX reports no solver residuals.")

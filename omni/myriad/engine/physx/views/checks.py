@@ -32,14 +32,15 @@ def as_values(name: str, values: Any, shape: tuple[int, ...], device: torch.devi
         try:
             values = torch.as_tensor(values, dtype=dtype, device=device)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise ArgumentError(f"{name} must be numbers of shape {shape}, got {type(values).__name__}: {error}.") from None
+            kind = type(values).__name__
+            raise ArgumentError(f"{name} must be numbers of shape {shape}, got {kind}: {error}.") from None
     if values.dtype != dtype:
         raise ArgumentError(f"{name} must be {_short(dtype)}, got {_short(values.dtype)}.")
     if values.device != device:
         raise ArgumentError(f"{name} must be on {device}, got {values.device}.")
     if tuple(values.shape) != shape:
         raise ArgumentError(f"{name} must have shape {shape}, got {tuple(values.shape)}.")
-    return values
+    return values.detach()
 
 
 def as_indices(name: str, indices: Any, size: int, device: torch.device) -> torch.Tensor:
@@ -79,6 +80,8 @@ def as_name_indices(name: str, names: Sequence[str], known: list[str]) -> list[i
     Raises:
         ArgumentError: If a name is unknown.
     """
+    if isinstance(names, str):
+        raise ArgumentError(f"{name} must be a list of names, got the string {names!r}.")
     for item in names:
         if item not in known:
             raise ArgumentError(f"{name} has no {item!r}; the names are: {', '.join(known)}.")

@@ -52,7 +52,9 @@ def _expand_one(expression: str, stage: Usd.Stage, num_envs: int) -> list[str]:
         prims = [child for prim in prims for child in prim.GetFilteredChildren(_ALL) if name.fullmatch(child.GetName())]
     if not prims:
         children = ", ".join(child.GetName() for child in stage.GetPrimAtPath(ENV_0_PATH).GetFilteredChildren(_ALL))
-        raise MyriadError(f"prim_paths_expr {expression!r} matches no prim; {ENV_0_PATH} holds: {children or 'nothing'}.")
+        raise MyriadError(
+            f"prim_paths_expr {expression!r} matches no prim; {ENV_0_PATH} holds: {children or 'nothing'}."
+        )
     return [str(prim.GetPath())[len(ENV_0_PATH) + 1 :] for prim in prims]
 
 

@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import torch
 
-from omni.myriad.engine.physx.quantity import Quantity
+from omni.myriad.engine.physx.quantity import Kind, Quantity
 from omni.myriad.engine.physx.views import checks, paths
 
 if TYPE_CHECKING:
@@ -18,20 +19,37 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 Indices = torch.Tensor | Sequence[int] | None
+Names = Sequence[str] | None
 
-# Writing one of these changes what others read.
-_STATES = {
-    "RIGID_BODY_POSE",
-    "RIGID_BODY_VELOCITY",
-    "ARTICULATION_ROOT_POSE",
-    "ARTICULATION_ROOT_VELOCITY",
-    "ARTICULATION_DOF_POSITION",
-    "ARTICULATION_DOF_VELOCITY",
-}
+_CONTROLS = ("DOF_POSITION_TARGET", "DOF_VELOCITY_TARGET", "DOF_ACTUATION_FORCE")
+_PROPERTIES = (
+    *("_MASS", "_INERTIA", "_COM_POSE", "_DISABLE_SIMULATION", "_DISABLE_GRAVITY", "_STIFFNESS", "_DAMPING", "_LIMIT"),
+    *("_MAX_VELOCITY", "_MAX_FORCE", "_ARMATURE", "_FRICTION_PROPERTIES", "_DRIVE_TYPE", "_REST_LENGTH", "_OFFSET"),
+)
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+_V = TypeVar("_V", bound="PrimView")
+
+
+def needs_physics(method: Callable[Concatenate[_V, _P], _R]) -> Callable[Concatenate[_V, _P], _R]:
+    """Make a method of a view warn and return None, as Isaac Sim's do, until the view is initialised.
+
+    The return type leaves that None out: code that runs once physics does need not check for it.
+    """
+
+    @functools.wraps(method)
+    def wrapper(self: _V, *args: _P.args, **kwargs: _P.kwargs) -> _R:
+        if self.is_physics_handle_valid():
+            return method(self, *args, **kwargs)
+        logger.warning("%s.%s: physics is not running, so there is nothing to get or set", self.name, method.__name__)
+        return None  # type: ignore[return-value]
+
+    return wrapper
 
 
 class PrimView:
-    """A batch of prims, `per_env` of them in every environment, in environment order.
+    """A batch of prims, the same ones in every environment, in environment order.
 
     Args:
         prim_paths_expr: Expression such as "/World/envs/.*/Ant/torso", or several.
@@ -43,12 +61,12 @@ class PrimView:
 
     def __init__(self, prim_paths_expr: str | list[str], name: str) -> None:
         self.name = name
-        self._expressions = prim_paths_expr
+        self._expressions = [prim_paths_expr] if isinstance(prim_paths_expr, str) else list(prim_paths_expr)
         self._engine: PhysXEngine | None = None
         self._relative_paths: list[str] = []
         self._quantities: dict[str, Quantity] = {}
         self._generation: list[Any] | None = None
-        self._checked_indices: tuple[torch.Tensor, int, torch.Tensor] | None = None
+        self._checked: dict[str, tuple[Any, int, int, torch.Tensor]] = {}
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -66,16 +84,20 @@ class PrimView:
             MyriadError: If the view was not added to a scene, or its expression matches nothing.
         """
         if self._engine is None or not self._engine.is_playing():
-            raise checks.ArgumentError(f"View {self.name!r} has no running physics: scene.add(view), then reset the engine.")
+            raise checks.ArgumentError(
+                f"View {self.name!r} has no physics yet: scene.add(view), then reset the engine."
+            )
         if self._generation is self._engine.shards:
             return
         self._quantities = {}
-        self._relative_paths = self._resolve(paths.expand(self._expressions, self._engine.stage, self._engine.num_envs))
+        self._checked = {}
+        self._relative_paths = self._find_prims()
         self._generation = self._engine.shards
+        self._on_physics_ready()
 
     def is_physics_handle_valid(self) -> bool:
         """Tell whether the view is initialised and its physics still runs."""
-        return self._engine is not None and self._engine.is_playing() and self._generation is self._engine.shards
+        return self._generation is not None and self._engine is not None and self._generation is self._engine.shards
 
     def is_valid(self, indices: Indices = None) -> bool:
         """Tell whether the prims exist in running physics."""
@@ -93,7 +115,7 @@ class PrimView:
 
     @property
     def prim_paths(self) -> list[str]:
-        """Paths of all prims, in the order of the rows of every tensor."""
+        """Paths of all prims, in the order of the rows of every tensor: all of one environment, then the next one's."""
         return [path for shard_paths in self._shard_paths() for path in shard_paths]
 
     # -- for subclasses -----------------------------------------------------------------------------------------------
@@ -102,23 +124,27 @@ class PrimView:
         """Turn the prims that the expression matches into the prims whose rows the view has."""
         return relative_paths
 
+    def _on_physics_ready(self) -> None:
+        """Read what does not change while physics runs."""
+
+    def _find_prims(self) -> list[str]:
+        """Return the view's prims as paths relative to an environment, in row order."""
+        engine = self._require_engine()
+        return self._resolve(paths.expand(self._expressions, engine.stage, max(engine.num_envs, 1)))
+
+    def _require_engine(self) -> PhysXEngine:
+        if self._engine is None:
+            raise checks.ArgumentError(f"View {self.name!r} belongs to no scene yet: scene.add(view) first.")
+        return self._engine
+
     @property
     def _device(self) -> torch.device:
-        assert self._engine is not None
-        return self._engine.device
-
-    def _ready(self, method: str) -> bool:
-        """Tell whether physics can be asked; warn, as Isaac Sim does, when it cannot."""
-        if self.is_physics_handle_valid():
-            return True
-        logger.warning("%s.%s: physics is not running yet, so there is nothing to return or set", self.name, method)
-        return False
+        return self._require_engine().device
 
     def _shard_paths(self) -> list[list[str]]:
-        assert self._engine is not None
         return [
             [paths.in_environment(path, env_id) for env_id in shard.env_ids for path in self._relative_paths]
-            for shard in self._engine.shards
+            for shard in self._require_engine().shards
         ]
 
     def _quantity(self, tensor_type: str) -> Quantity:
@@ -127,41 +153,44 @@ class PrimView:
         if quantity is None:
             from ovphysx.types import TensorType
 
-            assert self._engine is not None
-            quantity = Quantity(self._engine, self._shard_paths(), TensorType[tensor_type], tensor_type in _STATES)
+            kind = Kind.STATE
+            if tensor_type.endswith(_CONTROLS):
+                kind = Kind.CONTROL
+            elif tensor_type.endswith(_PROPERTIES):
+                kind = Kind.PROPERTY
+            quantity = Quantity(self._require_engine(), self._shard_paths(), TensorType[tensor_type], kind)
             self._quantities[tensor_type] = quantity
         return quantity
 
-    def _rows(self, indices: Indices) -> torch.Tensor | None:
-        """Check environment indices; None stays None and means all."""
+    def _index(self, name: str, indices: Indices, size: int) -> torch.Tensor | None:
+        """Check indices once: the check waits for the GPU, and tasks pass the same tensor step after step."""
         if indices is None:
             return None
-        cached = self._checked_indices
-        # A reset hands the same tensor to several setters: check it, which waits for the GPU, once.
-        if cached is not None and cached[0] is indices and cached[1] == indices._version:  # type: ignore[union-attr]
-            return cached[2]
-        rows = checks.as_indices("indices", indices, self.count, self._device)
+        cached = self._checked.get(name)
         if isinstance(indices, torch.Tensor):
-            self._checked_indices = (indices, indices._version, rows)
-        return rows
+            version = -1 if indices.is_inference() else indices._version
+            if cached is not None and cached[0] is indices and cached[1] == version >= 0 and cached[2] == size:
+                return cached[3]
+        else:
+            version, indices = 0, list(indices)
+            if cached is not None and cached[2] == size and isinstance(cached[0], list) and cached[0] == indices:
+                return cached[3]
+        checked = checks.as_indices(name, indices, size, self._device)
+        self._checked[name] = (indices, version, size, checked)
+        return checked
+
+    def _rows(self, indices: Indices) -> torch.Tensor | None:
+        """Check prim indices; None stays None and means all."""
+        return self._index("indices", indices, self.count)
 
     def _read(self, tensor_type: str, indices: Indices, columns: torch.Tensor | None, clone: bool) -> torch.Tensor:
         """Read rows, and columns of the second dimension, of a quantity, on the engine's device."""
-        data = self._quantity(tensor_type).read()
         rows = self._rows(indices)
-        if columns is not None:
-            columns = columns.to(data.device)
-        if rows is None and columns is None:
-            result = data
-        elif rows is None:
-            result = data[:, columns]
-        elif columns is None:
-            result = data[rows.to(data.device)]
-        else:
-            result = data[rows.to(data.device)[:, None], columns]
+        data = self._quantity(tensor_type).read()
+        result = data[_selection(rows, columns, data.device)]
         if result.device != self._device:
             return result.to(self._device)
-        return result.clone() if clone and result is data else result
+        return result.clone() if clone and rows is None and columns is None else result
 
     def _write(
         self, tensor_type: str, name: str, values: Any, indices: Indices, columns: torch.Tensor | None = None
@@ -169,23 +198,23 @@ class PrimView:
         """Write rows, and columns of the second dimension, of a quantity; columns left out keep their value."""
         quantity = self._quantity(tensor_type)
         rows = self._rows(indices)
-        num_rows = self.count if rows is None else len(rows)
-        shape = (num_rows, *quantity.data.shape[1:])
-        if columns is not None:
-            shape = (num_rows, len(columns), *quantity.data.shape[2:])
+        shape = self._shape(quantity, rows, columns)
         values = checks.as_values(name, values, shape, self._device, quantity.data.dtype).to(quantity.data.device)
-        if columns is None:
-            data = quantity.data
-        else:
-            data = quantity.read()
-            columns = columns.to(data.device)
-        on_device = rows if rows is None else rows.to(data.device)
-        if on_device is None and columns is None:
-            data.copy_(values)
-        elif on_device is None:
-            data[:, columns] = values
-        elif columns is None:
-            data[on_device] = values
-        else:
-            data[on_device[:, None], columns] = values
+        data = quantity.data if columns is None else quantity.read()
+        data[_selection(rows, columns, data.device)] = values
         quantity.write(rows)
+
+    def _shape(self, quantity: Quantity, rows: torch.Tensor | None, columns: torch.Tensor | None) -> tuple[int, ...]:
+        num_rows = self.count if rows is None else len(rows)
+        if columns is None:
+            return (num_rows, *quantity.data.shape[1:])
+        return (num_rows, len(columns), *quantity.data.shape[2:])
+
+
+def _selection(rows: torch.Tensor | None, columns: torch.Tensor | None, device: torch.device) -> Any:
+    """Return what picks rows and columns of a tensor on `device`; a plain slice, and so a view, if all are wanted."""
+    if rows is None:
+        return slice(None) if columns is None else (slice(None), columns.to(device))
+    if columns is None:
+        return rows.to(device)
+    return rows.to(device)[:, None], columns.to(device)

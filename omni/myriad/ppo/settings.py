@@ -1,0 +1,107 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Turn our configuration into rl-games' `params` block, and find its mistakes before rl-games trips over them."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omni.myriad.errors import MyriadError
+
+logger = logging.getLogger(__name__)
+
+ENV_NAME = "myriad"
+ALGORITHMS = ("a2c_continuous", "a2c_discrete")
+
+
+def rl_games_params(cfg: Mapping[str, Any], env: Any, run_dir: Path) -> dict[str, Any]:
+    """Return rl-games' `params` block with everything filled in that follows from the task and the command line.
+
+    Args:
+        cfg: resolved configuration.
+        env: vectorised environment.
+        run_dir: the run's folder.
+
+    Raises:
+        MyriadError: where the block asks for what does not exist.
+    """
+    params = copy.deepcopy(dict(cfg["train"]["params"]))
+    algorithm = params.get("algo", {}).get("name")
+    if algorithm not in ALGORITHMS:
+        raise MyriadError(f"train.params.algo.name={algorithm}: choose one of {', '.join(ALGORITHMS)}")
+    discrete = type(env.action_space).__name__ != "Box"
+    if discrete != (algorithm == "a2c_discrete"):
+        fitting = ALGORITHMS[discrete]
+        raise MyriadError(f"train.params.algo.name={algorithm} does not fit the task's actions, use {fitting}")
+    params["seed"] = int(time.time()) if cfg.get("seed") is None else int(cfg["seed"])
+    config = params["config"]
+    config |= {
+        "name": cfg["task_name"],
+        "env_name": ENV_NAME,
+        "num_actors": env.num_envs,
+        "device": str(env.device),
+        "device_name": str(env.device),
+        "multi_gpu": bool(cfg.get("multi_gpu", config.get("multi_gpu", False))),
+        "train_dir": str(run_dir.parent),
+        "full_experiment_name": run_dir.name,
+    }
+    config.setdefault("torch_compile", False)
+    if "OMP_NUM_THREADS" in os.environ:
+        params.setdefault("torch_threads", 0)  # else rl-games would overrule it
+    config.setdefault("reward_shaper", {})
+    if cfg.get("max_iterations"):
+        config["max_epochs"] = int(cfg["max_iterations"])
+    if cfg.get("save_every") is not None:
+        config["save_frequency"] = int(cfg["save_every"])
+    return params
+
+
+def fit_minibatches(params: dict[str, Any]) -> None:
+    """Shrink minibatch_size to the largest that divides the batch, where num_envs is not what it was written for.
+
+    Args:
+        params: what `rl_games_params` returned; changed in place.
+
+    Raises:
+        MyriadError: where no size will do.
+    """
+    config = params["config"]
+    critic = config.get("central_value_config")
+    networks = [params.get("network") or {}] + ([critic.get("network") or {}] if critic else [])
+    if not any("rnn" in network for network in networks):
+        config["seq_length"] = 1  # rl-games would want batches in multiples of it all the same
+    seq_length = config.get("seq_length", 4)
+    batch = config["num_actors"] * config["horizon_length"]
+    for learner in [config] + ([critic] if critic else []):
+        wanted = learner.get("minibatch_size")
+        if not wanted or (batch % wanted == 0 and wanted % seq_length == 0):
+            continue
+        sizes = range(min(wanted, batch), 0, -1)
+        fitting = next((size for size in sizes if batch % size == 0 and size % seq_length == 0), None)
+        if fitting is None:
+            raise MyriadError(f"a batch of {batch} steps cannot be cut into sequences of seq_length={seq_length}")
+        logger.warning("minibatch_size %d does not divide the batch of %d steps, using %d", wanted, batch, fitting)
+        learner["minibatch_size"] = fitting
+
+
+def check_length(config: Mapping[str, Any], resume: Mapping[str, Any] | None) -> None:
+    """Raise where training would have no end, or would be at it already.
+
+    Args:
+        config: rl-games' config block.
+        resume: the checkpoint to go on from, or None.
+    """
+    max_epochs = config.get("max_epochs") or -1
+    max_frames = max(config.get("max_frames") or -1, config.get("max_steps") or -1)
+    if max_epochs < 1 and max_frames < 1:
+        raise MyriadError("nothing says when to stop: set max_iterations, or max_frames in train.params.config")
+    if resume is not None and 0 < max_epochs <= resume["epoch"]:
+        raise MyriadError(
+            f"the checkpoint is at epoch {resume['epoch']} and max_iterations={max_epochs}: nothing is left to train, "
+            f"set max_iterations above {resume['epoch']}"
+        )

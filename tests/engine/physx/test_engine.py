@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The standalone engine: shards, isolation, life and death; all on real PhysX on the CPU."""
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from pxr import Gf, UsdGeom, UsdPhysics
+
+from omni.myriad.engine import ArticulationView
+from omni.myriad.errors import MyriadError
+
+
+def add_ball(engine, path="/World/envs/env_0/Ball", height=1.0, x=0.0):
+    """Author a free sphere of 1 kg and radius 0.1 m that is an articulation of one link."""
+    ball = UsdGeom.Sphere.Define(engine.stage, path)
+    ball.CreateRadiusAttr(0.1)
+    ball.AddTranslateOp().Set(Gf.Vec3d(x, 0.0, height))
+    for schema in (UsdPhysics.RigidBodyAPI, UsdPhysics.CollisionAPI, UsdPhysics.ArticulationRootAPI):
+        schema.Apply(ball.GetPrim())
+    UsdPhysics.MassAPI.Apply(ball.GetPrim()).CreateMassAttr(1.0)
+    return ball.GetPrim()
+
+
+def rollout(env, steps):
+    """Drive an environment with seeded actions and return everything it said."""
+    generator = torch.Generator().manual_seed(1)
+    torch.manual_seed(2)
+    env.reset()
+    history = []
+    for _ in range(steps):
+        actions = torch.rand((env.num_envs, env.num_actions), generator=generator) * 2.0 - 1.0
+        obs, rewards, dones, _ = env.step(actions)
+        history.append(torch.cat((obs["obs"], rewards[:, None], dones[:, None].float()), dim=1).clone())
+    return torch.stack(history)
+
+
+@pytest.mark.parametrize("task", ["Cartpole", "Ant"])
+def test_the_number_of_shards_changes_nothing(env_of, task):
+    histories = []
+    for shards in (1, 2, 3):
+        env = env_of(f"task={task}", "num_envs=12", f"engine.shards={shards}")
+        assert len(env.engine.shards) == shards
+        histories.append(rollout(env, 60))
+        env.close()
+    assert torch.equal(histories[0], histories[1])
+    assert torch.equal(histories[0], histories[2])
+
+
+def test_a_free_fall_is_a_free_fall(engine_of):
+    engine = engine_of("engine.shards=2")
+    add_ball(engine, height=10.0)
+    engine.clone_environments(6, 2.0)
+    balls = engine.scene.add(ArticulationView("/World/envs/.*/Ball", name="balls"))
+    engine.reset()
+    balls.set_world_poses(positions=torch.tensor([[0.0, 0.0, 10.0]]).repeat(6, 1))
+    balls.set_velocities(torch.zeros(6, 6))
+    engine.step(60)
+    # Semi-implicit Euler: n steps of dt fall g dt^2 n (n + 1) / 2.
+    fallen = 9.81 * engine.physics_dt**2 * 60 * 61 / 2
+    positions, _ = balls.get_world_poses()
+    torch.testing.assert_close(positions[:, 2], torch.full((6,), 10.0 - fallen), atol=2e-3, rtol=0.0)
+
+
+def test_robots_of_different_environments_never_touch(engine_of):
+    # All stand on one spot: were they to collide, they would burst apart at once.
+    engine = engine_of("engine.shards=1")
+    ball = add_ball(engine)
+    ball.AddAppliedSchema("PhysxArticulationAPI")
+    from pxr import Sdf
+
+    ball.CreateAttribute("physxArticulation:enabledSelfCollisions", Sdf.ValueTypeNames.Bool).Set(False)
+    engine.clone_environments(4, 5.0)
+    balls = engine.scene.add(ArticulationView("/World/envs/.*/Ball", name="balls"))
+    engine.reset()
+    balls.set_world_poses(positions=torch.tensor([[0.0, 0.0, 5.0]]).repeat(4, 1))
+    balls.set_velocities(torch.zeros(4, 6))
+    engine.step(20)
+    positions, _ = balls.get_world_poses()
+    assert torch.equal(positions, positions[:1].repeat(4, 1))
+    assert positions[0, :2].abs().max() < 1e-5
+
+
+def test_a_ground_plane_is_felt_by_every_shard(engine_of):
+    engine = engine_of("engine.shards=2")
+    add_ball(engine, height=0.5)
+    engine.add_ground_plane()
+    origins = engine.clone_environments(4, 2.0)
+    balls = engine.scene.add(ArticulationView("/World/envs/.*/Ball", name="balls"))
+    engine.reset()
+    engine.step(240)
+    positions, _ = balls.get_world_poses()
+    torch.testing.assert_close(positions[:, 2], torch.full((4,), 0.1), atol=5e-3, rtol=0.0)
+    torch.testing.assert_close(positions[:, :2], origins[:, :2], atol=5e-3, rtol=0.0)
+
+
+def test_failure_of_one_shard_stops_the_run_with_its_error(env_of):
+    env = env_of("task=Cartpole", "num_envs=4", "engine.shards=2")
+    env.reset()
+    env.engine.shards[1]._physx.destroy()  # the instance is gone, as after a native failure
+    with pytest.raises(Exception, match="destroyed"):
+        env.engine.step()
+
+
+def test_a_body_outside_the_environments_is_refused(engine_of):
+    engine = engine_of()
+    add_ball(engine, path="/World/Ball")
+    engine.clone_environments(2, 2.0)
+    with pytest.raises(MyriadError, match="/World/Ball is a rigid body outside /World/envs/env_0"):
+        engine.reset()
+
+
+def test_a_scene_without_environments_is_refused(engine_of):
+    with pytest.raises(MyriadError, match="no environments"):
+        engine_of().reset()
+
+
+def test_views_share_no_name(engine_of):
+    engine = engine_of()
+    engine.scene.add(ArticulationView("/World/envs/.*/Ball", name="balls"))
+    with pytest.raises(MyriadError, match="already has a view named 'balls'"):
+        engine.scene.add(ArticulationView("/World/envs/.*/Ball", name="balls"))
+
+
+SCRIPT = """
+import logging
+logging.basicConfig(level=logging.WARNING)
+from omni.myriad.config import load_config
+from omni.myriad.runs import make_env
+for _ in range(2):
+    env = make_env(load_config(["task=Cartpole", "num_envs=4", "sim_device=cpu", "engine.shards=2"]))
+    env.reset()
+    env.close()
+env = make_env(load_config(["task=Cartpole", "num_envs=4", "sim_device=cpu"]))
+env.reset()
+{ending}
+"""
+
+
+@pytest.mark.parametrize("ending", ["env.close()", "pass  # left open"])
+def test_engines_one_after_another_end_without_a_word(ending):
+    done = subprocess.run([sys.executable, "-c", SCRIPT.format(ending=ending)], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_native_warnings_reach_the_logger_and_do_not_flood(engine_of, caplog):
+    engine = engine_of("engine.shards=1")
+    add_ball(engine)
+    engine.clone_environments(2, 1.0)
+    balls = engine.scene.add(ArticulationView("/World/envs/.*/Ball", name="balls"))
+    engine.reset()
+    with caplog.at_level("WARNING", logger="omni.myriad.physx"):
+        balls.set_velocities(torch.full((2, 6), float("nan")))
+        engine.step(50)
+    messages = [record.getMessage() for record in caplog.records]
+    assert any("nvalid" in message for message in messages)
+    assert len(messages) < 20
