@@ -100,7 +100,7 @@ def extras(call: str) -> str:
 def test_help_names_every_verb_and_sets_up_nothing(checkout, arguments):
     done = checkout.run(*arguments)
     assert done.returncode == 0
-    for verb in ("train", "play", "test", "doctor", "python", "help"):
+    for verb in ("train", "play", "export", "test", "doctor", "python", "help"):
         assert re.search(rf"^  {verb} ", done.stdout, re.MULTILINE)
     assert not (checkout.root / ".venv").exists()
 
@@ -118,7 +118,7 @@ def test_unknown_verb_suggests_the_nearest(checkout, typed, meant):
 def test_unknown_verb_unlike_any_lists_them(checkout):
     done = checkout.run("reticulate-splines")
     assert done.returncode == 2
-    assert done.stderr == "myriad: no verb 'reticulate-splines'. The verbs are: train play test doctor python help\n"
+    assert done.stderr == "myriad: no verb 'reticulate-splines'. The verbs are: train play export test doctor python help\n"
 
 
 @pytest.mark.parametrize(
@@ -133,6 +133,7 @@ def test_distance(checkout, kitten, sitting, distance):
     [
         ("train", "{root}/train.py"),
         ("play", "{root}/play.py"),
+        ("export", "{root}/export.py"),
         ("test", "-m> <pytest"),
         ("doctor", "-m> <omni.myriad.doctor"),
     ],
@@ -177,7 +178,7 @@ def test_first_use_installs_and_later_uses_do_not(checkout):
 def test_developer_tools_are_added_once_and_kept(checkout):
     for verb in ("train", "test", "test", "train", "python"):
         assert checkout.run(verb).returncode == 0
-    assert [extras(call) for call in checkout.calls()] == ["physx", "dev,physx"]
+    assert [extras(call) for call in checkout.calls()] == ["physx", "dev,export,physx"]
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
@@ -187,7 +188,7 @@ def test_changed_requirements_are_noticed(checkout, name):
         file.write("# changed\n")
     assert "the requirements changed" in checkout.run("train").stderr
     assert checkout.run("train").stderr == ""
-    assert [extras(call) for call in checkout.calls()] == ["dev,physx", "dev,physx"]
+    assert [extras(call) for call in checkout.calls()] == ["dev,export,physx", "dev,export,physx"]
 
 
 def test_moved_checkout_is_installed_again(checkout):
@@ -231,7 +232,7 @@ def test_active_virtual_environment_without_requirements_gets_the_command(checko
     assert done.returncode == 1
     assert "lacks: rl_games pytest." in done.stderr.replace("\n", " ", 1)
     assert (
-        f"'{python}' -m pip install -c '{checkout.root}/constraints.txt' -e '{checkout.root}[physx,dev]'" in done.stderr
+        f"'{python}' -m pip install -c '{checkout.root}/constraints.txt' -e '{checkout.root}[physx,export,dev]'" in done.stderr
     )
     assert "ran <" in checkout.run("doctor", **variables).stdout  # the doctor says it in its own way
 
@@ -256,7 +257,7 @@ def test_isaac_sim_uses_its_own_python_and_never_our_physx(checkout, tmp_path):
     isaac = str(python.parent)
     assert "ran <" in checkout.run("train", ISAACSIM_PATH=isaac, FAKE_MISSING="ovphysx pxr").stdout
     assert checkout.calls() == []
-    for verb, wanted in (("train", f"-e '{checkout.root}'"), ("test", f"-e '{checkout.root}[dev]'")):
+    for verb, wanted in (("train", f"-e '{checkout.root}'"), ("test", f"-e '{checkout.root}[export,dev]'")):
         done = checkout.run(verb, ISAACSIM_PATH=isaac, FAKE_MISSING="rl_games")
         assert done.returncode == 1
         assert f"'{python}' -m pip install {wanted}\n" in done.stderr

@@ -46,6 +46,8 @@ def run(main: Callable[[dict[str, Any]], None], usage: str, argv: list[str] | No
             raise
         code = _say(f"{place}: {type(error).__name__}: {error}", error)
     sys.stdout.flush()
+    if isaac_sim := sys.modules.get("omni.myriad.engine.isaacsim.app"):
+        isaac_sim.leave(code)  # Kit has to be closed, and would end the process with its own exit code
     sys.exit(code)
 
 

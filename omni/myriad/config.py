@@ -177,7 +177,7 @@ def _decide(config: DictConfig, given: set[str]) -> None:
     Where a CPU gets fewer environments than a GPU would, the learner also gets the settings in `train.on_cpu`, but for
     those given on the command line.
     """
-    for key, minimum in (("num_envs", 1), ("max_iterations", 1), ("save_every", 1), ("episodes", 1), ("seed", -1)):
+    for key, minimum in (("num_envs", 1), ("max_iterations", 1), ("save_every", 1), ("episodes", 1), ("opset", 1), ("seed", -1)):
         value = config[key]
         if value not in ("", None) and (isinstance(value, bool) or not isinstance(value, int) or value < minimum):
             raise MyriadError(f"{key}={value} cannot be: it must be a whole number, at least {minimum}.")

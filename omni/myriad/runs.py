@@ -1,17 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run from its configuration to its folder: start the environment, train or play, leave everything behind."""
+"""A run from its configuration to its folder: start the environment, train, play or export, leave everything behind."""
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import subprocess
+import tempfile
 import time
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.policy import description, recording
 from omni.myriad.vec_env import VecEnv
 
 _PACKAGES = ("torch", "numpy", "rl-games", "gymnasium", "hydra-core", "ovphysx", "usd-core")
@@ -38,6 +41,8 @@ def train(config: dict[str, Any]) -> dict[str, Any]:
     try:
         _write_provenance(config, env, run_dir)
         summary = runner.train(config, env, run_dir)
+        if _is_first_rank() and summary["checkpoint"]:
+            _record(config, env, Path(summary["checkpoint"]), run_dir)
     finally:
         env.close()
     if _is_first_rank():
@@ -68,6 +73,69 @@ def play(config: dict[str, Any]) -> dict[str, Any]:
     target.write_text(json.dumps(result, indent=2) + "\n")
     _print_table(result, target)
     return result
+
+
+def export(config: dict[str, Any]) -> dict[str, Any]:
+    """Export a checkpoint as one ONNX file, proven against rl-games' player, and return its metadata.
+
+    What the run's folder holds suffices. If it holds no task.json or observations.npz, or those of other settings than
+    the checkpoint's, the task is run for a moment to make them.
+
+    Args:
+        config: The resolved configuration: `task`, `checkpoint` (else the task's last run), `output` (else
+            `exported/policy.onnx` in the run's folder) and `opset`. The policy's own settings are the checkpoint's.
+
+    Raises:
+        MyriadError: If there is no checkpoint, it belongs to another task, or the exported policy acts differently.
+    """
+    from omni.myriad.policy.export import export_policy
+    from omni.myriad.ppo import checkpoint
+
+    path = find_checkpoint(config["checkpoint"] or _last_run(config), "best")
+    state = checkpoint.load(path)
+    trained = state["myriad"]["task"]
+    if trained != config["task_name"]:
+        raise MyriadError(
+            f"checkpoint {path} was trained for task {trained}, not {config['task_name']}: give task={trained}."
+        )
+    run_dir = path.parent.parent if path.parent.name == "checkpoints" else None
+    output = Path(config["output"] or (run_dir or path.parent) / "exported" / "policy.onnx").expanduser().absolute()
+    described = description.read_description(run_dir) if run_dir else None
+    file = run_dir / recording.FILE_NAME if run_dir else None
+    settings = state["myriad"]["config"]["task"]
+    if described and file and file.is_file() and described["settings_sha256"] == description.settings_hash(settings):
+        recorded = recording.load_recording(file)
+    else:
+        described, recorded = _describe_again(state["myriad"]["config"], config, path, run_dir)
+    meta = export_policy(state, path, described, recorded, output, config["opset"])
+    parity = meta["parity"]
+    print(
+        f"Exported {trained} to {output}\n"
+        f"Parity with {parity['against']}: maximum error {parity['max_error']:.3g} "
+        f"over {parity['steps']:,} steps and {parity['episodes']:,} starts of episodes"
+    )
+    return meta
+
+
+def _describe_again(
+    trained: dict[str, Any], asked: dict[str, Any], path: Path, run_dir: Path | None
+) -> tuple[dict[str, Any], recording.Recording]:
+    """Run the task of a checkpoint for a moment, as it was trained, to describe it and record observations."""
+    config = copy.deepcopy(trained)
+    config |= {"sim_device": asked["sim_device"], "multi_gpu": False, "test": True, "checkpoint": str(path)}
+    config["task"]["env"]["numEnvs"] = recording.MAX_ENVS
+    config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
+    print(f"{config['task_name']}: the run holds no description and observations that fit, so the task is run a moment")
+    env = make_env(config)
+    try:
+        described = description.describe_task(env)
+        with tempfile.TemporaryDirectory() as scratch:
+            recorded = _record(config, env, path, run_dir or Path(scratch))
+    finally:
+        env.close()
+    if run_dir:
+        description.write_description(described, run_dir)
+    return described, recorded
 
 
 def make_env(config: dict[str, Any]) -> VecEnv:
@@ -177,6 +245,16 @@ def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> Non
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     (run_dir / "run.json").write_text(json.dumps(run, indent=2) + "\n")
+    description.write_description(description.describe_task(env), run_dir)
+
+
+def _record(config: dict[str, Any], env: VecEnv, path: Path, run_dir: Path) -> recording.Recording:
+    """Step a trained policy, and keep the observations with which its export will be proven."""
+    from omni.myriad.ppo import checkpoint, runner
+
+    recorded = recording.record(env, runner.make_player(config, env, checkpoint.load(path), path))
+    recorded.save(run_dir / recording.FILE_NAME)
+    return recorded
 
 
 def versions() -> dict[str, str]:

@@ -48,7 +48,9 @@ class ObservationTerm:
     def __post_init__(self) -> None:
         _check_lengths(self.name, self.size, {"scale": self.scale, "offset": self.offset})
         if self.joint_names and self.size % len(self.joint_names):
-            raise MyriadError(f"Term {self.name}: {self.size} numbers do not divide among {len(self.joint_names)} joints.")
+            raise MyriadError(
+                f"Term {self.name}: {self.size} numbers do not divide among {len(self.joint_names)} joints."
+            )
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,16 @@ class VecEnv:
         self._task = task
         task.set_up_scene(self.engine.scene)
         self.engine.reset()
+        self._look_around(task)
+
+    async def set_task_async(self, task: RLTask) -> None:
+        """Do what `set_task` does inside a running Isaac Sim, where physics starts on Kit's own loop."""
+        self._task = task
+        task.set_up_scene(self.engine.scene)
+        await self.engine.reset_async()  # type: ignore[attr-defined]  # of Isaac Sim's engine alone
+        self._look_around(task)
+
+    def _look_around(self, task: RLTask) -> None:
         task.post_reset()
         self._actions = torch.zeros((task.num_envs, task.num_actions), device=self.device)
         self._obs = torch.zeros_like(task.obs_buf)
@@ -229,6 +239,8 @@ def view_state(view: Any) -> dict[str, torch.Tensor]:
 
 def restore_view(view: Any, state: dict[str, torch.Tensor], device: torch.device) -> None:
     """Write a state of `view_state` through the view's public setters."""
+    if getattr(view, "is_non_root_articulation_link", False):
+        return  # moved by the joints of its robot
     state = {name: tensor.to(device) for name, tensor in state.items()}
     view.set_world_poses(state["positions"], state["orientations"])
     for getter, setter in _STATE_METHODS:

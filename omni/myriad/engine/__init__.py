@@ -18,9 +18,20 @@ from .sim_config import SimConfig
 if TYPE_CHECKING:
     from .physx import ArticulationView, RigidPrimView
 
-__all__ = ["ENVS_PATH", "ENV_0_PATH", "ArticulationView", "Engine", "RigidPrimView", "Scene", "SimConfig", "make_engine"]
+__all__ = [
+    "ENVS_PATH",
+    "ENV_0_PATH",
+    "ArticulationView",
+    "Engine",
+    "RigidPrimView",
+    "Scene",
+    "SimConfig",
+    "choose",
+    "make_engine",
+    "make_engine_async",
+]
 
-ENGINES = ("auto", "physx")
+ENGINES = ("auto", "isaacsim", "physx")
 
 _selected = "physx"
 
@@ -35,11 +46,40 @@ def make_engine(sim_config: SimConfig) -> Engine:
         MyriadError: If the engine is unknown or cannot run here.
     """
     global _selected
+    _selected = choose(sim_config)
+    return _package().make(sim_config)
+
+
+async def make_engine_async(sim_config: SimConfig) -> Engine:
+    """Make an engine inside a running Isaac Sim, on Kit's own loop, where nothing may wait.
+
+    Args:
+        sim_config: The run's configuration.
+
+    Raises:
+        MyriadError: If Isaac Sim does not run in this process.
+    """
+    global _selected
+    _selected = "isaacsim"
+    return await _package().make_async(sim_config)
+
+
+def choose(sim_config: SimConfig) -> str:
+    """Return the engine that a configuration means, before any physics is imported.
+
+    `auto` is Isaac Sim in a process that is it or can become it, else standalone PhysX.
+
+    Raises:
+        MyriadError: If the engine is unknown.
+    """
+    from .isaacsim import app
+
     name = sim_config.config["engine"]["name"]
     if name not in ENGINES:
         raise MyriadError(f"engine={name} is unknown; choose one of: {', '.join(ENGINES)}.")
-    _selected = "physx" if name == "auto" else name
-    return _package().make(sim_config)
+    if name == "auto":
+        return "isaacsim" if app.is_available() else "physx"
+    return name
 
 
 def _package() -> Any:

@@ -22,11 +22,11 @@ from rl_games.algos_torch.a2c_discrete import DiscreteA2CAgent
 from rl_games.common.schedulers import LinearScheduler
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.ppo.graphed import Graphed
 from omni.myriad.ppo.guard import all_finite
 from omni.myriad.ppo.learner_state import LearnerState
 from omni.myriad.ppo.meters import EpisodeMeter, Epoch, ExtrasMeter
 from omni.myriad.ppo.normalizer import RunningMeanStd
-from omni.myriad.ppo.rollout import Rollout
 
 NO_SCORE = -1_000_000_000.0  # rl-games' "no best yet"
 
@@ -54,7 +54,7 @@ class FrameScheduler:
         return self.schedule.update(lr, entropy_coef, epoch, self.frames(), kl)
 
 
-class PPOAgent(Rollout, LearnerState):
+class PPOAgent(Graphed, LearnerState):
     """What our agents share, mixed in before one of rl-games' agents."""
 
     loss_names: tuple[str, ...]
@@ -127,6 +127,7 @@ class PPOAgent(Rollout, LearnerState):
             KeyboardInterrupt: on `stop_requested` or Ctrl-C, with last.pth written.
         """
         self.init_tensors()
+        self.enable_graphs()
         self.obs = self.first_observations()
         self._share_parameters()
         self._physics_seconds = self._physics_clock()

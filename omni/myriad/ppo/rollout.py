@@ -42,12 +42,7 @@ class Rollout(_Agent):
             self.obs, rewards, self.dones, infos = self.env_step(result["actions"])
             step_seconds += time.perf_counter() - step_start
 
-            shaped_rewards = self.rewards_shaper(rewards)
-            if self.value_bootstrap and "time_outs" in infos:
-                # An episode cut short by the clock would have gone on: its last reward includes what the critic
-                # expects after it. The state after the step is already the next episode's, so V(s) stands for V(s').
-                time_outs = infos["time_outs"].to(self.ppo_device).float().unsqueeze(1)
-                shaped_rewards = shaped_rewards + self.gamma * result["values"] * time_outs
+            shaped_rewards = self.shape_rewards(rewards, result["values"], infos.get("time_outs"))
             buffer.update_data("rewards", step, shaped_rewards)
             self.episodes.step(rewards[:, 0], shaped_rewards[:, 0], self.dones)
             self.extras.step(infos.get("episode", {}), self.ppo_device)
@@ -56,6 +51,24 @@ class Rollout(_Agent):
         return self._batch(step_seconds)
 
     play_steps_rnn = play_steps
+
+    def shape_rewards(
+        self, rewards: torch.Tensor, values: torch.Tensor, time_outs: torch.Tensor | None
+    ) -> torch.Tensor:
+        """Return the rewards that the learner sees.
+
+        An episode that was cut short by the clock would have gone on: its last reward includes what the critic
+        expects after it. As in rl-games, V(s) before the last step stands for V(s') after it.
+
+        Args:
+            rewards: (num_envs, 1), as the task gives them.
+            values: (num_envs, 1), of the observations before the step.
+            time_outs: (num_envs,), where an episode was cut short; None where the task does not say.
+        """
+        shaped = self.rewards_shaper(rewards)
+        if self.value_bootstrap and time_outs is not None:
+            shaped = shaped + self.gamma * values * time_outs.to(self.ppo_device).float().unsqueeze(1)
+        return shaped
 
     def stop_if_asked(self) -> None:
         """Raise KeyboardInterrupt if a stop was requested; asked between steps, where nothing is half done."""

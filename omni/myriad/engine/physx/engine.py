@@ -5,13 +5,16 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import torch
 from pxr import Usd
 
 from omni.myriad.engine.base import grid_positions
 from omni.myriad.engine.physx import runtime, scene
+from omni.myriad.engine.physx.quantity import Quantity, RowMask
 from omni.myriad.engine.physx.shard import Shard
 from omni.myriad.engine.sim_config import SimConfig
 from omni.myriad.errors import MyriadError
@@ -33,6 +36,7 @@ class PhysXEngine:
     Attributes:
         shards: The PhysX scenes, each with a contiguous run of environments; empty until `reset`.
         env_positions: World positions of the environments in metres, (num_envs, 3).
+        pending: Quantities that were written and not sent yet.
         state_version: Grows with every step and write; quantities that have an older one read again.
         property_version: Grows with every write of a property, such as a mass; stepping leaves properties alone.
     """
@@ -51,6 +55,9 @@ class PhysXEngine:
         self.env_positions = torch.zeros(0, 3, device=self.device)
         self.state_version = 0
         self.property_version = 0
+        self.pending: list[Quantity] = []
+        self._states: list[Quantity] = []
+        self._shared_mask: RowMask | None = None
         self._sim_config = sim_config
         self._positions: list[tuple[float, float, float]] = []
         self._threads: ThreadPoolExecutor | None = None
@@ -95,29 +102,86 @@ class PhysXEngine:
     def step(self, num_steps: int = 1) -> None:
         """Advance all environments by `num_steps` physics steps, every shard on a thread of its own.
 
+        Each thread sends its shard's part of the pending writes, steps, and reads again what was read since the last
+        step, so that nothing but the steps themselves is done one shard after another.
+
         Raises:
             RuntimeError: The error of the first shard that failed, once all have stopped.
         """
-        first, *others = self.shards
-        if self._threads is None:
-            first.step(num_steps, self.physics_dt)
-        else:
-            futures = [self._threads.submit(shard.step, num_steps, self.physics_dt) for shard in others]
-            try:
-                first.step(num_steps, self.physics_dt)
-            finally:
-                # Also after a failure or Ctrl-C no thread may still be stepping when shards are released.
-                errors = [future.exception() for future in futures]
-            for error in errors:
-                if error is not None:
-                    raise error
+        writes = self._take_pending()
+        reads = [quantity for quantity in self._states if quantity.used]
+
+        def advance(index: int) -> None:
+            for quantity in writes:
+                quantity.write_shard(index)
+            self.shards[index].step(num_steps, self.physics_dt)
+            for quantity in reads:
+                quantity.read_shard(index)
+
+        self._on_all_shards(advance)
         self.state_version += 1
+        for quantity in writes:
+            quantity.written()
+        for quantity in self._states:
+            quantity.used = False
+        for quantity in reads:
+            quantity.fresh()
+
+    def flush(self) -> None:
+        """Send pending writes to PhysX now, for somebody who wants to read what follows from them."""
+        writes = self._take_pending()
+        if writes:
+            self._on_all_shards(lambda index: [quantity.write_shard(index) for quantity in writes])
+            for quantity in writes:
+                quantity.written()
+
+    def register(self, quantity: Quantity) -> None:
+        """Take note of a new quantity."""
+        if quantity.is_state:
+            self._states.append(quantity)
+
+    def share_mask(self, own: RowMask, indices: torch.Tensor) -> RowMask:
+        """Return a mask that selects `indices`: one that does already, as in a reset's other writes, or `own`."""
+        shared = self._shared_mask
+        if shared is None or shared.data.shape != own.data.shape or shared.data.device != own.data.device:
+            shared = None
+        if shared is None or not shared.selects(indices):
+            shared = self._shared_mask = own.select(indices)
+        return shared
 
     def update_kinematics(self) -> None:
         """Propagate written joint and root states to link poses without stepping."""
+        self.flush()
         for shard in self.shards:
             shard.update_kinematics()
         self.state_version += 1
+
+    def synchronize(self) -> None:
+        """Wait until torch is done with the tensors that PhysX is about to read or overwrite.
+
+        Descriptors carry no stream, so PhysX cannot wait for torch's by itself.
+        """
+        if self.device.type == "cuda":
+            torch.cuda.current_stream(self.device).synchronize()
+
+    def _take_pending(self) -> list[Quantity]:
+        self.synchronize()
+        writes, self.pending = self.pending, []
+        return writes
+
+    def _on_all_shards(self, function: Callable[[int], Any]) -> None:
+        if self._threads is None:
+            function(0)
+            return
+        futures = [self._threads.submit(function, index) for index in range(1, len(self.shards))]
+        try:
+            function(0)
+        finally:
+            # Also after a failure or Ctrl-C no thread may still be at work when shards are released.
+            errors = [future.exception() for future in futures]
+        for error in errors:
+            if error is not None:
+                raise error
 
     def is_playing(self) -> bool:
         """Tell whether physics has been started and not closed."""
@@ -131,6 +195,8 @@ class PhysXEngine:
         for shard in self.shards:
             shard.close()
         self.shards = []
+        self.pending = []
+        self._states = []
 
     def _start(self) -> None:
         if not self._positions:

@@ -99,7 +99,7 @@ def test_efforts_that_balance_gravity_keep_the_arm_still(simulate):
 
 
 def test_floating_base_gravity_is_that_of_the_joints_and_not_of_the_root(floating):
-    # The link's weight acts 0.5 m from the hinge. The root's entries, which a slice from 0 would show, start with zeros.
+    # The link's weight acts 0.5 m from the hinge. The root's entries, which come first, start with zeros.
     expected = torch.full((3, 1), -0.5 * GRAVITY * 0.5)
     torch.testing.assert_close(floating.get_generalized_gravity_forces(), expected, atol=1e-4, rtol=1e-4)
     by_name = floating.get_generalized_gravity_forces(joint_names=["hinge"])

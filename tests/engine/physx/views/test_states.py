@@ -66,7 +66,9 @@ def test_indices_pick_rows_of_getters_and_setters(view):
     torch.testing.assert_close(view.get_world_poses(indices=[1])[0], torch.tensor([[9.0, 9.0, 9.0]]))
     velocities = torch.arange(12, dtype=torch.float32).reshape(2, 6)
     view.set_velocities(velocities, indices=torch.tensor([2, 0], dtype=torch.int32))
-    torch.testing.assert_close(view.get_velocities()[[2, 1, 0]], torch.stack((velocities[0], torch.zeros(6), velocities[1])))
+    torch.testing.assert_close(
+        view.get_velocities()[[2, 1, 0]], torch.stack((velocities[0], torch.zeros(6), velocities[1]))
+    )
 
 
 def test_setting_no_rows_does_nothing(view):

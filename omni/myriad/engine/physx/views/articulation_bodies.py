@@ -22,7 +22,11 @@ class BodyMethods(NameMethods):
     def get_body_poses(
         self, indices: Indices = None, body_indices: Indices = None, clone: bool = True
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the links' positions (M, K, 3) in m and orientations (M, K, 4) as wxyz, in the world frame."""
+        """Return the links' positions (M, K, 3) in m and orientations (M, K, 4) as wxyz, in the world frame.
+
+        On the CPU they follow written joint and root states at once, on CUDA with the next step or with the engine's
+        `update_kinematics`.
+        """
         poses = self._read("ARTICULATION_LINK_POSE", indices, self._bodies(body_indices), False)
         positions = poses[..., :3]
         return positions.clone() if clone else positions, poses[..., 3:].roll(1, -1)

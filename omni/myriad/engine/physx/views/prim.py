@@ -111,7 +111,9 @@ class PrimView:
     @property
     def count(self) -> int:
         """Number of prims: those of one environment times `num_envs`."""
-        return len(self._relative_paths) * (self._engine.num_envs if self._engine else 0)
+        if self._engine is None:
+            return 0
+        return len(self._relative_paths or self._find_prims()) * self._engine.num_envs
 
     @property
     def prim_paths(self) -> list[str]:
@@ -171,10 +173,12 @@ class PrimView:
             version = -1 if indices.is_inference() else indices._version
             if cached is not None and cached[0] is indices and cached[1] == version >= 0 and cached[2] == size:
                 return cached[3]
-        else:
+        elif isinstance(indices, (list, tuple, range)):
             version, indices = 0, list(indices)
-            if cached is not None and cached[2] == size and isinstance(cached[0], list) and cached[0] == indices:
+            if cached is not None and isinstance(cached[0], list) and cached[0] == indices and cached[2] == size:
                 return cached[3]
+        else:
+            return checks.as_indices(name, indices, size, self._device)
         checked = checks.as_indices(name, indices, size, self._device)
         self._checked[name] = (indices, version, size, checked)
         return checked

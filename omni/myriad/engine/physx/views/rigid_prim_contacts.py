@@ -15,7 +15,7 @@ from omni.myriad.engine.physx.contacts import ContactSensors
 from omni.myriad.engine.physx.scene import PHYSICS_SCENE_PATH
 from omni.myriad.engine.physx.views import checks, paths
 from omni.myriad.engine.physx.views.prim import Indices, needs_physics
-from omni.myriad.engine.physx.views.usd_attributes import UsdMethods, author
+from omni.myriad.engine.physx.views.usd_attributes import UsdMethods, author, has_schema
 from omni.myriad.errors import MyriadError
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ class ContactMethods(UsdMethods):
         if not self._track_contacts:
             return
         for prim in self._env_0_prims():
-            if _REPORT_SCHEMA not in prim.GetAppliedSchemas():
+            if not has_schema(prim, _REPORT_SCHEMA):
                 raise MyriadError(
                     f"{self.name}: {prim.GetPath()} has no {_REPORT_SCHEMA}, which PhysX reads when it starts: add the "
                     "view to the scene before that, with prepare_contact_sensors=True."
@@ -101,11 +101,12 @@ class ContactMethods(UsdMethods):
         """Return each shard's filter paths, those of a sensor after those of the one before."""
         engine = self._require_engine()
         expanded: dict[str, list[str]] = {path: [] for path in filters}
+        colliders = {str(prim.GetPath()) for prim in engine.stage.Traverse() if prim.HasAPI(UsdPhysics.CollisionAPI)}
         for path, expressions in filters.items():
             for expression in expressions:
                 if expression.startswith(f"{ENVS_PATH}/"):
                     expanded[path] += paths.expand(expression, engine.stage, engine.num_envs)
-                elif engine.stage.GetPrimAtPath(expression).HasAPI(UsdPhysics.CollisionAPI):
+                elif expression in colliders:
                     expanded[path].append(expression)
                 else:
                     raise checks.ArgumentError(

@@ -25,10 +25,6 @@ class UsdMethods(PrimView):
         break_instances(stage.GetPrimAtPath(ENV_0_PATH))
         return [stage.GetPrimAtPath(f"{ENV_0_PATH}/{path}") for path in self._find_prims()]
 
-    def _num_rows(self) -> int:
-        """Return `count`, which is known only once physics runs, as the stage tells it."""
-        return len(self._find_prims()) * self._require_engine().num_envs
-
     def _get_usd(self, attribute: str, fallback: Any, dtype: torch.dtype, indices: Indices) -> torch.Tensor:
         """Return an attribute per prim, (M,) on the engine's device; the schema's fallback where it is not authored."""
         values = []
@@ -55,7 +51,7 @@ class UsdMethods(PrimView):
         if isinstance(values, torch.Tensor) and values.dtype == torch.bool:
             values = values.to(torch.uint8)
         device = values.device if isinstance(values, torch.Tensor) else torch.device("cpu")
-        values = checks.as_values(name, values, (self._num_rows(),), device, dtype).cpu()
+        values = checks.as_values(name, values, (self.count,), device, dtype).cpu()
         per_env = values.reshape(engine.num_envs, -1)
         if not bool((per_env == per_env[:1]).all()):
             raise NotImplementedError(f"{attribute}: environments are copies of one; {name} must not differ.")
@@ -65,6 +61,10 @@ class UsdMethods(PrimView):
 
 def author(prim: Usd.Prim, schema: str, attribute: str, type_name: str, value: Any) -> None:
     """Set an attribute of an applied schema that usd-core need not know, applying it first."""
-    if schema not in prim.GetAppliedSchemas():
-        prim.AddAppliedSchema(schema)
+    prim.AddAppliedSchema(schema)
     prim.CreateAttribute(attribute, getattr(Sdf.ValueTypeNames, type_name)).Set(value)
+
+
+def has_schema(prim: Usd.Prim, schema: str) -> bool:
+    """Tell whether a schema is applied; `Usd.Prim.HasAPI` and `GetAppliedSchemas` miss those usd-core does not know."""
+    return schema in prim.GetPrimTypeInfo().GetAppliedAPISchemas()

@@ -1,0 +1,155 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Rollout and update of the common case as CUDA graphs: rl-games' maths, without the host in between."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import torch
+from rl_games.algos_torch.models import ModelA2CContinuousLogStd
+from rl_games.common.schedulers import AdaptiveScheduler
+
+from omni.myriad.ppo.graph import Graph, Tensors
+from omni.myriad.ppo.rollout import Rollout
+
+_MINIBATCH = ("old_values", "old_logp_actions", "advantages", "returns", "actions", "obs", "mu", "sigma")
+
+
+class Graphed(Rollout):
+    """Mixed in before `Rollout`: on one GPU, feed-forward, with a fixed standard deviation a network of its own.
+
+    Three graphs: `_act_and_store` samples actions and stores what is known before the step, `_store_result` what is known
+    after it, and `_update_minibatch` is rl-games' `calc_gradients` with the adaptive learning rate kept on the device.
+    Anything else (a CPU, recurrent networks, a critic of its own, other schedules) takes rl-games' own way.
+    """
+
+    graphs_enabled = False
+
+    def enable_graphs(self) -> None:
+        """Decide whether graphs apply, and prepare them; called once the agent is complete."""
+        self.graphs_enabled = (
+            torch.device(self.ppo_device).type == "cuda"
+            and self.config.get("cuda_graphs", True)
+            and isinstance(self.model, ModelA2CContinuousLogStd.Network)
+            and not (self.is_rnn or self.has_central_value or self.multi_gpu)
+            and isinstance(self.scheduler.schedule, AdaptiveScheduler)
+            and self.schedule_type == "legacy"
+            and self.model.get_aux_loss() is None
+        )
+        if not self.graphs_enabled:
+            return
+        # bfloat16 has float32's range, so nothing needs rl-games' scaler, which would wait for the device.
+        self.scaler = torch.amp.GradScaler("cuda", enabled=False)
+        self._lr = torch.tensor(float(self.last_lr), device=self.ppo_device)
+        self._losses = torch.zeros(len(self.loss_names), device=self.ppo_device)
+        self._step = torch.zeros(1, dtype=torch.long, device=self.ppo_device)
+        self._act = Graph(self._act_and_store)
+        self._store = Graph(self._store_result)
+        self._minibatch = Graph(self._update_minibatch)
+
+    # -- rollout ------------------------------------------------------------------------------------------------------
+
+    def play_steps(self) -> dict[str, Any]:
+        """Step the environments `horizon_length` times, and return the batch to learn from."""
+        if not self.graphs_enabled:
+            return super().play_steps()
+        step_seconds = 0.0
+        self._step.zero_()
+        for step in range(self.horizon_length):
+            self.recorded_steps = step
+            self.stop_if_asked()
+            acted = self._act({"obs": self.obs["obs"], "dones": self.dones})
+            step_start = time.perf_counter()
+            observed, rewards, self.dones, infos = self.vec_env.step(acted["env_actions"])
+            step_seconds += time.perf_counter() - step_start
+            self.obs = self.obs_to_tensors(observed)
+            result = {"rewards": rewards, "dones": self.dones, "values": acted["values"]}
+            if self.value_bootstrap and "time_outs" in infos:
+                result["time_outs"] = infos["time_outs"]
+            self._store(result)
+            self.extras.step(infos.get("episode", {}), self.ppo_device)
+        self.recorded_steps = self.horizon_length
+        return self._batch(step_seconds)
+
+    def _act_and_store(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        model = self.model
+        obs = inputs["obs"]
+        mu, logstd, value, _ = model.a2c_network({"obs": model.norm_obs(self._preproc_obs(obs)), "is_train": False})
+        sigma = torch.exp(logstd)
+        # As Normal.sample, which however waits for the device to see that sigma is positive; an exponential is.
+        actions = mu + sigma * torch.randn_like(mu)
+        values = model.denorm_value(value)
+        stored = {
+            "obses": obs,
+            "dones": inputs["dones"],
+            "actions": actions,
+            "neglogpacs": model.neglogp(actions, mu, sigma, logstd),
+            "values": values,
+            "mus": mu,
+            "sigmas": sigma,
+        }
+        self._put(stored)
+        return {"env_actions": self.preprocess_actions(actions), "values": values}
+
+    def _store_result(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        rewards = inputs["rewards"]
+        shaped = self.shape_rewards(rewards.unsqueeze(1), inputs["values"], inputs.get("time_outs"))
+        self._put({"rewards": shaped})
+        self.episodes.step(rewards, shaped[:, 0], inputs["dones"])
+        self._step += 1
+        return {}
+
+    def _put(self, values: dict[str, torch.Tensor]) -> None:
+        tensors = self.experience_buffer.tensor_dict
+        for name, value in values.items():
+            tensors[name].index_copy_(0, self._step, value.to(tensors[name].dtype).unsqueeze(0))
+
+    # -- update -------------------------------------------------------------------------------------------------------
+
+    def train_epoch(self) -> tuple[Any, ...]:
+        """Roll out and update, and return what rl-games' method of this name returns."""
+        if not self.graphs_enabled:
+            return super().train_epoch()
+        self.vec_env.set_train_info(self.frame, self)
+        start = time.perf_counter()
+        self.set_eval()
+        with torch.no_grad():
+            batch = self.play_steps()
+        played = time.perf_counter()
+        self.set_train()
+        self.curr_frames = batch.pop("played_frames")
+        self.prepare_dataset(batch)
+        self.algo_observer.after_steps()
+        self._lr.fill_(self.last_lr)
+        for group in self.optimizer.param_groups:
+            group["lr"], group["capturable"] = self._lr, True
+        self._losses.zero_()
+        for _ in range(self.mini_epochs_num):
+            for index in range(len(self.dataset)):
+                self.stop_if_asked()
+                minibatch = self.dataset[index]
+                updated = self._minibatch({name: minibatch[name] for name in _MINIBATCH})
+                self.dataset.update_mu_sigma(updated["mu"], updated["sigma"])
+        losses = self._losses / (self.mini_epochs_num * len(self.dataset))
+        self.last_lr = float(self._lr)  # waits for the device: the update is over
+        for group in self.optimizer.param_groups:
+            group["lr"], group["capturable"] = self.last_lr, False  # as checkpoints hold it
+        end = time.perf_counter()
+        by_name = [[loss] for loss in losses.unbind()]
+        return batch["step_time"], played - start, end - played, end - start, *by_name, self.last_lr, 1.0
+
+    def _update_minibatch(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        self.calc_gradients(dict(inputs))
+        a_loss, c_loss, entropy, kl, _, _, mu, sigma, b_loss = self.train_result
+        self._losses += torch.stack([loss.detach().float().squeeze() for loss in (a_loss, c_loss, b_loss, entropy, kl)])
+        self._adapt_learning_rate(kl)
+        return {"mu": mu, "sigma": sigma}
+
+    def _adapt_learning_rate(self, kl: torch.Tensor) -> None:
+        """Do what rl-games' AdaptiveScheduler does, where the numbers are."""
+        schedule = self.scheduler.schedule
+        lower = (self._lr / 1.5).clamp(min=schedule.min_lr)
+        higher = (self._lr * 1.5).clamp(max=schedule.max_lr)
+        lr = torch.where(kl > 2.0 * schedule.kl_threshold, lower, self._lr)
+        self._lr.copy_(torch.where(kl < 0.5 * schedule.kl_threshold, higher, lr))
