@@ -2,7 +2,8 @@
 """Ant: a four-legged robot runs ahead as fast as it can."""
 
 import torch
-from omni.myriad import ActionTerm, ArticulationView, ObservationTerm, RLTask
+
+from omni.myriad import ActionTerm, ArticulationView, ObservationTerm, RLTask, Scene
 from omni.myriad.torch_utils import (
     compute_heading_and_up,
     compute_rot,
@@ -25,7 +26,7 @@ class Ant(RLTask):
     num_observations = 60
     num_actions = 8
 
-    def set_up_scene(self, scene) -> None:
+    def set_up_scene(self, scene: Scene) -> None:
         """Author the ant and its copies on flat ground."""
         self.add_robot("Ant", "ant/ant.usda", position=self.task_config["env"]["initialPosition"])
         super().set_up_scene(scene)
@@ -48,7 +49,7 @@ class Ant(RLTask):
         self.joint_position_offset = torch.tensor(terms["joint_positions"].offset, device=self.device)
         self.dt = self.control_frequency_inv * self.world.physics_dt
 
-        def per_env(values) -> torch.Tensor:
+        def per_env(values: list[float]) -> torch.Tensor:
             return torch.tensor(values, dtype=torch.float32, device=self.device).repeat(self.num_envs, 1)
 
         self.initial_root_pos = self._env_pos + per_env(cfg["initialPosition"])

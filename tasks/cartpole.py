@@ -4,7 +4,8 @@
 import math
 
 import torch
-from omni.myriad import ActionTerm, ArticulationView, ObservationTerm, RLTask
+
+from omni.myriad import ActionTerm, ArticulationView, ObservationTerm, RLTask, Scene
 
 
 class Cartpole(RLTask):
@@ -13,7 +14,7 @@ class Cartpole(RLTask):
     num_observations = 4
     num_actions = 1
 
-    def set_up_scene(self, scene) -> None:
+    def set_up_scene(self, scene: Scene) -> None:
         """Author the cart and pole 2 m above the ground."""
         self.add_robot("Cartpole", "cartpole/cartpole.usda", position=(0.0, 0.0, 2.0))
         super().set_up_scene(scene)

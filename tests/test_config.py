@@ -28,7 +28,7 @@ def test_overrides_reach_everything():
     assert config["task"]["env"]["numEnvs"] == 8
     assert config["train"]["params"]["config"]["max_epochs"] == 3
     assert config["train"]["params"]["config"]["gamma"] == 0.9
-    assert config["engine"] == {"name": "auto", "shards": 2}
+    assert config["engine"]["shards"] == 2
 
 
 def test_a_cpu_gets_environments_for_its_cores(monkeypatch):
@@ -89,7 +89,9 @@ def test_a_folder_of_ones_own_tasks(tmp_path):
     (tmp_path / "cfg" / "task").mkdir(parents=True)
     (tmp_path / "cfg" / "train").mkdir()
     (tmp_path / "cfg/task/ReachGoal.yaml").write_text("defaults: [Default]\nname: ReachGoal\nenv:\n  goal: 3.0\n")
-    (tmp_path / "cfg/train/ReachGoalPPO.yaml").write_text("defaults: [DefaultPPO]\nparams:\n  config:\n    gamma: 0.5\n")
+    (tmp_path / "cfg/train/ReachGoalPPO.yaml").write_text(
+        "defaults: [DefaultPPO]\nparams:\n  config:\n    gamma: 0.5\n"
+    )
     config = load("task=ReachGoal", f"task.task_path={tmp_path}", "task.env.goal=4")
     assert config["task"]["env"]["goal"] == 4
     assert config["train"]["params"]["config"]["gamma"] == 0.5

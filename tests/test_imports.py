@@ -11,7 +11,9 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # A room may import rooms with the same or a smaller number.
 FLOORS = {
+    "__version__": 0,  # no room, but a name in omni.myriad itself
     "errors": 0,
+    "provenance": 0,
     "torch_utils": 0,
     "terms": 1,
     "engine": 1,
@@ -49,15 +51,15 @@ def module_name(file: Path, root: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def imports(file: Path, root: Path) -> Iterator[str]:
+def imports(file: Path, root: Path, later: bool = True) -> Iterator[str]:
     """Yield what a file imports, at its top or later: `from a import b` yields a.b, be it a module or a name in one.
 
-    Imports for the type checker alone are left out: they never run.
+    Imports for the type checker alone are left out: they never run. Those in functions are where `later` is False.
     """
     package = module_name(file, root).split(".")
     if file.name != "__init__.py":
         package.pop()
-    for node in walk(ast.parse(file.read_text(), str(file))):
+    for node in walk(ast.parse(file.read_text(), str(file)), later):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -70,15 +72,17 @@ def imports(file: Path, root: Path) -> Iterator[str]:
                 yield str(node.args[0].value)
 
 
-def walk(node: ast.AST) -> Iterator[ast.AST]:
-    """Yield a syntax tree's nodes, without the bodies of `if TYPE_CHECKING:`."""
+def walk(node: ast.AST, functions: bool = True) -> Iterator[ast.AST]:
+    """Yield a syntax tree's nodes, without the bodies of `if TYPE_CHECKING:`, and of functions if told so."""
     yield node
+    if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not functions:
+        return
     if isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING"):
         children = iter(node.orelse)
     else:
         children = ast.iter_child_nodes(node)
     for child in children:
-        yield from walk(child)
+        yield from walk(child, functions)
 
 
 def room(name: str) -> str | None:
@@ -130,13 +134,19 @@ def heavy(name: str) -> bool:
 
 
 def reached(file: Path, root: Path) -> set[str]:
-    """Return all that importing a file imports: through our own modules, and through the packages around them."""
+    """Return all that a file imports: through our own modules, and through the packages around them.
+
+    Of those others only what they import at their top counts: what they import when called is their callers' choice.
+    """
     names: set[str] = set()
     waiting = [file]
     while waiting:
         current = waiting.pop()
         parents = (folder / "__init__.py" for folder in current.relative_to(root).parents)
-        todo = [*imports(current, root), *(module_name(root / parent, root) for parent in parents if parent.parts[:-1])]
+        todo = [
+            *imports(current, root, later=current == file),
+            *(module_name(root / parent, root) for parent in parents if parent.parts[:-1]),
+        ]
         for name in todo:
             if name in names:
                 continue
@@ -193,6 +203,10 @@ def test_runtime_is_followed_through_our_modules_and_packages(tmp_path):
     assert violations(tmp_path) == ["policy/runtime.py reaches torch.nn"]
     write(tmp_path, "omni/myriad/policy/metadata.py", "import json")
     write(tmp_path, "omni/myriad/policy/__init__.py", "import torch")
+    assert violations(tmp_path) == ["policy/runtime.py reaches torch"]
+    write(tmp_path, "omni/myriad/policy/__init__.py", "def __getattr__(name):\n    import torch")
+    assert violations(tmp_path) == []
+    write(tmp_path, "omni/myriad/policy/runtime.py", "def run():\n    import torch")
     assert violations(tmp_path) == ["policy/runtime.py reaches torch"]
 
 

@@ -118,7 +118,10 @@ def test_unknown_verb_suggests_the_nearest(checkout, typed, meant):
 def test_unknown_verb_unlike_any_lists_them(checkout):
     done = checkout.run("reticulate-splines")
     assert done.returncode == 2
-    assert done.stderr == "myriad: no verb 'reticulate-splines'. The verbs are: train play export test doctor python help\n"
+    assert (
+        done.stderr
+        == "myriad: no verb 'reticulate-splines'. The verbs are: train play export test doctor python help\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -232,7 +235,8 @@ def test_active_virtual_environment_without_requirements_gets_the_command(checko
     assert done.returncode == 1
     assert "lacks: rl_games pytest." in done.stderr.replace("\n", " ", 1)
     assert (
-        f"'{python}' -m pip install -c '{checkout.root}/constraints.txt' -e '{checkout.root}[physx,export,dev]'" in done.stderr
+        f"'{python}' -m pip install -c '{checkout.root}/constraints.txt' -e '{checkout.root}[physx,export,dev]'"
+        in done.stderr
     )
     assert "ran <" in checkout.run("doctor", **variables).stdout  # the doctor says it in its own way
 

@@ -56,7 +56,9 @@ def test_a_run_leaves_what_it_takes_to_understand_and_repeat_it(trained):
 
 def test_play_reports_a_table_and_json(trained, start):
     folder, _ = trained
-    code, out, err = start(runs.play, "task=Cartpole", "sim_device=cpu", "num_envs=8", "episodes=12", f"checkpoint={folder}")
+    code, out, err = start(
+        runs.play, "task=Cartpole", "sim_device=cpu", "num_envs=8", "episodes=12", f"checkpoint={folder}"
+    )
     assert code == 0, err
     assert "12 episodes" in out and "reward" in out
     result = json.loads((folder / "play.json").read_text())
@@ -67,9 +69,9 @@ def test_play_reports_a_table_and_json(trained, start):
 def test_play_takes_the_last_run_of_the_task(trained, start):
     folder, _ = trained
     arguments = ["sim_device=cpu", "num_envs=4", "episodes=4", f"train_dir={folder.parent}"]
-    code, out, err = start(runs.play, "task=Cartpole", *arguments)
+    code, _, err = start(runs.play, "task=Cartpole", *arguments)
     assert code == 0, err
-    code, out, err = start(runs.play, "task=Ant", *arguments)
+    code, _, err = start(runs.play, "task=Ant", *arguments)
     assert code == 2 and err.startswith("Error: No run of Ant below")
 
 

@@ -25,9 +25,7 @@ def test_ones_own_task_comes_before_myriads(tmp_path):
 
 def test_a_task_may_import_a_file_beside_it(tmp_path):
     (tmp_path / "shared_by_walkers.py").write_text(f"{HEAD}class Walker(RLTask):\n    pass\n")
-    (tmp_path / "strider.py").write_text(
-        "from shared_by_walkers import Walker\nclass Strider(Walker):\n    pass\n"
-    )
+    (tmp_path / "strider.py").write_text("from shared_by_walkers import Walker\nclass Strider(Walker):\n    pass\n")
     assert load_task_class("Strider", [tmp_path]).__name__ == "Strider"
 
 

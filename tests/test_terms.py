@@ -6,6 +6,8 @@ import pytest
 from omni.myriad.errors import MyriadError
 from omni.myriad.terms import ActionTerm, ObservationTerm, describe_terms
 
+TORQUE: tuple = ("torque", ("a",))
+
 
 def test_slices_and_numbers_are_spelt_out():
     terms = [
@@ -33,7 +35,7 @@ def test_names_are_unique():
     [
         (lambda: ObservationTerm("x", 2, scale=(1.0,)), "Term x: scale has 1 numbers for 2 elements"),
         (lambda: ObservationTerm("x", 3, joint_names=("a", "b")), "do not divide among 2 joints"),
-        (lambda: ActionTerm("torque", ("a",)), "'torque' is unknown; choose one of effort, position, velocity"),
+        (lambda: ActionTerm(*TORQUE), "'torque' is unknown; choose one of effort, position, velocity"),
         (lambda: ActionTerm("effort", ()), "names no joints"),
         (lambda: ActionTerm("effort", ("a",), offset=(1.0, 2.0)), "offset has 2 numbers for 1"),
     ],

@@ -11,13 +11,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from omni.myriad.engine import ArticulationView, RigidPrimView
+    from omni.myriad.engine import ArticulationView, RigidPrimView, Scene
     from omni.myriad.task import RLTask
     from omni.myriad.terms import ActionTerm, ObservationTerm
 
 __version__ = "0.1.0"
 
-__all__ = ["ActionTerm", "ArticulationView", "ObservationTerm", "RLTask", "RigidPrimView"]
+__all__ = ["ActionTerm", "ArticulationView", "ObservationTerm", "RLTask", "RigidPrimView", "Scene"]
 
 
 def __getattr__(name: str) -> Any:
@@ -26,7 +26,7 @@ def __getattr__(name: str) -> Any:
         from omni.myriad.task import RLTask
 
         return RLTask
-    if name in ("ArticulationView", "RigidPrimView"):
+    if name in ("ArticulationView", "RigidPrimView", "Scene"):
         from omni.myriad import engine
 
         return getattr(engine, name)

@@ -32,7 +32,9 @@ _ENVS_PER_CORE = 128
 """Environments a CPU core steps well: more lengthen an epoch without making a frame cheaper."""
 
 # OmniIsaacGymEnvs' resolvers, so that its YAML files compose.
-OmegaConf.register_new_resolver("resolve_default", lambda default, value: default if value == "" else value, replace=True)
+OmegaConf.register_new_resolver(
+    "resolve_default", lambda default, value: default if value == "" else value, replace=True
+)
 OmegaConf.register_new_resolver("eq", lambda x, y: str(x).lower() == str(y).lower(), replace=True)
 OmegaConf.register_new_resolver("contains", lambda x, y: str(x).lower() in str(y).lower(), replace=True)
 OmegaConf.register_new_resolver("if", lambda condition, a, b: a if condition else b, replace=True)
@@ -76,11 +78,15 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
     parsed = []
     for text in overrides:
         if text.startswith("-"):
-            raise MyriadError(f"{text} is not understood; settings are written key=value, such as task=Ant num_envs=512.")
+            raise MyriadError(
+                f"{text} is not understood; settings are written key=value, such as task=Ant num_envs=512."
+            )
         try:
             parsed += OverridesParser.create().parse_overrides([text])
         except HydraException:
-            raise MyriadError(f"{text!r} is not understood; settings are written key=value, such as num_envs=512.") from None
+            raise MyriadError(
+                f"{text!r} is not understood; settings are written key=value, such as num_envs=512."
+            ) from None
     return parsed
 
 
@@ -90,7 +96,9 @@ def _task_folders(parsed: list[Override]) -> list[Path]:
     for override in parsed:
         if override.key_or_group == "task.task_path":
             value = override.value()
-            folders = [Path(str(item)).expanduser().resolve() for item in (value if isinstance(value, list) else [value])]
+            folders = [
+                Path(str(item)).expanduser().resolve() for item in (value if isinstance(value, list) else [value])
+            ]
     for folder in folders:
         if not folder.is_dir():
             raise MyriadError(f"task.task_path={folder} is no folder.")
@@ -148,7 +156,7 @@ def _check_key(override: Override, base: DictConfig) -> None:
     known = _keys(base)
     if key not in known:
         raise MyriadError(
-            f"Unknown key {key!r}{_nearest(key, known)} Settings and their values are in cfg/; a new one is added with +{key}=..."
+            f"Unknown key {key!r}{_nearest(key, known)} Settings are in cfg/; a new one is added with +{key}=..."
         )
 
 
@@ -177,7 +185,14 @@ def _decide(config: DictConfig, given: set[str]) -> None:
     Where a CPU gets fewer environments than a GPU would, the learner also gets the settings in `train.on_cpu`, but for
     those given on the command line.
     """
-    for key, minimum in (("num_envs", 1), ("max_iterations", 1), ("save_every", 1), ("episodes", 1), ("opset", 1), ("seed", -1)):
+    for key, minimum in (
+        ("num_envs", 1),
+        ("max_iterations", 1),
+        ("save_every", 1),
+        ("episodes", 1),
+        ("opset", 1),
+        ("seed", -1),
+    ):
         value = config[key]
         if value not in ("", None) and (isinstance(value, bool) or not isinstance(value, int) or value < minimum):
             raise MyriadError(f"{key}={value} cannot be: it must be a whole number, at least {minimum}.")
@@ -215,10 +230,14 @@ def _device(wanted: str, multi_gpu: bool) -> str:
     if not re.fullmatch(r"cuda(:\d+)?", wanted):
         raise MyriadError(f"sim_device={wanted} cannot be: it must be cpu, cuda or cuda:<number>.")
     if not torch.cuda.is_available():
-        raise MyriadError(f"sim_device={wanted} asks for CUDA, but torch finds none here; use sim_device=cpu, or see ./myriad doctor.")
+        raise MyriadError(
+            f"sim_device={wanted} asks for CUDA, but torch finds none here; use sim_device=cpu, or see ./myriad doctor."
+        )
     index = int(wanted.partition(":")[2] or 0)
     if index >= torch.cuda.device_count():
-        raise MyriadError(f"sim_device={wanted} does not exist; this machine has cuda:0 to cuda:{torch.cuda.device_count() - 1}.")
+        raise MyriadError(
+            f"sim_device={wanted} does not exist; this machine has cuda:0 to cuda:{torch.cuda.device_count() - 1}."
+        )
     return f"cuda:{index}"
 
 

@@ -6,18 +6,16 @@ from __future__ import annotations
 import copy
 import json
 import os
-import subprocess
 import tempfile
 import time
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.policy import description, recording
+from omni.myriad.provenance import git_revision, versions
+from omni.myriad.run_folder import find_checkpoint, last_run, new_run_dir
 from omni.myriad.vec_env import VecEnv
-
-_PACKAGES = ("torch", "numpy", "rl-games", "gymnasium", "hydra-core", "ovphysx", "usd-core")
 
 
 def train(config: dict[str, Any]) -> dict[str, Any]:
@@ -33,9 +31,9 @@ def train(config: dict[str, Any]) -> dict[str, Any]:
     from omni.myriad.ppo import checkpoint, runner
 
     if config["checkpoint"]:
-        config["checkpoint"] = str(find_checkpoint(config["checkpoint"], "last"))
+        config["checkpoint"] = str(find_checkpoint(config["checkpoint"], "last", config["train_dir"]))
         checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
-    run_dir = _new_run_dir(config)
+    run_dir = new_run_dir(config)
     _announce(config, run_dir)
     env = make_env(config)
     try:
@@ -61,7 +59,9 @@ def play(config: dict[str, Any]) -> dict[str, Any]:
     """
     from omni.myriad.ppo import checkpoint, runner
 
-    path = find_checkpoint(config["checkpoint"] or _last_run(config), "best")
+    path = find_checkpoint(
+        config["checkpoint"] or last_run(config["task_name"], config["train_dir"]), "best", config["train_dir"]
+    )
     checkpoint.load(path)  # an unreadable file is said before physics starts
     config["test"] = True
     env = make_env(config)
@@ -91,7 +91,9 @@ def export(config: dict[str, Any]) -> dict[str, Any]:
     from omni.myriad.policy.export import export_policy
     from omni.myriad.ppo import checkpoint
 
-    path = find_checkpoint(config["checkpoint"] or _last_run(config), "best")
+    path = find_checkpoint(
+        config["checkpoint"] or last_run(config["task_name"], config["train_dir"]), "best", config["train_dir"]
+    )
     state = checkpoint.load(path)
     trained = state["myriad"]["task"]
     if trained != config["task_name"]:
@@ -123,6 +125,7 @@ def _describe_again(
     """Run the task of a checkpoint for a moment, as it was trained, to describe it and record observations."""
     config = copy.deepcopy(trained)
     config |= {"sim_device": asked["sim_device"], "multi_gpu": False, "test": True, "checkpoint": str(path)}
+    config["engine"] = asked["engine"]  # that of this machine, which need not be the one it was trained on
     config["task"]["env"]["numEnvs"] = recording.MAX_ENVS
     config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
     print(f"{config['task_name']}: the run holds no description and observations that fit, so the task is run a moment")
@@ -170,65 +173,6 @@ def make_env(config: dict[str, Any]) -> VecEnv:
     return env
 
 
-# -- run folders ------------------------------------------------------------------------------------------------------
-
-
-def find_checkpoint(name: str, kind: str) -> Path:
-    """Return the checkpoint file that a name means.
-
-    Args:
-        name: A file, a run's folder, or the name of a folder below `runs/`.
-        kind: Which of a run's checkpoints to take: "best" or "last"; the other one if it is missing.
-
-    Raises:
-        MyriadError: If there is none.
-    """
-    path = Path(name).expanduser()
-    if path.is_file():
-        return path.absolute()
-    for folder in (path, Path("runs") / name):
-        candidates = [folder / "checkpoints" / f"{k}.pth" for k in (kind, "last", "best")]
-        found = next((file for file in candidates if file.is_file()), None)
-        if found is not None:
-            return found.absolute()
-        if folder.is_dir():
-            raise MyriadError(f"{folder} holds no checkpoint: expected {candidates[0]}.")
-    raise MyriadError(f"checkpoint={name} does not exist: give a .pth file or the name of a run below runs/.")
-
-
-def _last_run(config: dict[str, Any]) -> str:
-    task, folder = config["task_name"], Path(config["train_dir"])
-    runs = []
-    for summary in folder.glob("*/run.json"):
-        if json.loads(summary.read_text()).get("task") == task and list(summary.parent.glob("checkpoints/*.pth")):
-            runs.append((summary.stat().st_mtime, summary.parent))
-    if not runs:
-        raise MyriadError(f"No run of {task} below {folder}/: train one (./myriad train task={task}) or give checkpoint=FILE.")
-    return str(max(runs)[1])
-
-
-def _new_run_dir(config: dict[str, Any]) -> Path:
-    base = Path(config["train_dir"])
-    if config["experiment"]:
-        run_dir = base / str(config["experiment"])
-        if (run_dir / "checkpoints").exists() and Path(config["checkpoint"] or "/").parent != (run_dir / "checkpoints").absolute():
-            raise MyriadError(
-                f"{run_dir} already holds a run: choose another experiment=NAME, or go on with checkpoint={run_dir}."
-            )
-    else:
-        name = f"{config['task_name']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
-        run_dir = base / name
-        number = 2
-        while run_dir.exists() and _is_first_rank():
-            run_dir = base / f"{name}_{number}"
-            number += 1
-    try:
-        run_dir.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MyriadError(f"{run_dir} cannot be created: {error.strerror}.") from None
-    return run_dir
-
-
 def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> None:
     """Write what is needed to repeat the run: configuration, versions, git state."""
     if not _is_first_rank():
@@ -241,7 +185,7 @@ def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> Non
         "engine": env.engine.version,
         "device": str(env.device),
         "versions": versions(),
-        "git": git_state(),
+        "git": git_revision(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     (run_dir / "run.json").write_text(json.dumps(run, indent=2) + "\n")
@@ -257,35 +201,6 @@ def _record(config: dict[str, Any], env: VecEnv, path: Path, run_dir: Path) -> r
     return recorded
 
 
-def versions() -> dict[str, str]:
-    """Return the versions of Myriad and of what decides its results."""
-    import platform
-
-    from omni.myriad import __version__
-
-    found = {"myriad": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
-
-
-def git_state() -> dict[str, Any] | None:
-    """Return commit and cleanliness of Myriad's checkout, or None outside one."""
-    root = Path(__file__).parents[2]
-
-    def git(*arguments: str) -> str:
-        command = ["git", "-C", str(root), *arguments]
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
-
-    try:
-        return {"commit": git("rev-parse", "HEAD"), "clean": git("status", "--porcelain") == ""}
-    except (OSError, subprocess.SubprocessError):
-        return None
-
-
 # -- what people read -------------------------------------------------------------------------------------------------
 
 
@@ -296,10 +211,11 @@ def _is_first_rank() -> bool:
 def _announce(config: dict[str, Any], run_dir: Path) -> None:
     if not _is_first_rank():
         return
-    why = ""
+    device, why = config["sim_device"], ""
     if config["num_envs"] == "":
-        why = " (fit for its cores; num_envs=... sets another)" if config["sim_device"] == "cpu" else " (the task's number)"
-    print(f"{config['task_name']}: {config['task']['env']['numEnvs']} environments on {config['sim_device']}{why}, seed {config['seed']}")
+        why = " (fit for its cores; num_envs=... sets another)" if device == "cpu" else " (the task's number)"
+    num_envs = config["task"]["env"]["numEnvs"]
+    print(f"{config['task_name']}: {num_envs} environments on {device}{why}, seed {config['seed']}")
     print(f"Run folder: {run_dir}", flush=True)
 
 
@@ -309,14 +225,16 @@ def _print_result(summary: dict[str, Any], run_dir: Path) -> None:
         f"Trained {summary['task']} for {summary['frames']:,} frames in {summary['train_seconds']:.0f} s: "
         f"mean episode reward {'none yet' if reward is None else f'{reward:.1f}'}."
     )
-    print(f"Curve: {run_dir / 'curve.png'}\nPlay:  ./myriad play task={summary['task']} checkpoint={summary['checkpoint']}")
+    print(f"Curve: {run_dir / 'curve.png'}")
+    print(f"Play:  ./myriad play task={summary['task']} checkpoint={run_dir}")
 
 
 def _print_table(result: dict[str, Any], target: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=f"{result['task']}: {result['episodes']} episodes of {result['checkpoint']}", title_justify="left")
+    title = f"{result['task']}: {result['episodes']} episodes of {result['checkpoint']}"
+    table = Table(title=title, title_justify="left")
     for column in ("", "mean", "std", "min", "max"):
         table.add_column(column, justify="left" if not column else "right")
     for row, name in (("reward", "reward"), ("length in steps", "episode_length")):

@@ -148,9 +148,7 @@ class RLTask:
 
     # -- building the scene -------------------------------------------------------------------------------------------
 
-    def add_robot(
-        self, name: str, asset: str, position: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    ) -> Usd.Prim:
+    def add_robot(self, name: str, asset: str, position: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Usd.Prim:
         """Reference a robot's USD file into environment 0 and apply the settings of `sim.<name>` to it.
 
         Args:

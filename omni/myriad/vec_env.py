@@ -110,9 +110,7 @@ class VecEnv:
             info["state_space"] = self.state_space
         return info
 
-    def step(
-        self, actions: torch.Tensor
-    ) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]:
+    def step(self, actions: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]:
         """Apply actions for one control period.
 
         Args:

@@ -119,7 +119,9 @@ class Engine(Protocol):
     stage: Usd.Stage
     scene: Scene
 
-    def add_ground_plane(self, prim_path: str, static_friction: float, dynamic_friction: float, restitution: float) -> None:
+    def add_ground_plane(
+        self, prim_path: str, static_friction: float, dynamic_friction: float, restitution: float
+    ) -> None:
         """Author an infinite ground plane at z = 0, shared by all environments."""
         ...
 

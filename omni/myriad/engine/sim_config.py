@@ -36,7 +36,13 @@ _SHAPE_ATTRIBUTES = {
     "contact_offset": ("physxCollision:contactOffset", "Float"),
     "rest_offset": ("physxCollision:restOffset", "Float"),
 }
-_ACTOR_KEYS = {*_ARTICULATION_ATTRIBUTES, *_BODY_ATTRIBUTES, *_MASS_ATTRIBUTES, *_SHAPE_ATTRIBUTES, "override_usd_defaults"}
+_ACTOR_KEYS = {
+    "override_usd_defaults",
+    *_ARTICULATION_ATTRIBUTES,
+    *_BODY_ATTRIBUTES,
+    *_MASS_ATTRIBUTES,
+    *_SHAPE_ATTRIBUTES,
+}
 
 
 class SimConfig:

@@ -14,14 +14,11 @@ import contextlib
 import io
 import os
 import pickle
-import platform
 import random
-import subprocess
 import tempfile
 import warnings
 from collections.abc import Mapping
 from datetime import datetime, timezone
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +26,9 @@ import numpy as np
 import torch
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.provenance import git_revision, versions
 
 FORMAT = 1
-_PACKAGES = ("torch", "numpy", "rl-games", "ovphysx", "usd-core", "gymnasium")
 
 
 def describe(cfg: Mapping[str, Any], num_obs: int, num_actions: int, num_envs: int) -> dict[str, Any]:
@@ -55,24 +52,6 @@ def describe(cfg: Mapping[str, Any], num_obs: int, num_actions: int, num_envs: i
         "git": git_revision(),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of Python and of the packages that decide the numbers."""
-    found = {"python": platform.python_version()}
-    for package in _PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
-
-
-def git_revision() -> str | None:
-    """Return the commit of the checkout that this file belongs to, with `-dirty` where it was edited, or None."""
-    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None
-    except (OSError, subprocess.SubprocessError):
-        return None
 
 
 def plain(value: Any) -> Any:

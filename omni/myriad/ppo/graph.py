@@ -43,7 +43,8 @@ class Graph:
                 return self._run_eagerly(inputs)
             self._capture(inputs)
         assert self._graph is not None
-        torch._foreach_copy_(list(self._inputs.values()), [inputs[name] for name in self._inputs])
+        given = [inputs[name] for name in self._inputs]
+        torch._foreach_copy_(list(self._inputs.values()), given)  # pyright: ignore[reportPrivateImportUsage]
         self._graph.replay()
         return self._outputs
 

@@ -17,10 +17,10 @@ _MINIBATCH = ("old_values", "old_logp_actions", "advantages", "returns", "action
 
 
 class Graphed(Rollout):
-    """Mixed in before `Rollout`: on one GPU, feed-forward, with a fixed standard deviation a network of its own.
+    """Mixed into the agents: on one GPU, with a feed-forward network and a learned standard deviation.
 
-    Three graphs: `_act_and_store` samples actions and stores what is known before the step, `_store_result` what is known
-    after it, and `_update_minibatch` is rl-games' `calc_gradients` with the adaptive learning rate kept on the device.
+    Three graphs: `_act_and_store` samples actions and stores what is known before the step, `_store_result` what is
+    known after it, and `_update_minibatch` is rl-games' `calc_gradients` with the learning rate kept on the device.
     Anything else (a CPU, recurrent networks, a critic of its own, other schedules) takes rl-games' own way.
     """
 
@@ -44,9 +44,9 @@ class Graphed(Rollout):
         self._lr = torch.tensor(float(self.last_lr), device=self.ppo_device)
         self._losses = torch.zeros(len(self.loss_names), device=self.ppo_device)
         self._step = torch.zeros(1, dtype=torch.long, device=self.ppo_device)
-        self._act = Graph(self._act_and_store)
-        self._store = Graph(self._store_result)
-        self._minibatch = Graph(self._update_minibatch)
+        self._act_graph = Graph(self._act_and_store)
+        self._store_graph = Graph(self._store_result)
+        self._minibatch_graph = Graph(self._update_minibatch)
 
     # -- rollout ------------------------------------------------------------------------------------------------------
 
@@ -59,7 +59,7 @@ class Graphed(Rollout):
         for step in range(self.horizon_length):
             self.recorded_steps = step
             self.stop_if_asked()
-            acted = self._act({"obs": self.obs["obs"], "dones": self.dones})
+            acted = self._act_graph({"obs": self.obs["obs"], "dones": self.dones})
             step_start = time.perf_counter()
             observed, rewards, self.dones, infos = self.vec_env.step(acted["env_actions"])
             step_seconds += time.perf_counter() - step_start
@@ -67,7 +67,7 @@ class Graphed(Rollout):
             result = {"rewards": rewards, "dones": self.dones, "values": acted["values"]}
             if self.value_bootstrap and "time_outs" in infos:
                 result["time_outs"] = infos["time_outs"]
-            self._store(result)
+            self._store_graph(result)
             self.extras.step(infos.get("episode", {}), self.ppo_device)
         self.recorded_steps = self.horizon_length
         return self._batch(step_seconds)
@@ -129,7 +129,7 @@ class Graphed(Rollout):
             for index in range(len(self.dataset)):
                 self.stop_if_asked()
                 minibatch = self.dataset[index]
-                updated = self._minibatch({name: minibatch[name] for name in _MINIBATCH})
+                updated = self._minibatch_graph({name: minibatch[name] for name in _MINIBATCH})
                 self.dataset.update_mu_sigma(updated["mu"], updated["sigma"])
         losses = self._losses / (self.mini_epochs_num * len(self.dataset))
         self.last_lr = float(self._lr)  # waits for the device: the update is over

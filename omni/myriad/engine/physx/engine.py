@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from collections.abc import Callable
@@ -200,13 +201,15 @@ class PhysXEngine:
 
     def _start(self) -> None:
         if not self._positions:
-            raise MyriadError("The scene has no environments: call super().set_up_scene(scene), which clones environment 0.")
+            raise MyriadError(
+                "The scene has no environments: call super().set_up_scene(scene), which clones environment 0."
+            )
         layer = scene.flatten(self.stage, self.device)
         num_shards = self._num_shards()
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
         logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
         try:
-            for first, last in zip(bounds, bounds[1:], strict=False):
+            for first, last in itertools.pairwise(bounds):
                 usda = scene.shard_usda(layer, first, self._positions[first])
                 self.shards.append(Shard(usda, first, self._positions[first:last], self.device))
             if num_shards > 1:

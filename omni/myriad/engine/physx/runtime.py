@@ -57,11 +57,15 @@ def start(device: torch.device) -> None:
     if "carb" in sys.modules or "omni.kit.app" in sys.modules:
         raise MyriadError("Standalone PhysX cannot share a process with Isaac Sim: use engine=isaacsim here.")
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise MyriadError("sim_device asks for CUDA, but torch finds no CUDA device: use sim_device=cpu, or see ./myriad doctor.")
+        raise MyriadError(
+            "sim_device asks for CUDA, but torch finds none here: use sim_device=cpu, or see ./myriad doctor."
+        )
     try:
         ctypes.CDLL("libGL.so.1")
     except OSError:
-        raise MyriadError("libGL.so.1 is missing, which PhysX needs: install it (Debian, Ubuntu: apt-get install libgl1).") from None
+        raise MyriadError(
+            "libGL.so.1 is missing, which PhysX needs: install it (Debian, Ubuntu: apt-get install libgl1)."
+        ) from None
     try:
         import ovphysx
         import ovstage

@@ -70,7 +70,7 @@ class SceneRegistry:
 
 
 def new_stage() -> Usd.Stage:
-    """Create a stage in memory with Isaac Sim's conventions: Z up, metres, kilograms, environments below /World/envs."""
+    """Create a stage in memory as Isaac Sim's are: Z up, metres, kilograms, environments below /World/envs."""
     stage = Usd.Stage.CreateInMemory()
     UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
     UsdGeom.SetStageMetersPerUnit(stage, 1.0)

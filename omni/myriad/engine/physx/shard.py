@@ -38,9 +38,7 @@ class Shard:
         self._physx: Any = runtime.create_instance(device)
         self._stage = ovstage.Stage(f"myriad_{id(self)}")
         try:
-            ovstage.population.open_usd_from_string(
-                self._stage, usda, ordinal=1, domains=ovstage.PopulationDomain.ALL
-            )
+            ovstage.population.open_usd_from_string(self._stage, usda, ordinal=1, domains=ovstage.PopulationDomain.ALL)
             self._stage.advance_write_floor(ordinal=1).wait()
             self._physx.wait_task(self._physx.attach_ovstage(self._stage, read_ordinal=1))
             self._attached = True

@@ -1,0 +1,198 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a policy file says about itself; docs/policy-file.md documents every field."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import json
+import math
+from collections.abc import Mapping
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from omni.myriad import __version__
+from omni.myriad.policy.graph import PolicyGraph
+from omni.myriad.policy.parity import TOLERANCE, Replay
+from omni.myriad.policy.runtime import METADATA_KEY, SCHEMA_VERSION
+
+GOLDEN_TOLERANCE = 1e-4
+"""For the self-test of a runtime: wider than at export, because another processor rounds sums in another order."""
+
+_ROBOT_KEYS = (
+    "joint_names",
+    "default_position",
+    "default_velocity",
+    "stiffness",
+    "damping",
+    "armature",
+    "effort_limit",
+    "velocity_limit",
+    "position_limits",
+)
+
+
+def build_metadata(
+    *,
+    description: Mapping[str, Any],
+    state: Mapping[str, Any],
+    checkpoint: Path,
+    graph: PolicyGraph,
+    model: Any,
+    replayed: Replay,
+    golden: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return the metadata of a policy, as plain values that JSON can hold without loss.
+
+    Args:
+        description: What `describe_task` returned.
+        state: The checkpoint's contents.
+        checkpoint: The checkpoint's file, at `<run>/checkpoints/<name>.pth` where it lies in a run.
+        graph: The policy.
+        model: Its `onnx.ModelProto`, still without metadata.
+        replayed: Outcome of the parity check.
+        golden: What `golden_pairs` returned.
+    """
+    about = state["myriad"]
+    robot = description["robot"]
+    control_dt = description["physics_dt"] * description["decimation"]
+    in_run = checkpoint.parent.name == "checkpoints"
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "producer": {"myriad": __version__, "onnx": metadata.version("onnx"), **about["versions"]},
+        "task": {
+            "name": description["task"],
+            "version": description["version"],
+            "source_sha256": description["source_sha256"],
+        },
+        "run": {
+            "name": checkpoint.parent.parent.name if in_run else None,
+            "checkpoint": checkpoint.name,
+            "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
+            "epoch": state.get("epoch"),
+            "frames": state.get("frame"),
+            "seed": about.get("seed"),
+            "git": about.get("git"),
+            "created": about.get("created"),
+        },
+        "timing": {
+            "physics_dt": description["physics_dt"],
+            "decimation": description["decimation"],
+            "control_dt": control_dt,
+        },
+        "conventions": {
+            "units": "SI: m, kg, s, rad, N, N m",
+            "quaternion_order": "wxyz",
+            "up_axis": "z",
+            "gravity": description["gravity"],
+        },
+        "joints": None if robot is None else {key.removeprefix("joint_"): robot[key] for key in _ROBOT_KEYS},
+        "initial_pose": None
+        if robot is None
+        else {
+            "position": robot["root_position"],
+            "orientation": robot["root_orientation"],
+            "velocity": robot["root_velocity"],
+            "joint_positions": robot["default_position"],
+        },
+        "body_names": None if robot is None else robot["body_names"],
+        "observations": {
+            "clip": description["clip_observations"],
+            "normalized_in_graph": len(graph.normalizers) > 0,
+            "inputs": graph.parts,
+            "terms": description["observation_terms"] or _unnamed_observations(graph),
+        },
+        "actions": {
+            "space": description["spaces"]["action"],
+            "clip": description["clip_actions"],
+            "terms": description["action_terms"],
+        },
+        "recurrent": [
+            {"input": f"{name}_in", "output": f"{name}_out", "layers": layers, "units": units, "initial": 0.0}
+            for name, (layers, units) in zip(graph.state_names, graph.state_shapes, strict=True)
+        ],
+        "graph": {
+            "inputs": graph.input_names,
+            "outputs": graph.output_names,
+            "opset": model.opset_import[0].version,
+            "ir_version": model.ir_version,
+            "sha256": hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
+        },
+        "parity": {
+            "against": f"rl-games {metadata.version('rl-games')}",
+            "steps": replayed.steps,
+            "episodes": replayed.episodes,
+            "max_error": replayed.max_error,
+            "tolerance": TOLERANCE,
+        },
+        "golden": {"tolerance": GOLDEN_TOLERANCE, **golden},
+        "config": plain_json(about["config"]),
+    }
+
+
+def _unnamed_observations(graph: PolicyGraph) -> list[dict[str, Any]]:
+    """Return one term an input, for tasks that do not say what they observe."""
+    terms = []
+    for name, part in graph.parts.items():
+        size = math.prod(part["shape"])
+        terms.append(
+            {"name": name, "slice": [0, size], "unit": "", "frame": "", "source": "", "scale": None, "offset": None}
+            | {"joint_names": [], "body_names": []}
+        )
+    return terms
+
+
+def plain_json(value: Any) -> Any:
+    """Return a value for strict JSON: infinities, which YAML writes .inf, become the strings "inf" and "-inf"."""
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_json(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return str(value)
+    return value
+
+
+def embed(model: Any, meta: Mapping[str, Any]) -> bytes:
+    """Return an ONNX model, serialised, with its metadata and mjlab's flat keys inside.
+
+    Args:
+        model: The `onnx.ModelProto`; its properties are replaced.
+        meta: What `build_metadata` returned.
+    """
+    import onnx
+
+    properties = {METADATA_KEY: json.dumps(meta, allow_nan=False), **flat_keys(meta)}
+    onnx.helper.set_model_props(model, properties)
+    model.producer_name, model.producer_version = "myriad", __version__
+    return model.SerializeToString()
+
+
+def flat_keys(meta: Mapping[str, Any]) -> dict[str, str]:
+    """Return the keys that mjlab's deployments read: comma-separated values, here at full precision.
+
+    There a policy commands all joints, by position; here the action's joints, which need not be all.
+    """
+    joints, terms = meta["joints"], meta["actions"]["terms"]
+    if joints is None or not terms:
+        return {}
+    columns: dict[str, list[Any]] = {
+        "joint_names": joints["names"],
+        "joint_stiffness": joints["stiffness"],
+        "joint_damping": joints["damping"],
+        "default_joint_pos": joints["default_position"],
+        "command_names": [t["name"] for t in meta["observations"]["terms"] if t["source"].startswith("command")],
+        "observation_names": [term["name"] for term in meta["observations"]["terms"]],
+        "action_scale": [scale for term in terms for scale in term["scale"]],
+    }
+    return {"run_path": str(meta["run"]["name"] or ""), **{key: _csv(values) for key, values in columns.items()}}
+
+
+def _csv(values: list[Any]) -> str:
+    line = io.StringIO()
+    csv.writer(line, lineterminator="").writerow(values)
+    return line.getvalue()

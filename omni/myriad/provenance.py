@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What it takes to repeat a run: versions and the state of the checkout."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import subprocess
+from importlib import metadata
+from pathlib import Path
+
+_PACKAGES = ("torch", "numpy", "rl-games", "gymnasium", "hydra-core", "ovphysx", "usd-core")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Myriad, Python and the packages that decide the numbers."""
+    from omni.myriad import __version__
+
+    found = {"myriad": __version__, "python": platform.python_version()}
+    for package in _PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            found[package] = metadata.version(package)
+    return found
+
+
+def git_revision() -> str | None:
+    """Return the commit of the checkout that this file belongs to, with `-dirty` where it was edited, or None."""
+    command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None
+    except (OSError, subprocess.SubprocessError):
+        return None

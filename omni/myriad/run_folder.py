@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where runs are: a new one's folder, an old one's checkpoints."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from omni.myriad.errors import MyriadError
+
+
+def find_checkpoint(name: str, kind: str, train_dir: str = "runs") -> Path:
+    """Return the checkpoint file that a name means.
+
+    Args:
+        name: A file, a run's folder, or the name of a folder below `train_dir`.
+        kind: Which of a run's checkpoints to take, "best" or "last"; if it is missing, the other.
+        train_dir: Folder that holds the runs.
+
+    Raises:
+        MyriadError: If there is none.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path.absolute()
+    for folder in (path, Path(train_dir) / name):
+        candidates = [folder / "checkpoints" / f"{k}.pth" for k in (kind, "last", "best")]
+        found = next((file for file in candidates if file.is_file()), None)
+        if found is not None:
+            return found.absolute()
+        if folder.is_dir():
+            raise MyriadError(f"{folder} holds no checkpoint: expected {candidates[0]}.")
+    raise MyriadError(f"checkpoint={name} does not exist: give a .pth file or the name of a run below {train_dir}/.")
+
+
+def last_run(task: str, train_dir: str) -> str:
+    """Return the folder of the task's last run that has a checkpoint.
+
+    Raises:
+        MyriadError: If there is none.
+    """
+    runs = [
+        (file.stat().st_mtime, str(file.parent))
+        for file in Path(train_dir).glob("*/run.json")
+        if json.loads(file.read_text()).get("task") == task and list(file.parent.glob("checkpoints/*.pth"))
+    ]
+    if not runs:
+        raise MyriadError(
+            f"No run of {task} below {train_dir}/: train one (./myriad train task={task}) or give checkpoint=FILE."
+        )
+    return max(runs)[1]
+
+
+def new_run_dir(config: dict[str, Any]) -> Path:
+    """Create the folder of a new run, or return that of the run that `checkpoint` goes on with.
+
+    Args:
+        config: The resolved configuration: `experiment` names the folder, else task and time do.
+
+    Raises:
+        MyriadError: If the folder holds another run or cannot be created.
+    """
+    base = Path(config["train_dir"])
+    if config["experiment"]:
+        run_dir = base / str(config["experiment"])
+        checkpoints = run_dir / "checkpoints"
+        goes_on = Path(config["checkpoint"] or "/").parent == checkpoints.absolute()
+        if checkpoints.exists() and not goes_on:
+            raise MyriadError(
+                f"{run_dir} already holds a run: choose another experiment=NAME, or go on with checkpoint={run_dir}."
+            )
+    else:
+        name = f"{config['task_name']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
+        run_dir = base / name
+        number = 2
+        while run_dir.exists():
+            run_dir = base / f"{name}_{number}"
+            number += 1
+    try:
+        run_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MyriadError(f"{run_dir} cannot be created: {error.strerror}.") from None
+    return run_dir

@@ -1,0 +1,1 @@
+../../omni/myriad/policy/runtime.py

@@ -1,0 +1,250 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The runtime on a policy whose every number is known: actions are clip(obs[0] + obs[3]) and clip(obs[1] + obs[5])."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from omni.myriad.policy import benchmark
+from omni.myriad.policy.export import export_policy
+from omni.myriad.policy.runtime import Policy, PolicyError
+from tests.policy.conftest import WEIGHTS
+from tests.policy.synthetic import box, describe, make_policy
+
+POSITIONS = {"a": 1.1, "b": 1.05, "c": 0.0}
+VELOCITIES = {"a": 0.0, "b": 7.0, "c": 0.0}
+
+
+def test_named_joints_in_named_commands_out(hand_made):
+    command = Policy(hand_made()).act(POSITIONS, VELOCITIES, {"height": 0.02})
+    # obs = [2 (b - 1), 2 (a - 1), vb, 10 h, 0, 0] = [0.1, 0.2, 7, 0.2, 0, 0]; actions = [0.3, 0.2]
+    assert command.effort == pytest.approx({"a": 30.0}, rel=1e-5)
+    assert command.position == pytest.approx({"c": 0.2 * 0.5 + 0.25}, rel=1e-5)
+    assert command.velocity == {}
+
+
+def test_the_robots_order_and_its_further_joints(hand_made):
+    policy = Policy(hand_made(), joint_names=["x", "c", "b", "a"])
+    command = policy.act([9.0, 0.0, 1.05, 1.1], [0.0, 0.0, 7.0, 0.0], {"height": 0.02})
+    assert command.effort == pytest.approx({"a": 30.0}, rel=1e-5)
+    policy.reset()
+    by_name = policy.act({**POSITIONS, "x": 9.0}, VELOCITIES, {"height": 0.02})
+    assert by_name == command
+
+
+def test_commands_come_in_the_robots_order(hand_made):
+    def one_term(meta):
+        meta["actions"]["terms"] = [
+            {"name": "joint_effort", "kind": "effort", "slice": [0, 2], "joint_names": ["a", "c"]}
+            | {"scale": [1.0, 2.0], "offset": [0.0, 0.0], "clip": None}
+        ]
+
+    policy = Policy(hand_made(one_term), joint_names=["c", "b", "a"])
+    command = policy.act(POSITIONS, VELOCITIES, {"height": 0.02})
+    assert list(command.effort) == ["c", "a"]
+    assert command.effort == pytest.approx({"c": 0.4, "a": 0.3}, rel=1e-5)
+
+
+def test_last_action_is_remembered_until_reset(hand_made):
+    policy = Policy(hand_made())
+    given = {"height": 0.0}
+    still = {"a": 1.1, "b": 1.0, "c": 0.0}  # obs[1] = 0.2 and obs[5] is the last action's second number
+    seconds = [(policy.act(still, VELOCITIES, given).position["c"] - 0.25) / 0.5 for _ in range(3)]
+    assert seconds == pytest.approx([0.2, 0.4, 0.6], rel=1e-5)
+    policy.reset()
+    assert (policy.act(still, VELOCITIES, given).position["c"] - 0.25) / 0.5 == pytest.approx(0.2, rel=1e-5)
+
+
+def test_actions_and_commands_are_clipped(hand_made):
+    policy = Policy(hand_made())
+    command = policy.act({"a": 9.0, "b": 9.0, "c": 0.0}, VELOCITIES, {"height": 0.0})
+    assert command.effort == {"a": 60.0}  # 1 * 100, but the term clips at 60
+    assert command.position == {"c": 0.75}
+    assert policy.last_action.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("positions", "velocities", "terms", "message"),
+    [
+        ({"a": 1.0, "c": 0.0}, VELOCITIES, {"height": 0.0}, "joint_positions lacks b"),
+        ([1.0, 2.0], VELOCITIES, {"height": 0.0}, r"joint_positions has shape \(2,\), not \(3,\)"),
+        ({**POSITIONS, "a": np.nan}, VELOCITIES, {"height": 0.0}, r"positions \(a\) is nan"),
+        (POSITIONS, {**VELOCITIES, "b": np.inf}, {"height": 0.0}, r"velocity \(b\) is inf"),
+        (POSITIONS, VELOCITIES, {"height": np.nan}, r"height \(element 0\) is nan"),
+        (POSITIONS, VELOCITIES, {}, "observation term 'height' is missing; act.. needs: height"),
+        (POSITIONS, VELOCITIES, {"height": [1.0, 2.0]}, "'height' has 2 numbers, not 1"),
+        (POSITIONS, VELOCITIES, {"height": 0.0, "width": 0.0}, "'width' is unknown"),
+    ],
+)
+def test_wrong_measurements(hand_made, positions, velocities, terms, message):
+    with pytest.raises(PolicyError, match=message):
+        Policy(hand_made()).act(positions, velocities, terms)
+
+
+def test_missing_and_doubled_joints(hand_made):
+    path = hand_made()
+    with pytest.raises(PolicyError, match=r"the robot lacks joints that the policy needs: b, c$"):
+        Policy(path, joint_names=["a", "d"])
+    with pytest.raises(PolicyError, match="twice"):
+        Policy(path, joint_names=["a", "b", "c", "a"])
+
+
+def test_stale_measurements(hand_made):
+    policy = Policy(hand_made(), clock=lambda: 10.0)
+    given = (POSITIONS, VELOCITIES, {"height": 0.0})
+    policy.act(*given, stamp=9.97)
+    with pytest.raises(PolicyError, match=r"0\.050 s old, more than 0\.040 s: stale"):
+        policy.act(*given, stamp=9.95)
+    with pytest.raises(PolicyError, match=r"0\.010 s older than the one before"):
+        policy.act(*given, stamp=9.96)
+    with pytest.raises(PolicyError, match="nan s old"):
+        policy.act(*given, stamp=float("nan"))
+    policy.reset()
+    policy.act(*given, stamp=9.961)
+    Policy(hand_made(), max_age=1.0, clock=lambda: 10.0).act(*given, stamp=9.5)
+
+
+def test_control_rate(hand_made):
+    policy = Policy(hand_made())  # 50 Hz
+    times = np.arange(0.0, 0.1, 0.005)  # polled at 200 Hz
+    assert [round(float(t), 3) for t in times if policy.due(float(t))] == [0.0, 0.02, 0.04, 0.06, 0.08]
+    assert policy.missed == 0
+    assert policy.due(0.155)  # 0.1, 0.12 and 0.14 were due: one is served, two are lost
+    assert policy.missed == 2
+    assert not policy.due(0.159)
+    assert policy.due(0.16)
+
+
+def test_infer_checks_shapes_and_numbers(hand_made):
+    policy = Policy(hand_made())
+    assert policy.infer(np.full(6, 0.25)).tolist() == [0.5, 0.5]
+    assert policy.infer(np.zeros((3, 6))).shape == (3, 2)
+    with pytest.raises(PolicyError, match=r"has shape \(5,\), not \(6,\)"):
+        policy.infer(np.zeros(5))
+    with pytest.raises(PolicyError, match=r"not finite at \[0, 2\]"):
+        policy.infer(np.array([0, 0, np.nan, 0, 0, 0]))
+    with pytest.raises(PolicyError, match="'obs' is missing"):
+        policy.infer({"picture": np.zeros(6)})
+
+
+def drop(key):
+    return lambda meta: meta.pop(key)
+
+
+def set_version(meta):
+    meta["schema_version"] = 2
+
+
+def spoil_golden(meta):
+    meta["golden"]["actions"][0][0] = 0.11
+
+
+def nan_golden(meta):
+    meta["golden"]["actions"][0][0] = float("nan")
+
+
+def wrong_term(meta):
+    meta["observations"]["terms"][0]["scale"] = [1.0] * 5
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (set_version, "has schema 2, this runtime reads up to 1: update the runtime"),
+        (drop("schema_version"), "metadata is damaged"),
+        (drop("observations"), "metadata is damaged"),
+        (drop("timing"), "metadata is damaged"),
+        (wrong_term, "metadata is damaged"),
+        (spoil_golden, "self-test failed: actions differ by 0.01"),
+        (nan_golden, "self-test failed"),
+    ],
+)
+def test_bad_metadata(hand_made, change, message):
+    with pytest.raises(PolicyError, match=message):
+        Policy(hand_made(change))
+
+
+def test_bad_files(hand_made, tmp_path):
+    with pytest.raises(PolicyError, match="does not exist"):
+        Policy(tmp_path / "nothing.onnx")
+    with pytest.raises(PolicyError, match="has no Myriad metadata"):
+        Policy(hand_made(metadata={}))
+    path = hand_made()
+    whole = path.read_bytes()
+    for damaged in (whole[:100], whole[: len(whole) // 2], b"", b"not a model at all" * 10):
+        path.write_bytes(damaged)
+        with pytest.raises(PolicyError) as caught:
+            Policy(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_damaged_weights_fail_the_self_test(hand_made):
+    path = hand_made()
+    weights = WEIGHTS.tobytes()
+    assert path.read_bytes().count(weights) == 1
+    path.write_bytes(path.read_bytes().replace(weights, (WEIGHTS * 1.01).tobytes()))
+    with pytest.raises(PolicyError, match="self-test failed"):
+        Policy(path)
+
+
+def test_recurrent_states_are_kept_and_reset(tmp_path):
+    network = {"rnn": {"name": "gru", "units": 6, "layers": 1}}
+    description = describe(box(5), box(2, low=-1.0, high=1.0))
+    path, state, recording = make_policy(tmp_path, description, network)
+    export_policy(state, path, description, recording, tmp_path / "policy.onnx")
+    policy = Policy(tmp_path / "policy.onnx")
+    observation = np.full(5, 0.5, np.float32)
+    first, second = policy.infer(observation), policy.infer(observation)
+    assert np.abs(first - second).max() > 1e-4
+    policy.reset()
+    np.testing.assert_array_equal(policy.infer(observation), first)
+    policy.reset(batch=3)
+    np.testing.assert_allclose(policy.infer(np.tile(observation, (3, 1))), np.tile(first, (3, 1)), atol=1e-6)
+    with pytest.raises(PolicyError, match=r"shape \(2, 5\), not \(5,\) or \(3, \*\(5,\)\)"):
+        policy.infer(np.zeros((2, 5)))
+    with pytest.raises(PolicyError, match="use infer"):
+        policy.act({}, {})
+
+
+def test_runs_where_torch_is_blocked(hand_made):
+    blocked = ("torch", "rl_games", "ovphysx", "pxr", "onnx", "gymnasium", "omegaconf", "rich", "yaml")
+    code = f"""
+import sys
+for name in {blocked!r}:
+    sys.modules[name] = None
+from omni.myriad.policy.runtime import Policy
+policy = Policy(sys.argv[1])
+print(policy.act({POSITIONS!r}, {VELOCITIES!r}, {{"height": 0.02}}).effort["a"])
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(hand_made())], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) == pytest.approx(30.0, rel=1e-5)
+
+
+def test_runs_as_a_single_file_elsewhere(hand_made, tmp_path):
+    import omni.myriad.policy.runtime as runtime
+
+    folder = tmp_path / "robot"
+    folder.mkdir()
+    shutil.copy(runtime.__file__, folder / "runtime.py")
+    code = "import sys; import runtime; runtime.Policy(sys.argv[1]); print('omni' in sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(hand_made())], cwd=folder, capture_output=True, text=True, timeout=60
+    )
+    assert (done.stdout, done.returncode) == ("False\n", 0), done.stderr
+
+
+def test_benchmark_measures(hand_made, capsys, tmp_path):
+    assert benchmark.main([str(hand_made()), "--runs", "200", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["control_rate_hz"] == 50.0
+    assert 0.0 < report["infer_p50_us"] <= report["infer_p99_us"]
+    assert report["infer_p50_us"] < report["act_p99_us"]
+    assert benchmark.main([str(hand_made()), "--runs", "10"]) == 0
+    assert "commands effort of a" in capsys.readouterr().out
+    assert benchmark.main([str(tmp_path / "nothing.onnx")]) == 2
+    assert capsys.readouterr().err.startswith("Error: ")
