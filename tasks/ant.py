@@ -25,6 +25,7 @@ class Ant(RLTask):
 
     num_observations = 60
     num_actions = 8
+    capturable = True
 
     def set_up_scene(self, scene: Scene) -> None:
         """Author the ant and its copies on flat ground."""

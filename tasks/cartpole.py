@@ -13,6 +13,7 @@ class Cartpole(RLTask):
 
     num_observations = 4
     num_actions = 1
+    capturable = True
 
     def set_up_scene(self, scene: Scene) -> None:
         """Author the cart and pole 2 m above the ground."""

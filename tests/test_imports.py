@@ -14,6 +14,7 @@ FLOORS = {
     "__version__": 0,  # no room, but a name in omni.myriad itself
     "errors": 0,
     "provenance": 0,
+    "graph": 0,
     "torch_utils": 0,
     "terms": 1,
     "engine": 1,

@@ -40,6 +40,8 @@ class RLTask:
         num_observations: Size of an observation.
         num_actions: Size of an action.
         num_states: Size of the critic's private observation, 0 for none.
+        capturable: A promise that what follows physics (`get_observations` to `get_extras`) launches the same work in
+            every step, decides nothing in Python and never waits for the GPU. It is then replayed as one CUDA graph.
         version: Version of the task, to be raised when its observations or actions change meaning.
         obs_buf: Observations, (num_envs, num_observations).
         states_buf: The critic's private observations, (num_envs, num_states).
@@ -54,6 +56,7 @@ class RLTask:
     num_observations: int
     num_actions: int
     num_states: int = 0
+    capturable: bool = False
     version: str = "1"
 
     def __init__(

@@ -11,7 +11,10 @@ import torch
 
 from omni.myriad.engine import Engine, SimConfig
 from omni.myriad.errors import MyriadError
+from omni.myriad.graph import Graph, Tensors
 from omni.myriad.task import RLTask
+
+StepResult = tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]
 
 
 class VecEnv:
@@ -50,6 +53,9 @@ class VecEnv:
         self._actions = torch.zeros((task.num_envs, task.num_actions), device=self.device)
         self._obs = torch.zeros_like(task.obs_buf)
         self._states = torch.zeros_like(task.states_buf)
+        can_capture = task.capturable and self.device.type == "cuda" and hasattr(self.engine, "keep_reading")
+        self._graph = Graph(self._look_for_graph) if can_capture else None
+        self._graph_reads_kept = False
 
     @property
     def task(self) -> RLTask:
@@ -110,7 +116,7 @@ class VecEnv:
             info["state_space"] = self.state_space
         return info
 
-    def step(self, actions: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]:
+    def step(self, actions: torch.Tensor) -> StepResult:
         """Apply actions for one control period.
 
         Args:
@@ -128,11 +134,37 @@ class VecEnv:
         before = time.perf_counter()
         self.engine.step(task.control_frequency_inv)
         after = time.perf_counter()
-        _, rewards, dones, extras = task.post_physics_step()
-        observations = self._observations()
+        after_physics = self._after_physics()
         self.phase_seconds["physics"] += after - before
         self.phase_seconds["task"] += (before - start) + (time.perf_counter() - after)
-        return observations, rewards, dones, extras
+        return after_physics
+
+    def _after_physics(self) -> StepResult:
+        """Let the task look at the world, at once where it can be captured as a CUDA graph."""
+        if self._graph is None:
+            return self._look()
+        try:
+            self._graph({})
+        except RuntimeError as error:
+            if self._graph.captured:
+                raise
+            raise MyriadError(
+                f"Task {self.task.name} says it is capturable, but a CUDA graph of it cannot be captured: "
+                f"{str(error).splitlines()[0]} Set capturable = False, or mend it."
+            ) from error
+        if self._graph.captured and not self._graph_reads_kept:
+            # Nobody asks the views any more, so the engine has to know what the graph looks at.
+            self.engine.keep_reading()  # type: ignore[attr-defined]  # of the standalone engine alone
+            self._graph_reads_kept = True
+        return self._result
+
+    def _look(self) -> StepResult:
+        _, rewards, dones, extras = self.task.post_physics_step()
+        return self._observations(), rewards, dones, extras
+
+    def _look_for_graph(self, _: Tensors) -> dict[str, torch.Tensor]:
+        self._result = self._look()
+        return {}
 
     def reset(self) -> dict[str, torch.Tensor]:
         """Start every environment anew and return its first observations.

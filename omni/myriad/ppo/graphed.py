@@ -10,7 +10,7 @@ import torch
 from rl_games.algos_torch.models import ModelA2CContinuousLogStd
 from rl_games.common.schedulers import AdaptiveScheduler
 
-from omni.myriad.ppo.graph import Graph, Tensors
+from omni.myriad.graph import Graph, Tensors
 from omni.myriad.ppo.rollout import Rollout
 
 _MINIBATCH = ("old_values", "old_logp_actions", "advantages", "returns", "actions", "obs", "mu", "sigma")

@@ -58,6 +58,7 @@ class PhysXEngine:
         self.property_version = 0
         self.pending: list[Quantity] = []
         self._states: list[Quantity] = []
+        self._kept: set[Quantity] = set()
         self._shared_mask: RowMask | None = None
         self._sim_config = sim_config
         self._positions: list[tuple[float, float, float]] = []
@@ -110,7 +111,7 @@ class PhysXEngine:
             RuntimeError: The error of the first shard that failed, once all have stopped.
         """
         writes = self._take_pending()
-        reads = [quantity for quantity in self._states if quantity.used]
+        reads = [quantity for quantity in self._states if quantity.used or quantity in self._kept]
 
         def advance(index: int) -> None:
             for quantity in writes:
@@ -135,6 +136,13 @@ class PhysXEngine:
             self._on_all_shards(lambda index: [quantity.write_shard(index) for quantity in writes])
             for quantity in writes:
                 quantity.written()
+
+    def keep_reading(self) -> None:
+        """Go on reading after every step what was read since the last one, whether or not somebody asks for it.
+
+        A CUDA graph looks at the tensors directly, without asking.
+        """
+        self._kept = {quantity for quantity in self._states if quantity.used}
 
     def register(self, quantity: Quantity) -> None:
         """Take note of a new quantity."""
@@ -198,6 +206,7 @@ class PhysXEngine:
         self.shards = []
         self.pending = []
         self._states = []
+        self._kept = set()
 
     def _start(self) -> None:
         if not self._positions:

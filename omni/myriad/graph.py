@@ -31,6 +31,11 @@ class Graph:
         self._inputs: dict[str, torch.Tensor] = {}
         self._outputs: dict[str, torch.Tensor] = {}
 
+    @property
+    def captured(self) -> bool:
+        """Whether calls replay the graph."""
+        return self._graph is not None
+
     def __call__(self, inputs: Tensors) -> dict[str, torch.Tensor]:
         """Call the function.
 
@@ -43,6 +48,9 @@ class Graph:
                 return self._run_eagerly(inputs)
             self._capture(inputs)
         assert self._graph is not None
+        if not self._inputs:
+            self._graph.replay()
+            return self._outputs
         given = [inputs[name] for name in self._inputs]
         torch._foreach_copy_(list(self._inputs.values()), given)  # pyright: ignore[reportPrivateImportUsage]
         self._graph.replay()
@@ -60,6 +68,7 @@ class Graph:
     def _capture(self, inputs: Tensors) -> None:
         self._inputs = {name: tensor.clone() for name, tensor in inputs.items()}
         torch.cuda.synchronize()
-        self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph, stream=self._stream):
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=self._stream):
             self._outputs = self._function(self._inputs)
+        self._graph = graph

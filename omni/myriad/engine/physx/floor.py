@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The floor under every environment step: PhysX stepped with nothing around it but torques in and state out.
+
+Scene and shards are the engine's; the loop is its own and knows no views, so that what it takes less than an
+environment step is what views, task and Python cost.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pxr import Usd, UsdPhysics
+
+from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
+from omni.myriad.engine.physx.quantity import describe
+from omni.myriad.errors import MyriadError
+
+if TYPE_CHECKING:
+    from omni.myriad.engine.physx.engine import PhysXEngine
+
+READS = (
+    "ARTICULATION_ROOT_POSE",
+    "ARTICULATION_ROOT_VELOCITY",
+    "ARTICULATION_DOF_POSITION",
+    "ARTICULATION_DOF_VELOCITY",
+    "ARTICULATION_LINK_INCOMING_JOINT_FORCE",
+)
+"""What is read after each environment step: all that OmniIsaacGymEnvs' Ant observes."""
+
+_TORQUES = 16
+"""Random torques are drawn beforehand and used in turn, so that drawing them costs the loop nothing."""
+
+
+class Floor:
+    """Steps the shards of a started engine by their native bindings alone, one thread a shard.
+
+    Args:
+        engine: Engine that has been reset; its scene has one articulation an environment.
+        max_effort: Torques are drawn evenly between -max_effort and max_effort, in N m (or N).
+        decimation: Physics steps in an environment step.
+
+    Attributes:
+        seconds: Seconds spent so far in "write", "step" and "read", means over the threads.
+
+    Raises:
+        MyriadError: If the scene does not have exactly one articulation.
+    """
+
+    def __init__(self, engine: PhysXEngine, max_effort: float, decimation: int) -> None:
+        from ovphysx.types import TensorType
+
+        self._engine = engine
+        self._decimation = decimation
+        self.seconds = {"write": 0.0, "step": 0.0, "read": 0.0}
+        root = _articulation_root(engine.stage)
+        paths = [[f"{ENVS_PATH}/env_{env}{root}" for env in shard.env_ids] for shard in engine.shards]
+
+        def bind(name: str) -> list[Any]:
+            return [
+                shard.bind(prims, TensorType[name]) for shard, prims in zip(engine.shards, paths, strict=True)
+            ]
+
+        bounds = [shard.env_ids.start for shard in engine.shards] + [engine.num_envs]
+
+        def cut(tensor: torch.Tensor) -> list[Any]:
+            return [describe(tensor[first:last]) for first, last in pairwise(bounds)]
+
+        self._efforts = bind("ARTICULATION_DOF_ACTUATION_FORCE")
+        shape = (engine.num_envs, *self._efforts[0].shape[1:])
+        drawn = [(torch.rand(shape, device=engine.device) * 2.0 - 1.0) * max_effort for _ in range(_TORQUES)]
+        by_draw = [cut(tensor) for tensor in drawn]
+        self._torques = [list(of_shard) for of_shard in zip(*by_draw, strict=True)]
+        self._reads: list[list[tuple[Any, Any]]] = [[] for _ in engine.shards]
+        self.state: dict[str, torch.Tensor] = {}
+        for name in READS:
+            bindings = bind(name)
+            self.state[name] = torch.zeros((engine.num_envs, *bindings[0].shape[1:]), device=engine.device)
+            for reads, binding, rows in zip(self._reads, bindings, cut(self.state[name]), strict=True):
+                reads.append((binding, rows))
+        engine.synchronize()
+
+    def advance(self, steps: int, in_step: bool = True) -> None:
+        """Make `steps` environment steps.
+
+        Args:
+            steps: Number of environment steps.
+            in_step: Whether shards wait for each other after each one, as a policy that acts in all of them needs;
+                otherwise each runs through as fast as it can.
+
+        Raises:
+            RuntimeError: The error of the first shard that failed.
+        """
+        barrier = threading.Barrier(len(self._reads)) if in_step and len(self._reads) > 1 else None
+        seconds = [[0.0, 0.0, 0.0] for _ in self._reads]
+        errors: list[BaseException] = []
+
+        def run(shard: int) -> None:
+            try:
+                self._run(shard, steps, barrier, seconds[shard])
+            except threading.BrokenBarrierError:
+                pass  # another shard failed, and says so
+            except BaseException as error:
+                errors.append(error)
+                if barrier is not None:
+                    barrier.abort()
+
+        threads = [threading.Thread(target=run, args=(shard,)) for shard in range(1, len(self._reads))]
+        for thread in threads:
+            thread.start()
+        run(0)
+        for thread in threads:
+            thread.join()
+        if errors:
+            raise errors[0]
+        for name, spent in zip(self.seconds, zip(*seconds, strict=True), strict=True):
+            self.seconds[name] += sum(spent) / len(spent)
+
+    def _run(self, shard: int, steps: int, barrier: threading.Barrier | None, seconds: list[float]) -> None:
+        step, dt = self._engine.shards[shard]._physx.step_sync, self._engine.physics_dt
+        efforts, torques, reads = self._efforts[shard], self._torques[shard], self._reads[shard]
+        clock = time.perf_counter
+        for index in range(steps):
+            start = clock()
+            efforts.write(torques[index % _TORQUES])
+            written = clock()
+            for _ in range(self._decimation):
+                step(dt)
+            stepped = clock()
+            for binding, rows in reads:
+                binding.read(rows)
+            seconds[0] += written - start
+            seconds[1] += stepped - written
+            seconds[2] += clock() - stepped
+            if barrier is not None:
+                barrier.wait()
+
+
+def _articulation_root(stage: Usd.Stage) -> str:
+    """Return the path of the one articulation, from environment 0 on."""
+    prims = Usd.PrimRange(stage.GetPrimAtPath(ENV_0_PATH))
+    roots = [str(prim.GetPath()) for prim in prims if prim.HasAPI(UsdPhysics.ArticulationRootAPI)]
+    if len(roots) != 1:
+        raise MyriadError(f"The bare loop needs one articulation in an environment, and this task has {len(roots)}.")
+    return roots[0][len(ENV_0_PATH) :]
