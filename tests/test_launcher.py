@@ -100,7 +100,7 @@ def extras(call: str) -> str:
 def test_help_names_every_verb_and_sets_up_nothing(checkout, arguments):
     done = checkout.run(*arguments)
     assert done.returncode == 0
-    for verb in ("train", "play", "export", "test", "doctor", "python", "help"):
+    for verb in ("train", "play", "export", "benchmark", "test", "doctor", "python", "help"):
         assert re.search(rf"^  {verb} ", done.stdout, re.MULTILINE)
     assert not (checkout.root / ".venv").exists()
 
@@ -120,7 +120,7 @@ def test_unknown_verb_unlike_any_lists_them(checkout):
     assert done.returncode == 2
     assert (
         done.stderr
-        == "myriad: no verb 'reticulate-splines'. The verbs are: train play export test doctor python help\n"
+        == "myriad: no verb 'reticulate-splines'. The verbs are: train play export benchmark test doctor python help\n"
     )
 
 
@@ -137,6 +137,7 @@ def test_distance(checkout, kitten, sitting, distance):
         ("train", "{root}/train.py"),
         ("play", "{root}/play.py"),
         ("export", "{root}/export.py"),
+        ("benchmark", "{root}/benchmark.py"),
         ("test", "-m> <pytest"),
         ("doctor", "-m> <omni.myriad.doctor"),
     ],

@@ -69,6 +69,7 @@ class Graph:
         self._inputs = {name: tensor.clone() for name, tensor in inputs.items()}
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, stream=self._stream):
+        # Other threads, such as Isaac Sim's renderer, may use the GPU as they like meanwhile.
+        with torch.cuda.graph(graph, stream=self._stream, capture_error_mode="thread_local"):
             self._outputs = self._function(self._inputs)
         self._graph = graph

@@ -8,8 +8,9 @@ import json
 import os
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.policy import description, recording
@@ -17,12 +18,22 @@ from omni.myriad.provenance import git_revision, versions
 from omni.myriad.run_folder import find_checkpoint, last_run, new_run_dir
 from omni.myriad.vec_env import VecEnv
 
+if TYPE_CHECKING:
+    from omni.myriad.engine import SimConfig
+    from omni.myriad.ppo.runner import Watch
+    from omni.myriad.task import RLTask
 
-def train(config: dict[str, Any]) -> dict[str, Any]:
+Build = Callable[[dict[str, Any]], VecEnv]
+"""What makes an environment from a configuration, for those who do it in another way than `make_env`."""
+
+
+def train(config: dict[str, Any], build: Build | None = None, watch: Watch | None = None) -> dict[str, Any]:
     """Train as configured and return the summary, which the run's folder also holds.
 
     Args:
         config: The resolved configuration of `config.load_config`.
+        build: Makes the environment, by default `make_env`.
+        watch: Told of the run's progress.
 
     Raises:
         MyriadError: If the run's folder is taken, or anything the run needs is wrong.
@@ -35,10 +46,10 @@ def train(config: dict[str, Any]) -> dict[str, Any]:
         checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
     run_dir = new_run_dir(config)
     _announce(config, run_dir)
-    env = make_env(config)
+    env = (build or make_env)(config)
     try:
         _write_provenance(config, env, run_dir)
-        summary = runner.train(config, env, run_dir)
+        summary = runner.train(config, env, run_dir, watch)
         if _is_first_rank() and summary["checkpoint"]:
             _record(config, env, Path(summary["checkpoint"]), run_dir)
     finally:
@@ -48,11 +59,12 @@ def train(config: dict[str, Any]) -> dict[str, Any]:
     return summary
 
 
-def play(config: dict[str, Any]) -> dict[str, Any]:
+def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     """Play a checkpoint, print reward and length of its episodes and write them beside it as `play.json`.
 
     Args:
         config: The resolved configuration; without `checkpoint` the task's last run is played.
+        build: Makes the environment, by default `make_env`.
 
     Raises:
         MyriadError: If there is no checkpoint, or it belongs to another task.
@@ -64,7 +76,7 @@ def play(config: dict[str, Any]) -> dict[str, Any]:
     )
     checkpoint.load(path)  # an unreadable file is said before physics starts
     config["test"] = True
-    env = make_env(config)
+    env = (build or make_env)(config)
     try:
         result = runner.play(config, env, path, config["episodes"])
     finally:
@@ -75,7 +87,7 @@ def play(config: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def export(config: dict[str, Any]) -> dict[str, Any]:
+def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     """Export a checkpoint as one ONNX file, proven against rl-games' player, and return its metadata.
 
     What the run's folder holds suffices. If it holds no task.json or observations.npz, or those of other settings than
@@ -84,6 +96,7 @@ def export(config: dict[str, Any]) -> dict[str, Any]:
     Args:
         config: The resolved configuration: `task`, `checkpoint` (else the task's last run), `output` (else
             `exported/policy.onnx` in the run's folder) and `opset`. The policy's own settings are the checkpoint's.
+        build: Makes the environment, if one is needed, by default `make_env`.
 
     Raises:
         MyriadError: If there is no checkpoint, it belongs to another task, or the exported policy acts differently.
@@ -108,7 +121,7 @@ def export(config: dict[str, Any]) -> dict[str, Any]:
     if described and file and file.is_file() and described["settings_sha256"] == description.settings_hash(settings):
         recorded = recording.load_recording(file)
     else:
-        described, recorded = _describe_again(state["myriad"]["config"], config, path, run_dir)
+        described, recorded = _describe_again(state["myriad"]["config"], config, path, run_dir, build or make_env)
     meta = export_policy(state, path, described, recorded, output, config["opset"])
     parity = meta["parity"]
     print(
@@ -120,7 +133,7 @@ def export(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _describe_again(
-    trained: dict[str, Any], asked: dict[str, Any], path: Path, run_dir: Path | None
+    trained: dict[str, Any], asked: dict[str, Any], path: Path, run_dir: Path | None, build: Build
 ) -> tuple[dict[str, Any], recording.Recording]:
     """Run the task of a checkpoint for a moment, as it was trained, to describe it and record observations."""
     config = copy.deepcopy(trained)
@@ -129,9 +142,9 @@ def _describe_again(
     config["task"]["env"]["numEnvs"] = recording.MAX_ENVS
     config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
     print(f"{config['task_name']}: the run holds no description and observations that fit, so the task is run a moment")
-    env = make_env(config)
+    env = build(config)
     try:
-        described = description.describe_task(env)
+        described = env.perform(description.describe_task)
         with tempfile.TemporaryDirectory() as scratch:
             recorded = _record(config, env, path, run_dir or Path(scratch))
     finally:
@@ -150,8 +163,36 @@ def make_env(config: dict[str, Any]) -> VecEnv:
     Returns:
         The environment, ready to be reset.
     """
-    from omni.myriad.engine import SimConfig, make_engine
-    from omni.myriad.task_loader import load_task_class
+    from omni.myriad.engine import make_engine
+
+    sim_config = _seeded(config)
+    engine = make_engine(sim_config)
+    try:
+        env = VecEnv(engine, sim_config)
+        env.set_task(_make_task(config, env))
+    except BaseException:
+        engine.close()
+        raise
+    return env
+
+
+async def make_env_async(config: dict[str, Any]) -> VecEnv:
+    """Do what `make_env` does inside a running Isaac Sim, on Kit's own loop, where nothing may wait."""
+    from omni.myriad.engine import make_engine_async
+
+    sim_config = _seeded(config)
+    engine = await make_engine_async(sim_config)
+    try:
+        env = VecEnv(engine, sim_config)
+        await env.set_task_async(_make_task(config, env))
+    except BaseException:
+        engine.close()
+        raise
+    return env
+
+
+def _seeded(config: dict[str, Any]) -> SimConfig:
+    from omni.myriad.engine import SimConfig
     from omni.myriad.torch_utils import set_seed
 
     rank = int(os.environ.get("RANK", "0")) if config["multi_gpu"] else 0
@@ -159,18 +200,16 @@ def make_env(config: dict[str, Any]) -> VecEnv:
     config["train"]["params"]["seed"] = config["seed"]
     if rank:
         set_seed(config["seed"] + rank, config["torch_deterministic"])
-    sim_config = SimConfig(config)
-    engine = make_engine(sim_config)
-    try:
-        name = config["task"]["name"]
-        task_class = load_task_class(name, [Path(folder) for folder in config["task"]["task_path"]])
-        env = VecEnv(engine, sim_config)
-        # The three arguments of OmniIsaacGymEnvs' tasks, which have a constructor of their own.
-        env.set_task(task_class(name=name, sim_config=sim_config, env=env))
-    except BaseException:
-        engine.close()
-        raise
-    return env
+    return SimConfig(config)
+
+
+def _make_task(config: dict[str, Any], env: VecEnv) -> RLTask:
+    from omni.myriad.task_loader import load_task_class
+
+    name = config["task"]["name"]
+    task_class = load_task_class(name, [Path(folder) for folder in config["task"]["task_path"]])
+    # The three arguments of OmniIsaacGymEnvs' tasks, which have a constructor of their own.
+    return task_class(name=name, sim_config=env.sim_config, env=env)
 
 
 def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> None:
@@ -189,7 +228,7 @@ def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> Non
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
     (run_dir / "run.json").write_text(json.dumps(run, indent=2) + "\n")
-    description.write_description(description.describe_task(env), run_dir)
+    description.write_description(env.perform(description.describe_task), run_dir)
 
 
 def _record(config: dict[str, Any], env: VecEnv, path: Path, run_dir: Path) -> recording.Recording:

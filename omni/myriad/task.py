@@ -115,6 +115,11 @@ class RLTask:
         return self._num_envs
 
     @property
+    def max_episode_length(self) -> int:
+        """Steps after which an episode is cut short."""
+        return self._max_episode_length
+
+    @property
     def device(self) -> torch.device:
         """Device of every tensor."""
         return self._device

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium
@@ -174,6 +175,10 @@ class VecEnv:
         self.task.reset()
         return self.step(torch.zeros_like(self._actions))[0]
 
+    def perform(self, function: Callable[[VecEnv], Any]) -> Any:
+        """Return `function(self)`; whoever steps physics on another thread than the caller's does it there."""
+        return function(self)
+
     def _observations(self) -> dict[str, torch.Tensor]:
         task = self.task
         clip = task.clip_obs
@@ -191,6 +196,11 @@ class VecEnv:
     def has_action_masks(self) -> bool:
         """Return False: every action is allowed at every time."""
         return False
+
+    def stagger_episodes(self) -> None:
+        """Let episodes begin at random ages, so that they do not all end in the same step."""
+        task = self.task
+        task.progress_buf.random_(0, task.max_episode_length)
 
     def set_train_info(self, env_frames: int, *_: Any) -> None:
         """Tell the task how many frames the policy has been trained on, for curricula, as `task.env_frames`."""

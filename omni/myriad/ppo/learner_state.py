@@ -143,6 +143,8 @@ class LearnerState(_Agent):
         obs = self.env_reset()
         rollout, self._resume = self._resume, None
         if rollout is None or rollout["num_envs"] != self.num_actors:
+            if self.config.get("init_at_random_ep_len", False):
+                self.vec_env.stagger_episodes()
             return obs
         self.vec_env.set_env_state(rollout["env_state"])
         self.dones = rollout["dones"].to(self.ppo_device)

@@ -20,7 +20,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
@@ -38,7 +38,21 @@ logger = logging.getLogger(__name__)
 _CHECK_EVERY = 16  # steps of playing between looks at whether all episodes are in
 
 
-def train(cfg: Mapping[str, Any], env: Any, run_dir: str | os.PathLike[str]) -> dict[str, Any]:
+class Watch(Protocol):
+    """Somebody who follows a run from another thread, and may end it."""
+
+    def started(self, agent: PPOAgent, run_dir: Path) -> None:
+        """Take note of the agent; setting its `stop_requested` ends the run after the step at hand."""
+        ...
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Take note of an epoch; called on the thread that learns."""
+        ...
+
+
+def train(
+    cfg: Mapping[str, Any], env: Any, run_dir: str | os.PathLike[str], watch: Watch | None = None
+) -> dict[str, Any]:
     """Train a policy, and return the summary that is also written to `run_dir`/summary.json.
 
     Args:
@@ -47,6 +61,7 @@ def train(cfg: Mapping[str, Any], env: Any, run_dir: str | os.PathLike[str]) -> 
             `wandb_activate` and its companions.
         env: vectorised environment (see omni.myriad.vec_env).
         run_dir: the run's folder, created if missing.
+        watch: told of the agent before it trains, and of each epoch.
 
     Raises:
         MyriadError: where the configuration or the checkpoint is wrong, or training stopped being finite.
@@ -90,6 +105,9 @@ def train(cfg: Mapping[str, Any], env: Any, run_dir: str | os.PathLike[str]) -> 
             title = f"{cfg['task_name']}, {env.num_envs} environments on {env.device}"
             progress = Progress(title, agent.max_epochs, agent.max_frames)
             listeners += [recorder, progress]
+        if watch is not None:
+            listeners.append(watch)
+            watch.started(agent, run_dir)
         _seed_python(params["seed"] + agent.global_rank)  # once more: modules imported meanwhile have drawn from it
         with _stop_on_interrupt(agent):
             agent.train()

@@ -215,12 +215,14 @@ class PhysXEngine:
             )
         layer = scene.flatten(self.stage, self.device)
         num_shards = self._num_shards()
+        without_contacts = self._sim_config.sim_params["disable_contact_processing"]
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
         logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
         try:
             for first, last in itertools.pairwise(bounds):
                 usda = scene.shard_usda(layer, first, self._positions[first])
-                self.shards.append(Shard(usda, first, self._positions[first:last], self.device))
+                positions = self._positions[first:last]
+                self.shards.append(Shard(usda, first, positions, self.device, without_contacts))
             if num_shards > 1:
                 self._threads = ThreadPoolExecutor(num_shards - 1, thread_name_prefix="shard")
                 list(self._threads.map(Shard.clone, self.shards))

@@ -7,8 +7,10 @@ environment step is what views, task and Python cost.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ import torch
 from pxr import Usd, UsdPhysics
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
-from omni.myriad.engine.physx.quantity import describe
+from omni.myriad.engine.physx.quantity import Quantity, describe
 from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
@@ -60,9 +62,7 @@ class Floor:
         paths = [[f"{ENVS_PATH}/env_{env}{root}" for env in shard.env_ids] for shard in engine.shards]
 
         def bind(name: str) -> list[Any]:
-            return [
-                shard.bind(prims, TensorType[name]) for shard, prims in zip(engine.shards, paths, strict=True)
-            ]
+            return [shard.bind(prims, TensorType[name]) for shard, prims in zip(engine.shards, paths, strict=True)]
 
         bounds = [shard.env_ids.start for shard in engine.shards] + [engine.num_envs]
 
@@ -137,6 +137,28 @@ class Floor:
             seconds[2] += clock() - stepped
             if barrier is not None:
                 barrier.wait()
+
+
+@contextlib.contextmanager
+def reading(engine: PhysXEngine) -> Iterator[Callable[[], float]]:
+    """Time the engine's own reads while the context lasts.
+
+    Yields:
+        A function that returns the seconds spent reading so far, the mean over the shards' threads.
+    """
+    read_shard = Quantity.read_shard
+    seconds = [0.0] * len(engine.shards)
+
+    def timed(quantity: Quantity, shard: int) -> None:
+        start = time.perf_counter()
+        read_shard(quantity, shard)
+        seconds[shard] += time.perf_counter() - start
+
+    Quantity.read_shard = timed
+    try:
+        yield lambda: sum(seconds) / len(seconds)
+    finally:
+        Quantity.read_shard = read_shard
 
 
 def _articulation_root(stage: Usd.Stage) -> str:

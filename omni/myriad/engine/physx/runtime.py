@@ -84,9 +84,17 @@ def start(device: torch.device) -> None:
     _device_type = device.type
 
 
-def create_instance(device: torch.device) -> Any:
-    """Create one PhysX instance, with its messages routed to Python's logger `omni.myriad.physx`."""
+def create_instance(device: torch.device, disable_contact_processing: bool = False) -> Any:
+    """Create one PhysX instance, with its messages routed to Python's logger `omni.myriad.physx`.
+
+    Args:
+        device: Device that it simulates on.
+        disable_contact_processing: Leave out the reports on contacts that contact views read; bodies collide as ever.
+    """
     import ovphysx
+
+    key = ovphysx.types.GlobalConfigKey.DISABLE_CONTACT_PROCESSING
+    ovphysx.set_global_config(key, disable_contact_processing)
 
     overrides: dict[str, bool | int | float | str] = {
         # Nobody reads the USD stage back while training, so PhysX need not write to it.

@@ -23,10 +23,16 @@ class Shard:
         first_env: Id of that environment.
         positions: World positions in metres of all environments of the shard, the first one included.
         device: Device that PhysX simulates on.
+        disable_contact_processing: Leave out the reports that contact views read.
     """
 
     def __init__(
-        self, usda: str, first_env: int, positions: list[tuple[float, float, float]], device: torch.device
+        self,
+        usda: str,
+        first_env: int,
+        positions: list[tuple[float, float, float]],
+        device: torch.device,
+        disable_contact_processing: bool = False,
     ) -> None:
         import ovstage
 
@@ -35,7 +41,7 @@ class Shard:
         self._positions = positions
         self._bindings: list[Any] = []
         self._attached = False
-        self._physx: Any = runtime.create_instance(device)
+        self._physx: Any = runtime.create_instance(device, disable_contact_processing)
         self._stage = ovstage.Stage(f"myriad_{id(self)}")
         try:
             ovstage.population.open_usd_from_string(self._stage, usda, ordinal=1, domains=ovstage.PopulationDomain.ALL)

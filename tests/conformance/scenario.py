@@ -1,0 +1,218 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is run on each engine, in a process of its own: python scenario.py NAME OUTPUT [CHECKOUT]
+
+Without a checkout of Isaac Sim it runs on our own engine. What a scenario returns goes to OUTPUT.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import logging
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+STEPS = 1000
+
+
+def configuration(engine: str, task: str, num_envs: int, *overrides: str) -> dict[str, Any]:
+    """Compose a run's configuration for the CPU."""
+    from omni.myriad.config import load_config
+
+    return load_config(
+        [f"task={task}", f"num_envs={num_envs}", f"engine={engine}", "sim_device=cpu", "seed=7", *overrides]
+    )
+
+
+def roll_out(env: Any, steps: int) -> dict[str, torch.Tensor]:
+    """Reset and take random steps; return everything that a trainer would have seen."""
+    generator = torch.Generator().manual_seed(11)
+    observations, rewards, dones, time_outs = [env.reset()["obs"].clone()], [], [], []
+    start = time.perf_counter()
+    for _ in range(steps):
+        actions = 2.0 * torch.rand((env.num_envs, env.num_actions), generator=generator) - 1.0
+        obs, reward, done, extras = env.step(actions)
+        observations.append(obs["obs"].clone())
+        rewards.append(reward.clone())
+        dones.append(done.clone())
+        time_outs.append(extras["time_outs"].clone())
+    seconds = time.perf_counter() - start
+    return {
+        "observations": torch.stack(observations),
+        "rewards": torch.stack(rewards),
+        "dones": torch.stack(dones),
+        "time_outs": torch.stack(time_outs),
+        "steps_per_second": torch.tensor(steps * env.num_envs / seconds),
+    }
+
+
+def tasks(engine: str) -> dict[str, Any]:
+    """Run Cartpole and Ant for a thousand random steps each, then train Cartpole for a few epochs."""
+    from omni.myriad import runs
+
+    results: dict[str, Any] = {}
+    for task, num_envs in (("Cartpole", 16), ("Ant", 16)):
+        env: Any = runs.make_env(configuration(engine, task, num_envs, "engine.shards=1"))
+        results["version"] = env.engine.version
+        results[task] = roll_out(env, STEPS)
+        env.close()
+    folder = Path(sys.argv[2]).with_suffix(".runs")
+    config = configuration(
+        engine, "Cartpole", 64, "max_iterations=25", f"train_dir={folder}", "experiment=a", "engine.shards=1"
+    )
+    results["training"] = runs.train(config)
+    return results
+
+
+def views(engine: str) -> dict[str, Any]:
+    """Ask every method of both views on the same state."""
+    import view_calls
+
+    from omni.myriad import runs
+
+    folder = Path(__file__).parent / "scene"
+    env: Any = runs.make_env(configuration(engine, "ViewsScene", 4, f"task.task_path=[{folder}]", "engine.shards=1"))
+    try:
+        return view_calls.answers(env)
+    finally:
+        env.close()
+
+
+def order(engine: str) -> dict[str, Any]:
+    """Let PhysX hold the environments in another order than they were cloned in, and say where robots are."""
+    from omni.myriad import runs
+
+    if engine == "isaacsim":
+        from standin import start_options
+
+        start_options["order"] = str  # env_0, env_1, env_10, env_11, env_2, ...
+    env: Any = runs.make_env(configuration(engine, "Ant", 12, "engine.shards=1"))
+    result = {
+        "positions": env.engine.env_positions.clone(),
+        "authored": env.task.ants.get_world_poses()[0],  # before anything was written or stepped
+        "joints": env.task.ants.get_joint_positions(),
+        "velocities": env.task.ants.get_velocities(),
+        "start": env.task.initial_root_pos.clone(),
+        "paths": list(env.task.ants.prim_paths),
+    }
+    env.close()
+    return result
+
+
+def joined(engine: str) -> dict[str, Any]:
+    """Run Cartpole inside a Kit that owns the loop: on Isaac Sim only asynchronous calls are allowed there."""
+    from omni.myriad import runs
+
+    config = configuration(engine, "Cartpole", 16, "engine.shards=1")
+    if engine == "physx":
+        env: Any = runs.make_env(config)
+        return {"Cartpole": roll_out(env, 50)}
+    import standin
+
+    python: Any = builtins
+    python.ISAAC_LAUNCHED_FROM_TERMINAL = True
+    standin.start_kit(Path(sys.argv[3]))
+    return asyncio.run(_joined(config))
+
+
+async def _joined(config: dict[str, Any]) -> dict[str, Any]:
+    import omni.kit.app  # pyright: ignore[reportMissingImports]
+    from omni.myriad.engine import SimConfig, make_engine, make_engine_async
+    from omni.myriad.errors import MyriadError
+    from omni.myriad.task_loader import load_task_class
+    from omni.myriad.torch_utils import set_seed
+    from omni.myriad.vec_env import VecEnv
+
+    sim_config = SimConfig(config)
+    refused = []
+    results: dict[str, Any] = {"refused": refused}
+    for _ in range(2):  # loaded, closed, loaded again, as somebody with a window does
+        set_seed(config["seed"])
+        engine: Any = await make_engine_async(sim_config)
+        env = VecEnv(engine, sim_config)
+        task = load_task_class("Cartpole", [])(name="Cartpole", sim_config=sim_config, env=env)
+        for call in (lambda: make_engine(sim_config), engine.reset):
+            try:
+                call()
+            except MyriadError as error:
+                refused.append(str(error))
+        await env.set_task_async(task)
+        for _ in range(5):
+            await omni.kit.app.get_app().next_update_async()
+        await engine.render_async()
+        results["Cartpole"] = roll_out(env, 50)
+        await engine.close_async()
+    return results
+
+
+def strict(engine: str) -> dict[str, Any]:
+    """Do to Kit what its native modules refuse, and collect what the stand-in says."""
+    sys.argv[1:], command = ["task=Cartpole"], sys.argv[1:]
+    from isaacsim import SimulationApp  # pyright: ignore[reportMissingImports]
+
+    from omni.myriad import runs
+
+    said: dict[str, str] = {}
+
+    def refused(name: str, call: Callable[[], Any]) -> None:
+        try:
+            call()
+            said[name] = "nothing"
+        except Exception as error:
+            said[name] = f"{type(error).__name__}: {error}"
+
+    refused("command line", lambda: SimulationApp({}))
+    env: Any = runs.make_env(configuration(engine, "Cartpole", 4))
+    said["argv after"] = " ".join(sys.argv[1:])
+    sys.argv[1:] = command
+    import omni.kit.app  # pyright: ignore[reportMissingImports]
+    import omni.physics.tensors  # pyright: ignore[reportMissingImports]
+
+    view, rows = env.task.cartpoles._physics_view, torch.arange(4)
+    refused("dtype", lambda: view.set_dof_positions(torch.zeros(4, 2, dtype=torch.float64), rows))
+    refused("shape", lambda: view.set_dof_positions(torch.zeros(4, 3), rows))
+    refused("device", lambda: view.set_dof_positions(torch.zeros(4, 2, device="meta"), rows))
+    refused("contiguity", lambda: view.set_dof_positions(torch.zeros(2, 4).T, rows))
+    refused("index", lambda: view.set_dof_positions(torch.zeros(4, 2), torch.tensor([4])))
+    refused("index dtype", lambda: view.set_dof_positions(torch.zeros(4, 2), torch.zeros(1)))
+    refused("missing", lambda: view.get_link_accelerations())
+    refused("read-only", lambda: view.set_link_transforms(torch.zeros(4, 3, 7), rows))
+    refused("stub", lambda: omni.kit.app.get_app_name())
+    refused("frame", lambda: omni.kit.app.get_app().update())
+    said["one buffer"] = str(view.get_dof_positions() is view.get_dof_positions())
+    env.close()
+    refused("after stop", lambda: view.get_dof_positions())
+    return said
+
+
+SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "tasks": tasks,
+    "views": views,
+    "order": order,
+    "joined": joined,
+    "strict": strict,
+}
+
+
+def main() -> None:
+    """Run the scenario that the command line names."""
+    name, output, *source = sys.argv[1:]
+    logging.basicConfig(level=logging.WARNING)
+    torch.set_num_threads(1)
+    if source:
+        import standin
+
+        standin.install(Path(source[0]))
+    torch.save(SCENARIOS[name]("isaacsim" if source else "physx"), output)
+
+
+if __name__ == "__main__":
+    main()

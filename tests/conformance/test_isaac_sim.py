@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Isaac Sim's own Python, unmodified, on standalone PhysX: does the Isaac Sim engine work, and do our views agree?
+
+Needs checkouts of Isaac Sim in the folder that ISAACSIM_SRC names, and SciPy, which Isaac Sim imports:
+
+    for tag in v5.1.0 v6.0.1; do
+      git clone --depth 1 --filter=blob:none --sparse --branch $tag \\
+        https://github.com/isaac-sim/IsaacSim.git ~/isaacsim-src/$tag
+      git -C ~/isaacsim-src/$tag sparse-checkout set --no-cone /VERSION '/source/*/isaacsim.core.*'
+    done
+    ./myriad python -m pip install scipy
+    ISAACSIM_SRC=~/isaacsim-src ./myriad test tests/conformance
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from . import signatures, view_calls, view_table
+
+HERE = Path(__file__).parent
+ROOT = HERE.parents[1]
+TAGS = ("v5.1.0", "v6.0.1")
+VIEWS = ("ArticulationView", "RigidPrimView")
+TIMEOUT_S = 240
+
+
+def checkout(tag: str) -> Path:
+    """Return the checkout of a tag, or skip the test and say how to get it."""
+    folder = Path(os.environ.get("ISAACSIM_SRC", "/nonexistent")).expanduser() / tag
+    if not (folder / "source").is_dir():
+        pytest.skip(f"set ISAACSIM_SRC to a folder with a checkout of Isaac Sim in {tag}/: see {Path(__file__).name}")
+    if importlib.util.find_spec("scipy") is None:
+        pytest.skip("Isaac Sim's Python needs SciPy: ./myriad python -m pip install scipy")
+    return folder
+
+
+@functools.cache
+def run(scenario: str, tag: str | None = None) -> dict[str, Any]:
+    """Run a scenario on Isaac Sim's Python, or on our own engine for tag None, and return what it returned.
+
+    In a process of its own, since what stands in for Kit replaces modules for good.
+    """
+    source = [str(checkout(tag))] if tag else []
+    with tempfile.TemporaryDirectory() as folder:
+        output = Path(folder) / "result.pt"
+        command = [sys.executable, str(HERE / "scenario.py"), scenario, str(output), *source]
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, env={**os.environ, "OMP_NUM_THREADS": "1"}
+        )
+        assert done.returncode == 0, (
+            f"{scenario} on {tag or 'our engine'}:\n{done.stdout[-3000:]}\n{done.stderr[-6000:]}"
+        )
+        return torch.load(output, weights_only=False)
+
+
+# -- our tasks on the Isaac Sim engine ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_tasks_run_whole(tag: str) -> None:
+    results = run("tasks", tag)
+
+    assert results["version"] == f"Isaac Sim {tag[1:]}"
+    for task in ("Cartpole", "Ant"):
+        rollout = results[task]
+        assert torch.isfinite(rollout["observations"]).all()
+        assert rollout["dones"].any()  # so environments were reset on the way
+    assert results["Ant"]["time_outs"].any()
+    assert results["training"]["status"] == "finished"
+    assert results["training"]["engine"] == "isaacsim"
+    assert results["training"]["reward_mean"] > 20.0  # random actions get 9 to 10
+
+
+@pytest.mark.parametrize("task", ["Cartpole", "Ant"])
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_thousand_steps_are_those_of_standalone_physx(tag: str, task: str) -> None:
+    ours, theirs = run("tasks")[task], run("tasks", tag)[task]
+
+    for name in ("observations", "rewards"):
+        torch.testing.assert_close(theirs[name], ours[name], rtol=1e-5, atol=1e-5)
+    for name in ("dones", "time_outs"):
+        assert torch.equal(theirs[name], ours[name])
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_training_scores_are_those_of_standalone_physx(tag: str) -> None:
+    ours, theirs = run("tasks")["training"], run("tasks", tag)["training"]
+
+    for name in ("frames", "reward_mean", "reward_best", "episode_length_mean"):
+        assert theirs[name] == pytest.approx(ours[name], rel=1e-4), name
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_rows_follow_the_order_in_which_physx_holds_environments(tag: str) -> None:
+    cloned, sorted_by_name = run("order"), run("order", tag)
+    names = [path.split("/")[3] for path in sorted_by_name["paths"]]
+
+    assert names[:4] == ["env_0", "env_1", "env_10", "env_11"]
+    by_env = torch.tensor([int(name.removeprefix("env_")) for name in names])
+    assert torch.equal(sorted_by_name["positions"], cloned["positions"][by_env])
+    torch.testing.assert_close(sorted_by_name["authored"], sorted_by_name["start"], rtol=0.0, atol=1e-5)
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_starting_physics_leaves_the_authored_state_alone(tag: str) -> None:
+    ours, theirs = run("order"), run("order", tag)
+
+    torch.testing.assert_close(theirs["authored"][:, 2], ours["authored"][:, 2], rtol=0.0, atol=1e-6)
+    torch.testing.assert_close(theirs["joints"], ours["joints"], rtol=0.0, atol=1e-6)
+    torch.testing.assert_close(theirs["velocities"], ours["velocities"], rtol=0.0, atol=5e-3)
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_inside_a_running_kit_the_numbers_are_the_same(tag: str) -> None:
+    ours, theirs = run("joined")["Cartpole"], run("joined", tag)
+
+    torch.testing.assert_close(theirs["Cartpole"]["observations"], ours["observations"], rtol=1e-5, atol=1e-5)
+    # In both rounds, both synchronous calls were refused.
+    assert [text.split("`")[1] for text in theirs["refused"]] == [
+        "await make_async(...)",
+        "await engine.reset_async()",
+    ] * 2
+
+
+# -- views -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("tag", TAGS)
+def test_every_public_method_is_asked(tag: str, view: str) -> None:
+    calls = view_calls.ARTICULATION if view == "ArticulationView" else view_calls.RIGID
+
+    assert set(signatures.isaac_sim(checkout(tag), view)) - set(calls) <= view_table.NOT_ASKED[view]
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("tag", TAGS)
+def test_answers_differ_only_where_the_table_says(tag: str, view: str) -> None:
+    ours, theirs = run("views")[view], run("views", tag)[view]
+
+    found = {method: text for method in ours if (text := view_calls.difference(ours[method], theirs[method]))}
+    expected = view_table.differences(view)
+    assert set(found) == set(expected), {
+        "unexpected": {method: found[method] for method in set(found) - set(expected)},
+        "now the same": sorted(set(expected) - set(found)),
+    }
+
+
+@pytest.mark.parametrize("view", VIEWS)
+@pytest.mark.parametrize("tag", TAGS)
+def test_signatures_are_isaac_sims(tag: str, view: str) -> None:
+    theirs = signatures.isaac_sim(checkout(tag), view)
+    ours = signatures.ours(view)
+
+    # Constructors have the same arguments in the same order; 6.0 has changed one default and dropped one argument.
+    names = [argument.split("=")[0] for argument in theirs.pop("__init__").split(", ")]
+    assert [argument.split("=")[0] for argument in ours["__init__"].split(", ")][: len(names)] == names
+    different = {
+        name: f"{ours.get(name)}, Isaac Sim {signature}"
+        for name, signature in theirs.items()
+        if ours.get(name) != signature and name not in view_table.SIGNATURES[view]
+    }
+    assert different == {}
+
+
+def test_the_table_in_the_documentation_is_current() -> None:
+    page = ROOT / "docs/isaac-sim.md"
+    text = page.read_text()
+    written = view_table.insert(text)
+    if os.environ.get("MYRIAD_WRITE_DOCS"):
+        page.write_text(written)
+    else:
+        assert text == written, "the table of views is out of date: MYRIAD_WRITE_DOCS=1 ./myriad test tests/conformance"
+
+
+# -- the stand-in ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_the_stand_in_is_strict(tag: str) -> None:
+    said = run("strict", tag)
+
+    assert "Kit would read the command line ['task=Cartpole']" in said["command line"]
+    assert said["argv after"] == "task=Cartpole"  # the engine hid it from Kit, and gave it back
+    for name in ("dtype", "shape", "device", "contiguity", "index dtype"):
+        assert said[name].startswith("TypeError"), said[name]
+    assert said["index"].startswith("IndexError")
+    for name in ("missing", "read-only", "stub"):
+        assert said[name].startswith("NotImplementedError"), said[name]
+    assert "Kit would step physics" in said["frame"]
+    assert said["one buffer"] == "True"
+    assert said["after stop"].startswith("RuntimeError")

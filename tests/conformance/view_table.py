@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where our views differ from Isaac Sim's and why: what the tests hold both to, and the documentation prints."""
+
+from __future__ import annotations
+
+from . import view_calls
+
+_RENDERING = "nothing is rendered: ours raises NotImplementedError"
+_SCALING = "PhysX reads sizes once: ours raises NotImplementedError"
+_ONCE = "Isaac Sim writes USD, which PhysX reads once, when it starts: ours raises NotImplementedError"
+_COMPENSATION = (
+    "of a floating base Isaac Sim returns the root's columns in the place of joints'; ours returns the joints'"
+)
+_FRICTION = "not compared: standalone PhysX has the newer friction model alone, which ours writes"
+
+_BOTH = {
+    "set_visibilities": _RENDERING,
+    "get_visibilities": _RENDERING,
+    "apply_visual_materials": _RENDERING,
+    "get_applied_visual_materials": _RENDERING,
+    "is_visual_material_applied": _RENDERING,
+    "get_world_scales": _SCALING,
+    "get_local_scales": _SCALING,
+    "set_local_scales": _SCALING,
+    "set_sleep_thresholds": _ONCE,
+    "prims": "clones are not on the stage here, so there are no USD prims to return",
+    "destroy": "nothing to deregister here: `scene.remove_object(name)` forgets a view",
+}
+
+_DIFFERENCES = {
+    "ArticulationView": {
+        **_BOTH,
+        "is_non_root_articulation_link": "a link's property; ours has it on RigidPrimView",
+        "get_coriolis_and_centrifugal_forces": _COMPENSATION,
+        "get_generalized_gravity_forces": _COMPENSATION,
+        "get_friction_coefficients": _FRICTION,
+        "set_friction_coefficients": _FRICTION,
+        "set_joint_efforts of some joints": "5.1 zeroes the other joints, 6.0 keeps them; ours raises",
+        "switch_control_mode": (
+            "Isaac Sim takes the zeros that it writes for `effort` for the gains to go back to; ours keeps the gains"
+        ),
+        "set_effort_modes": _ONCE,
+        "set_solver_position_iteration_counts": _ONCE,
+        "set_solver_velocity_iteration_counts": _ONCE,
+        "set_stabilization_thresholds": _ONCE,
+        "set_enabled_self_collisions": _ONCE,
+        "resume_motion": "Isaac Sim pauses with buffers that are overwritten by then; ours resumes what was paused",
+        "post_reset": "ours also stops the root; Isaac Sim leaves its velocity",
+    },
+    "RigidPrimView": {
+        **_BOTH,
+        "get_inv_masses": "Isaac Sim returns (M, 1) and documents (M,), which ours returns",
+        "set_densities": _ONCE,
+        "enable_rigid_body_physics": "ours wakes the bodies; Isaac Sim leaves them asleep until something touches them",
+    },
+}
+
+NOT_ASKED = {
+    "ArticulationView": {"__init__", "get_position_residuals", "get_velocity_residuals"},
+    "RigidPrimView": {"__init__"},
+}
+"""Methods that no call asks: constructors are compared by signature, and residuals are gone from Isaac Sim 6.0."""
+
+SIGNATURES = {
+    # Isaac Sim's `velocities` default to None there, which it then fails on.
+    "ArticulationView": {
+        *("prims", "destroy", "is_non_root_articulation_link"),
+        *("set_velocities", "set_linear_velocities", "set_angular_velocities"),
+    },
+    "RigidPrimView": {"prims", "destroy"},
+}
+"""Methods whose signature differs."""
+
+_BEGIN, _END = "<!-- views: begin -->", "<!-- views: end -->"
+
+
+def differences(view: str) -> dict[str, str]:
+    """Return the reason of each method of a view that answers differently."""
+    return _DIFFERENCES[view]
+
+
+def insert(page: str) -> str:
+    """Return a page with the current table between its marks."""
+    before, _, rest = page.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    return f"{before}{_BEGIN}\n{table()}{_END}{after}"
+
+
+def table() -> str:
+    """Return what the documentation says about views, as Markdown."""
+    lines = []
+    for view, calls in (("ArticulationView", view_calls.ARTICULATION), ("RigidPrimView", view_calls.RIGID)):
+        reasons = differences(view)
+        same = [f"`{name}`" for name in calls if name not in reasons]
+        lines += [f"**{view}**: {len(same)} methods and properties are the same:", "", ", ".join(same) + ".", ""]
+        lines += ["| differs | why |", "|---|---|"]
+        by_reason: dict[str, list[str]] = {}
+        for name, reason in reasons.items():
+            by_reason.setdefault(reason, []).append(f"`{name}`")
+        lines += [f"| {', '.join(names)} | {reason} |" for reason, names in by_reason.items()]
+        lines.append("")
+    return "\n".join(lines) + "\n"
