@@ -215,7 +215,7 @@ class PhysXEngine:
             )
         layer = scene.flatten(self.stage, self.device)
         num_shards = self._num_shards()
-        without_contacts = self._sim_config.sim_params["disable_contact_processing"]
+        without_contacts = self._sim_config.sim_params.get("disable_contact_processing", False)
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
         logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
         try:
