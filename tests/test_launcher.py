@@ -119,8 +119,8 @@ def test_unknown_verb_unlike_any_lists_them(checkout):
     done = checkout.run("reticulate-splines")
     assert done.returncode == 2
     assert (
-        done.stderr
-        == "myriad: no verb 'reticulate-splines'. The verbs are: train play export benchmark test doctor python help\n"
+        done.stderr == "myriad: no verb 'reticulate-splines'. "
+        "The verbs are: train play export benchmark test gui container doctor python help\n"
     )
 
 
@@ -272,6 +272,86 @@ def test_isaac_sim_in_the_wrong_folder(checkout, tmp_path):
     done = checkout.run("train", ISAACSIM_PATH=str(tmp_path))
     assert (done.returncode, done.stderr.count("\n")) == (1, 1)
     assert "has no python.sh" in done.stderr
+
+
+@pytest.mark.parametrize("code", [0, 2, 130])
+def test_exit_code_passes_isaac_sims_python_sh(checkout, tmp_path, code):
+    # As Isaac Sim's does, it makes a 1 of every failure.
+    text = f'[[ $1 == -c ]] || echo {code} >"$MYRIAD_EXIT_CODE"\n((!{code})) || [[ $1 == -c ]] || exit 1\n'
+    python = script(tmp_path / "isaac/python.sh", "#!/usr/bin/env bash\n" + text)
+    assert checkout.run("train", ISAACSIM_PATH=str(python.parent)).returncode == code
+
+
+def test_gui_needs_isaac_sim(checkout, tmp_path):
+    done = checkout.run("gui")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert "set ISAACSIM_PATH" in done.stderr
+    done = checkout.run("gui", ISAACSIM_PATH=str(tmp_path))
+    assert done.returncode == 1 and "has no isaac-sim.sh" in done.stderr
+
+
+def test_gui_starts_isaac_sim_with_an_extension_of_the_right_name(checkout, tmp_path):
+    isaac = tmp_path / "isaac"
+    script(isaac / "python.sh", FAKE_PYTHON)
+    script(isaac / "isaac-sim.sh", FAKE_PYTHON)
+    for _ in range(2):  # the link is there the second time
+        done = checkout.run("gui", "--/some/setting=1", ISAACSIM_PATH=str(isaac))
+        found = re.search(r"ran <--ext-path> <(.*)> <--enable> <omni.myriad> <--/some/setting=1>", done.stdout)
+        assert found, done.stderr
+        assert Path(found[1]).name == "omni.myriad"
+        assert Path(found[1]).resolve() == checkout.root
+    checkout.root = checkout.root.rename(checkout.root.parent / "omni.myriad")
+    assert f"<--ext-path> <{checkout.root}>" in checkout.run("gui", ISAACSIM_PATH=str(isaac)).stdout
+
+
+def test_gui_says_which_package_isaac_sim_lacks(checkout, tmp_path):
+    isaac = tmp_path / "isaac"
+    script(isaac / "python.sh", FAKE_PYTHON)
+    script(isaac / "isaac-sim.sh", FAKE_PYTHON)
+    done = checkout.run("gui", ISAACSIM_PATH=str(isaac), FAKE_MISSING="rl_games")
+    assert done.returncode == 1 and "lacks: rl_games" in done.stderr
+
+
+FAKE_DOCKER = """#!/usr/bin/env bash
+[[ $* != "compose version" ]] || exit "${FAKE_NO_COMPOSE:-0}"
+echo "docker $*" | sed "s|-f [^ ]*a checkout/||g"
+exit "${FAKE_EXIT:-0}"
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "called"),
+    [
+        ("build", ["build standalone"]),
+        ("build isaacsim --pull", ["build --pull isaacsim"]),
+        ("run train task=Ant", ["run --rm -T standalone train task=Ant"]),
+        ("run isaacsim play task=Ant", ["run --rm -T isaacsim play task=Ant"]),
+        ("test -k ant", ["build test", "run --rm -T test test -k ant"]),
+        ("test isaacsim", ["run --rm -T isaacsim test"]),
+    ],
+)
+def test_container_verbs(checkout, tmp_path, arguments, called):
+    script(tmp_path / "bin/docker", FAKE_DOCKER)
+    script(tmp_path / "bin/nvidia-smi", "#!/bin/sh\nexit 9\n")
+    done = checkout.run("container", *arguments.split())
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"docker compose docker/compose.yaml {call}" for call in called]
+
+
+def test_container_uses_the_gpu_and_passes_the_exit_code(checkout, tmp_path):
+    script(tmp_path / "bin/docker", FAKE_DOCKER)
+    script(tmp_path / "bin/nvidia-smi", "#!/bin/sh\n")
+    done = checkout.run("container", "run", "train", FAKE_EXIT="130")
+    assert done.stdout == "docker compose docker/compose.yaml docker/gpu.yaml run --rm -T standalone train\n"
+    assert done.returncode == 130
+
+
+def test_container_without_docker_or_sense(checkout, tmp_path):
+    script(tmp_path / "bin/docker", FAKE_DOCKER)
+    done = checkout.run("container", "build", FAKE_NO_COMPOSE="1")
+    assert done.returncode == 1 and "compose plugin" in done.stderr
+    done = checkout.run("container", "fly")
+    assert done.returncode == 2 and "build|run|test" in done.stderr
 
 
 def test_missing_libgl_says_what_to_install(checkout):

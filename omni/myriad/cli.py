@@ -9,6 +9,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from omni.myriad.errors import MyriadError
@@ -46,6 +47,8 @@ def run(main: Callable[[dict[str, Any]], None], usage: str, argv: list[str] | No
             raise
         code = _say(f"{place}: {type(error).__name__}: {error}", error)
     sys.stdout.flush()
+    if path := os.environ.get("MYRIAD_EXIT_CODE"):
+        Path(path).write_text(str(code))  # for the launcher: Isaac Sim's python.sh makes a 1 of every failure
     if isaac_sim := sys.modules.get("omni.myriad.engine.isaacsim.app"):
         isaac_sim.leave(code)  # Kit has to be closed, and would end the process with its own exit code
     sys.exit(code)

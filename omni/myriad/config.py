@@ -196,7 +196,7 @@ def _decide(config: DictConfig, given: set[str]) -> None:
         value = config[key]
         if value not in ("", None) and (isinstance(value, bool) or not isinstance(value, int) or value < minimum):
             raise MyriadError(f"{key}={value} cannot be: it must be a whole number, at least {minimum}.")
-    for key in ("torch_deterministic", "multi_gpu", "headless", "test", "wandb_activate"):
+    for key in ("torch_deterministic", "multi_gpu", "headless", "test", "video", "wandb_activate"):
         if not isinstance(config[key], bool):
             raise MyriadError(f"{key}={config[key]} cannot be: it must be True or False.")
     shards = config.engine.shards

@@ -149,9 +149,9 @@ def reading(engine: PhysXEngine) -> Iterator[Callable[[], float]]:
     read_shard = Quantity.read_shard
     seconds = [0.0] * len(engine.shards)
 
-    def timed(quantity: Quantity, shard: int) -> None:
+    def timed(self: Quantity, shard: int) -> None:
         start = time.perf_counter()
-        read_shard(quantity, shard)
+        read_shard(self, shard)
         seconds[shard] += time.perf_counter() - start
 
     Quantity.read_shard = timed

@@ -47,6 +47,8 @@ def drop(device: str) -> dict[str, Any]:
     import torch
     from ovphysx.samples.python_samples.schema_support import physx_schema_paths
 
+    from omni.myriad.engine.physx.quantity import describe
+
     gpu = device.startswith("cuda")
     state = torch.zeros((1, 7), device=device)  # xyz, then xyzw; fails here where torch has no such device
     schemas = [*map(str, physx_schema_paths()), str(ovphysx.newton_schema_root())]
@@ -66,7 +68,7 @@ def drop(device: str) -> dict[str, Any]:
     physx.warmup()
     for _ in range(STEPS):
         physx.step_sync(DT)
-    pose.read(state)
+    pose.read(describe(state))
     fall = -state[0, 2].item()
     on_gpu = pose.native_device.device_type.value == ovphysx.DLDeviceType.kDLCUDA
 

@@ -1,0 +1,69 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was measured on."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+import resource
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+
+def describe(device: torch.device) -> dict[str, Any]:
+    """Return CPU, cores, memory, and for CUDA the GPU, its memory, its driver and CUDA's version."""
+    found: dict[str, Any] = {
+        "cpu": _cpu_model(),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "system": f"{platform.system()} {platform.release()}",
+        "device": "cpu",
+    }
+    if device.type == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        found |= {
+            "device": "cuda",
+            "gpu": properties.name,
+            "gpu_memory_gib": round(properties.total_memory / 2**30),
+            "driver": _driver(),
+            "cuda": torch.version.cuda,
+        }
+    return found
+
+
+def slug(machine: dict[str, Any]) -> str:
+    """Return a short name of the device for file names: h200, rtx-4090, cpu."""
+    words = re.sub(r"nvidia|geforce|[^a-z0-9]+", " ", machine.get("gpu", "cpu").lower()).split()
+    return "-".join(words[:2]) or "gpu"
+
+
+def memory(device: torch.device) -> dict[str, float]:
+    """Return memory in use in MiB: this process's at its highest and, for CUDA, the whole GPU's now."""
+    found: dict[str, float] = {"host_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)}
+    if device.type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        found["gpu_mib"] = round((total - free) / 2**20)
+    return found
+
+
+def _cpu_model() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return " ".join(line.partition(":")[2].split())
+    return platform.processor() or platform.machine()
+
+
+def _driver() -> str | None:
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+    try:
+        output = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
+        return output.split()[0]
+    except (OSError, subprocess.SubprocessError, IndexError):
+        return None

@@ -1,0 +1,299 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Measure others on the same machine, where they are installed; none is a dependency of Myriad.
+
+Each function takes the resolved configuration and the benchmark's options, and returns a measurement like those in
+`measurements`. What its number may and may not be compared with is in PEERS, beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import multiprocessing
+import os
+import tempfile
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from omni.myriad.benchmark import machine, timing
+from omni.myriad.benchmark.measurements import Config, Result, synchronizer
+from omni.myriad.benchmark.options import Options
+from omni.myriad.errors import MyriadError
+
+ANT = Path(__file__).parents[3] / "assets" / "ant" / "ant.xml"
+MJLAB_TASK = "Mjlab-Velocity-Flat-Unitree-Go1"
+_ENVS_A_VECTOR = 16  # of gymnasium: beyond a handful, more in a loop are not faster
+
+
+def rl_games(config: Config, options: Options) -> Result:
+    """Measure stock rl-games, its networks not compiled, as our configuration has it."""
+    return _stock(config, options, compiled=False)
+
+
+def rl_games_compiled(config: Config, options: Options) -> Result:
+    """Measure stock rl-games with torch.compile, which is its own default."""
+    return _stock(config, options, compiled=True)
+
+
+def _stock(config: Config, options: Options, compiled: bool) -> Result:
+    from omni.myriad.ppo import stock
+    from omni.myriad.runs import make_env
+
+    config["max_iterations"] = options.epochs + 1
+    env = make_env(config)
+    clock = timing.EpochClock(env)
+    with tempfile.TemporaryDirectory() as folder:
+        stock.train(config, env, Path(folder) / "run", compiled)
+    frames_per_epoch = env.num_envs * config["train"]["params"]["config"]["horizon_length"]
+    found = timing.grouped_rates(clock.marks, options.repeats, options.epochs // 5)
+    memory = machine.memory(env.device)
+    env.close()
+    return {**timing.summary([frames_per_epoch * rate for rate in found]), "unit": "frames/s", "memory": memory}
+
+
+def mujoco_warp(config: Config, options: Options) -> Result:
+    """Measure MuJoCo Warp on our own Ant, 2 steps of 1/120 s in one CUDA graph, random torques, nothing read back."""
+    mujoco, mujoco_warp, warp = (_module(name) for name in ("mujoco", "mujoco_warp", "warp"))
+    cuda = config["sim_device"].startswith("cuda")
+    warp.set_device(config["sim_device"])
+    num_worlds = config["task"]["env"]["numEnvs"]
+    model = mujoco.MjModel.from_xml_path(str(ANT))
+    model.opt.timestep = config["task"]["sim"]["dt"]
+    data = mujoco.MjData(model)
+    mujoco.mj_resetDataKeyframe(model, data, 0)
+    on_device = mujoco_warp.put_model(model)
+    # Room for 16 contacts of 4 rows each and 8 joint limits in every world.
+    worlds = mujoco_warp.put_data(model, data, nworld=num_worlds, nconmax=16, njmax=72)
+    env_cfg = config["task"]["env"]
+    max_torque = env_cfg.get("jointGears", 1.0) * env_cfg.get("powerScale", 1.0)
+    controls = warp.to_torch(worlds.ctrl)
+
+    def control_step() -> None:
+        for _ in range(env_cfg["controlFrequencyInv"]):
+            mujoco_warp.step(on_device, worlds)
+
+    control_step()  # compiles
+    warp.synchronize()
+    replay: Callable[[], None] = control_step
+    if cuda:
+        with warp.ScopedCapture() as capture:
+            control_step()
+        replay = lambda: warp.capture_launch(capture.graph)  # noqa: E731
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            controls.uniform_(-max_torque, max_torque)
+            replay()
+
+    # torch draws torques on warp's stream: on one of its own, they could change amid a step.
+    on_warps_stream = torch.cuda.stream(warp.stream_to_torch(warp.get_device())) if cuda else contextlib.nullcontext()
+    with on_warps_stream:
+        warm_up = timing.warm_up_steps(options.seconds)
+        found = timing.rates(advance, warp.synchronize, options.repeats, options.seconds, warm_up)
+    result = {
+        **timing.summary([num_worlds * rate for rate in found]),
+        "unit": "environment steps/s",
+        "memory": machine.memory(torch.device(config["sim_device"])),
+    }
+    if not bool(warp.to_torch(worlds.qpos).isfinite().all()):
+        result["warning"] = "some worlds diverged"
+    return result
+
+
+def _module(name: str) -> Any:
+    """Import what is not among our requirements, so that no type checker looks for it."""
+    return importlib.import_module(name)
+
+
+def gymnasium(config: Config, options: Options) -> Result:
+    """Measure gymnasium's Ant-v5 on the CPU, random actions: as shipped and with our steps, in both vectorisations.
+
+    `median` is that of the fastest with Ant-v5 as it is shipped.
+    """
+    cores = len(os.sched_getaffinity(0))
+    variants = {}
+    with tempfile.TemporaryDirectory() as folder:
+        ours = {"xml_file": _ant_with_timestep(Path(folder), config["task"]["sim"]["dt"])}
+        ours["frame_skip"] = config["task"]["env"]["controlFrequencyInv"]
+        for physics, kwargs in (("as shipped: 5 steps of 1/100 s", {}), ("2 steps of 1/120 s, as ours", ours)):
+            variants[f"AsyncVectorEnv of {cores}, {physics}"] = _async_vector(cores, kwargs, options)
+            name = f"{cores} processes, a SyncVectorEnv of {_ENVS_A_VECTOR} each, {physics}"
+            variants[name] = _sync_vectors(cores, kwargs, options)
+    shipped = {name: found for name, found in variants.items() if "as shipped" in name}
+    best = max(shipped, key=lambda name: shipped[name]["median"])
+    return {**variants[best], "unit": "environment steps/s", "variant": best, "variants": variants}
+
+
+def _ant_with_timestep(folder: Path, timestep: float) -> str:
+    """Write gymnasium's own ant.xml with another time step, and return the path."""
+    import gymnasium.envs.mujoco as package
+
+    tree = ElementTree.parse(Path(package.__file__).parent / "assets" / "ant.xml")
+    option = tree.getroot().find("option")
+    if option is None:
+        raise MyriadError("gymnasium's ant.xml has no <option> to set a time step in.")
+    option.set("timestep", str(timestep))
+    path = folder / "ant.xml"
+    tree.write(path)
+    return str(path)
+
+
+_start_together: Any = None  # in the processes of a pool: a barrier, so that they share the cores all the time
+
+
+def _join(barrier: Any) -> None:
+    global _start_together
+    _start_together = barrier
+
+
+def _vector_rates(mode: str, num_envs: int, kwargs: dict[str, Any], options: Options) -> list[float]:
+    import gymnasium
+
+    env = gymnasium.make_vec("Ant-v5", num_envs=num_envs, vectorization_mode=mode, **kwargs)
+    env.reset(seed=0)
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            env.step(env.action_space.sample())
+
+    if _start_together is not None:
+        _start_together.wait(timeout=60)
+    found = timing.rates(advance, lambda: None, options.repeats, options.seconds, 16)
+    env.close()
+    return [num_envs * rate for rate in found]
+
+
+def _async_vector(cores: int, kwargs: dict[str, Any], options: Options) -> Result:
+    return timing.summary(_vector_rates("async", cores, kwargs, options))
+
+
+def _sync_vectors(cores: int, kwargs: dict[str, Any], options: Options) -> Result:
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(cores, _join, (context.Barrier(cores),)) as pool:
+        found = pool.starmap(_vector_rates, [("sync", _ENVS_A_VECTOR, kwargs, options)] * cores, chunksize=1)
+    return timing.summary([sum(of_repeat) for of_repeat in zip(*found, strict=True)])
+
+
+def mjlab(config: Config, options: Options) -> Result:
+    """Measure mjlab's own flat-ground Unitree Go1, stepped with random actions."""
+    _module("mjlab.tasks")  # registers the tasks
+    settings = _module("mjlab.tasks.registry").load_env_cfg(MJLAB_TASK)
+    settings.scene.num_envs = config["task"]["env"]["numEnvs"]
+    env = _module("mjlab.envs").ManagerBasedRlEnv(cfg=settings, device=config["sim_device"])
+    env.reset()
+    device = torch.device(config["sim_device"])
+    actions = torch.empty((settings.scene.num_envs, env.action_manager.total_action_dim), device=device)
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            env.step(actions.uniform_(-1.0, 1.0))
+
+    warm_up = timing.warm_up_steps(options.seconds)
+    found = timing.rates(advance, synchronizer(device), options.repeats, options.seconds, warm_up)
+    result = {
+        **timing.summary([settings.scene.num_envs * rate for rate in found]),
+        "unit": "environment steps/s",
+        "physics_step_s": float(settings.sim.mujoco.timestep),
+        "decimation": int(settings.decimation),
+        "memory": machine.memory(device),
+    }
+    env.close()
+    return result
+
+
+@dataclass(frozen=True)
+class Peer:
+    """Somebody to compare with.
+
+    Attributes:
+        title: Its name in tables.
+        measure: Measures it.
+        modules: What must be importable.
+        packages: What `pip install` gets them from, and whose versions are recorded.
+        against: Which of our measurements it stands beside: "train" or "env".
+        note: What is and what is not comparable.
+        by_num_envs: Whether it is measured for each number of environments.
+        task: The task that it has a counterpart of; None for any.
+    """
+
+    title: str
+    measure: Callable[[Config, Options], Result]
+    modules: tuple[str, ...]
+    packages: tuple[str, ...]
+    against: str
+    note: str
+    by_num_envs: bool = True
+    task: str | None = None
+
+    def missing(self) -> str | None:
+        """Return how to install the peer, or None where it is."""
+        if all(importlib.util.find_spec(module) for module in self.modules):
+            return None
+        return f"not installed: pip install {' '.join(self.packages)}"
+
+    def versions(self) -> dict[str, str]:
+        """Return the versions of its packages."""
+        names = [package.partition("[")[0] for package in self.packages]
+        return {name: metadata.version(name) for name in names}
+
+
+PEERS = {
+    "rl_games": Peer(
+        "stock rl-games",
+        rl_games,
+        ("rl_games",),
+        ("rl-games",),
+        "train",
+        "The same environments, network, hyperparameters and precision, without torch.compile; its checkpoints are "
+        "switched off and ours are not. Directly comparable.",
+    ),
+    "rl_games_compiled": Peer(
+        "stock rl-games, compiled",
+        rl_games_compiled,
+        ("rl_games",),
+        ("rl-games",),
+        "train",
+        "As above with torch.compile, rl-games' own default; the first epochs, in which it compiles, are not counted.",
+    ),
+    "mujoco_warp": Peer(
+        "MuJoCo Warp",
+        mujoco_warp,
+        ("mujoco", "mujoco_warp"),
+        ("mujoco", "mujoco-warp"),
+        "env",
+        "Physics alone, on the same robot (assets/ant/ant.xml) with the same step and decimation: no observations, "
+        "rewards or resets, nothing read back. Another contact model and solver (its defaults), so neither accuracy "
+        "nor learning curves compare. To be held against the bare PhysX loop rather than the environment.",
+        task="Ant",
+    ),
+    "gymnasium": Peer(
+        "gymnasium Ant-v5",
+        gymnasium,
+        ("mujoco", "imageio"),
+        ("gymnasium[mujoco]", "mujoco"),
+        "env",
+        "Always on the CPU. An ant of the same shape and weight with other joints (armature 1 kg m², 150 N m), 105 "
+        "observations and another reward. MuJoCo's 4th-order Runge-Kutta evaluates the dynamics 20 times a step as "
+        "shipped (5 steps of 1/100 s) and 8 times with our step and decimation, where PhysX takes 2 steps. A step as "
+        "shipped is 50 ms of simulated time, ours is 17 ms.",
+        by_num_envs=False,
+        task="Ant",
+    ),
+    "mjlab": Peer(
+        "mjlab Go1, flat",
+        mjlab,
+        ("mjlab",),
+        ("mjlab",),
+        "env",
+        "Another robot (12 joints), another task with randomisation and contact sensors, 4 physics steps of 5 ms in a "
+        "control step. The order of magnitude compares, no more.",
+        task="Ant",
+    ),
+}

@@ -1,0 +1,329 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Show results: tables on the terminal and in Markdown from the same rows, and plots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omni.myriad.benchmark import results
+from omni.myriad.benchmark.peers import PEERS
+from omni.myriad.errors import MyriadError
+
+BEGIN, END = "<!-- tables: written by ./myriad benchmark render=... -->", "<!-- end of tables -->"
+NOTHING = "No results yet."
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with what has to be known to read it."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: list[tuple[str, ...]]
+    notes: tuple[str, ...] = ()
+
+
+def tables(found: results.Results) -> list[Table]:
+    """Return the tables that there are measurements for."""
+    candidates = [_throughput(found), _phases(found), _peers(found), _rewards(found)]
+    return [table for table in candidates if table.rows]
+
+
+def _throughput(found: results.Results) -> Table:
+    rows = []
+    for num_envs, entry in found["by_num_envs"].items():
+        floor, env = entry.get("floor"), entry.get("env")
+        ratio = f"{env['median'] / floor['median']:.0%}" if floor and env else ""
+        memory = next((entry[name]["memory"] for name in ("train", "env", "startup") if name in entry), {})
+        in_use = memory.get("gpu_mib", memory.get("host_mib"))
+        rows.append(
+            (
+                f"{int(num_envs):,}",
+                _with_spread(floor),
+                _with_spread(env),
+                ratio,
+                _with_spread(entry.get("train")),
+                _with_spread(entry.get("startup"), seconds=True),
+                "" if in_use is None else f"{in_use / 1024:.1f} GiB",
+            )
+        )
+    header = ("num_envs", "bare PhysX", "environment", "of bare", "training", "start-up", "memory")
+    notes = (
+        "Environment steps, or frames, per second: one is one control step of one environment. Medians; ± is half of "
+        "(max - min) / median over the repeats.",
+        "Bare PhysX: the same scene, shards and threads; random torques in, root and joint state and joint forces out.",
+        "Environment: random actions through observations, rewards and resets. Training: by the wall clock, with "
+        "logging and checkpoints. Start-up: from the command train to the end of the first step. Memory: of the whole "
+        "GPU while training, or of the process on a CPU.",
+    )
+    return Table("Throughput", header, rows, notes)
+
+
+def _phases(found: results.Results) -> Table:
+    rows = []
+    for num_envs, entry in found["by_num_envs"].items():
+        for measure in ("floor", "env", "train", "startup"):
+            if measure in entry:
+                phases = entry[measure]["phases"].items()
+                unit = (lambda v: f"{v:.2f} s") if measure == "startup" else (lambda v: f"{v:.0%}")
+                rows.append(
+                    (f"{int(num_envs):,}", measure, ", ".join(f"{name} {unit(value)}" for name, value in phases))
+                )
+    note = "By the host's clock: on a GPU, work that is only queued counts where somebody waits for it."
+    return Table("Where the time goes", ("num_envs", "measured", "phases"), rows, (note,))
+
+
+def _peers(found: results.Results) -> Table:
+    same_device = (found["machine"] or {}).get("device") == "cpu"
+    rows, notes = [], []
+    for name, peer in PEERS.items():
+        measured = [
+            (n, entry["peers"][name]) for n, entry in found["by_num_envs"].items() if name in entry.get("peers", {})
+        ]
+        if name in found["peers"]:
+            measured.append((_fastest(found, peer.against), found["peers"][name]))
+        for num_envs, theirs in measured:
+            ours = found["by_num_envs"].get(num_envs, {}).get(peer.against)
+            variants = theirs.get("variants") or {f"{int(num_envs):,}": theirs}
+            for how, value in variants.items():
+                against = ""
+                if ours and (peer.by_num_envs or same_device):
+                    what = "training" if peer.against == "train" else "environment"
+                    against = f"{what} at {int(num_envs):,}: {ours['median'] / value['median']:.2f} times"
+                rows.append((peer.title, how, f"{_with_spread(value)} {theirs['unit']}", against))
+        if measured:
+            notes.append(f"{peer.title}: {peer.note}")
+        elif name in found["absent"]:
+            rows.append((peer.title, "", found["absent"][name], ""))
+    return Table("Others, measured in the same run", ("who", "how", "rate", "Myriad against it"), rows, tuple(notes))
+
+
+def _fastest(found: results.Results, measure: str) -> str:
+    entries = {n: entry[measure]["median"] for n, entry in found["by_num_envs"].items() if measure in entry}
+    return max(entries, key=lambda n: entries[n], default="")
+
+
+def _rewards(found: results.Results) -> Table:
+    seeds = found["over_seeds"]
+    rows = []
+    for name in (key for key in seeds if key.startswith("seconds_to_")):
+        each = ", ".join("never" if time is None else f"{time:.1f}" for time in seeds[name])
+        median = seeds[f"median_{name}"]
+        reward = float(name.removeprefix("seconds_to_"))
+        rows.append((f"{reward:,.0f}", "never" if median is None else f"{median:.1f} s", each))
+    note = (
+        f"With {seeds.get('num_envs', 0):,} environments; seconds of training by the wall clock, from the start of the "
+        "first epoch to the end of the one in which the mean reward of recently finished episodes passed; start-up is "
+        "not in them."
+    )
+    header = ("mean reward", "median", f"seeds {', '.join(map(str, seeds.get('seeds', [])))}")
+    return Table("Seconds to a reward", header, rows, (note,))
+
+
+def _with_spread(measured: dict[str, Any] | None, seconds: bool = False) -> str:
+    if not measured:
+        return ""
+    half = (measured["spread"] or 0.0) / 2
+    amount = f"{measured['median']:.2f} s" if seconds else _amount(measured["median"])
+    return f"{amount} ±{half:.0%}"
+
+
+def _amount(value: float) -> str:
+    return f"{value / 1e6:.2f} M" if value >= 1e6 else f"{value / 1e3:.1f} k" if value >= 1e3 else f"{value:.1f}"
+
+
+def in_a_line(result: dict[str, Any]) -> str:
+    """Return a measurement in a few words, for the terminal."""
+    if "reached" in result:
+        reached = result["reached"].items()
+        return ", ".join(f"{n.replace('_', ' ')}: {'never' if t is None else f'{t:.1f}'}" for n, t in reached)
+    if "seconds" in result:
+        return f"{result['seconds']:.2f} s"
+    warning = f", but {result['warning']}" if "warning" in result else ""
+    return f"{_with_spread(result)} {result['unit']}{warning}"
+
+
+def about(found: results.Results) -> list[str]:
+    """Return what was measured on and with, a line each."""
+    packages = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
+    machine = found["machine"]
+    if not machine:
+        return [packages]
+    computer = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB"
+    if "gpu" in machine:
+        computer = f"{machine['gpu']} ({machine['gpu_memory_gib']} GiB), driver {machine['driver']}; {computer}"
+    return [computer, packages]
+
+
+def show(found: results.Results) -> None:
+    """Print the tables."""
+    from rich.console import Console
+    from rich.table import Table as RichTable
+
+    console = Console()
+    console.print(f"\n{found['task']}: {'; '.join(about(found))}", highlight=False)
+    for table in tables(found):
+        rich = RichTable(title=table.title, title_justify="left")
+        for index, column in enumerate(table.header):
+            rich.add_column(column, justify="left" if index == 0 or table.title != "Throughput" else "right")
+        for row in table.rows:
+            rich.add_row(*row)
+        console.print(rich)
+        for note in table.notes:
+            console.print(f"  {note}", highlight=False, style="dim")
+    if found["left_out"]:
+        console.print(f"Left out for lack of time: {', '.join(found['left_out'])}", highlight=False)
+
+
+# -- the page in docs -------------------------------------------------------------------------------------------------
+
+
+def render(page: Path) -> None:
+    """Write the tables of a Markdown page anew, and the plots beside its results.
+
+    Args:
+        page: Markdown file; results are the .json files in the folder beside it that has its name.
+
+    Raises:
+        MyriadError: If there is no such page, or it has no place for tables.
+    """
+    if not page.is_file():
+        raise MyriadError(f"render={page} does not exist: give a Markdown file such as docs/benchmarks.md.")
+    folder = page.with_suffix("")
+    for file in sorted(folder.glob("*.json")):
+        draw(results.load(file), file)
+    page.write_text(rendered(page.read_text(), folder))
+
+
+def rendered(text: str, folder: Path) -> str:
+    """Return a page's text with its tables written anew from the results in a folder.
+
+    Raises:
+        MyriadError: If the page has no place for tables.
+    """
+    before, begin, rest = text.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise MyriadError(f"The page has no place for tables: two lines, {BEGIN} and {END}.")
+    sections = [_section(results.load(file), file) for file in sorted(folder.glob("*.json"))]
+    return before + begin + "\n\n" + "\n".join(sections or [f"{NOTHING}\n"]) + "\n" + end + after
+
+
+def _section(found: results.Results, file: Path) -> str:
+    machine = found["machine"] or {}
+    lines = [f"### {found['task']} on {machine.get('gpu') or machine.get('cpu')}", ""]
+    lines += [*(f"- {line}" for line in about(found))]
+    for command in found["commands"]:
+        commit, dirty, _ = (command["git"] or "unknown").partition("-dirty")
+        lines.append(f"- {command['date']}, commit {commit[:12]}{dirty and ' with edits'}: `{command['command']}`")
+    lines += [f"- every value: [{file.name}]({file.parent.name}/{file.name})", ""]
+    for table in tables(found):
+        lines += [f"#### {table.title}", "", _markdown_row(table.header), _markdown_row(("---",) * len(table.header))]
+        lines += [*map(_markdown_row, table.rows), "", *(f"{note}\n" for note in table.notes)]
+    if found["left_out"]:
+        lines += [f"Left out for lack of time: {', '.join(found['left_out'])}.", ""]
+    if found["failures"]:
+        lines += [*(f"Failed: {what}: {why}\n" for what, why in found["failures"].items())]
+    for picture in (picture_of(file, kind) for kind in ("throughput", "learning")):
+        if picture.exists():
+            lines += [f"![{picture.stem}]({file.parent.name}/{picture.name})", ""]
+    return "\n".join(lines)
+
+
+def _markdown_row(cells: tuple[str, ...]) -> str:
+    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+# -- plots ------------------------------------------------------------------------------------------------------------
+
+
+def picture_of(file: Path, kind: str) -> Path:
+    """Return the file of a plot of a results file."""
+    return file.with_name(f"{file.stem}-{kind}.png")
+
+
+def draw(found: results.Results, file: Path) -> list[Path]:
+    """Draw what there are measurements for beside the results file, and return the pictures."""
+    pictures = []
+    if found["by_num_envs"]:
+        pictures.append(picture_of(file, "throughput"))
+        _draw_throughput(found, pictures[-1])
+    if found["over_seeds"].get("runs"):
+        pictures.append(picture_of(file, "learning"))
+        _draw_learning(found, pictures[-1])
+    return pictures
+
+
+def _figure(columns: int) -> tuple[Any, Any]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.5 * columns, 4.2), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    all_axes = figure.subplots(1, columns, squeeze=False)[0]
+    for axes in all_axes:
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure, all_axes
+
+
+def _draw_throughput(found: results.Results, path: Path) -> None:
+    from matplotlib.ticker import EngFormatter, NullFormatter
+
+    figure, (left, right) = _figure(2)
+    entries = {int(n): entry for n, entry in found["by_num_envs"].items()}
+
+    def plot(axes: Any, label: str, points: dict[int, float], **style: Any) -> None:
+        if points:
+            axes.plot(list(points), list(points.values()), marker="o", markersize=4, label=label, **style)
+
+    for measure, label in (("floor", "bare PhysX"), ("env", "environment"), ("train", "training")):
+        measured = {n: entry[measure] for n, entry in entries.items() if measure in entry}
+        plot(left, label, {n: each["median"] for n, each in measured.items()}, linewidth=1.8)
+        lows, highs = [each["min"] for each in measured.values()], [each["max"] for each in measured.values()]
+        left.fill_between(list(measured), lows, highs, alpha=0.15)
+    for name, peer in PEERS.items():
+        theirs = {n: entry["peers"][name]["median"] for n, entry in entries.items() if name in entry.get("peers", {})}
+        plot(left, peer.title, theirs, linewidth=1.0, linestyle="--")
+    left.set_ylabel("steps/s, frames/s")
+    for measure, label in (("startup", "start-up (s)"),):
+        plot(right, label, {n: entry[measure]["median"] for n, entry in entries.items() if measure in entry})
+    memory = {n: entry[m]["memory"] for n, entry in entries.items() for m in ("startup", "env", "train") if m in entry}
+    in_gib = {n: each.get("gpu_mib", each["host_mib"]) / 1024 for n, each in memory.items()}
+    plot(right, "memory (GiB)", in_gib)
+    right.set_ylim(bottom=0)
+    for axes in (left, right):
+        axes.set_xlabel("num_envs")
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(list(entries))
+        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(NullFormatter())
+        if axes.get_legend_handles_labels()[0]:
+            axes.legend(frameon=False, fontsize=9)
+    left.set_ylim(bottom=0)
+    left.yaxis.set_major_formatter(EngFormatter(sep=" "))
+    figure.suptitle(f"{found['task']} on {_device(found)}")
+    figure.savefig(path)
+
+
+def _draw_learning(found: results.Results, path: Path) -> None:
+    figure, (axes,) = _figure(1)
+    for run in found["over_seeds"]["runs"]:
+        _, seconds, rewards = zip(*run["curve"], strict=True) if run["curve"] else ((), (), ())
+        axes.plot(seconds, rewards, linewidth=1.4, label=f"seed {run['seed']}")
+    for name in found["over_seeds"]:
+        if name.startswith("seconds_to_"):
+            axes.axhline(float(name.removeprefix("seconds_to_")), color="#999999", linewidth=0.8, linestyle="--")
+    axes.set_xlabel("training time (s)")
+    axes.set_ylabel("mean episode reward")
+    axes.set_xlim(left=0)
+    axes.legend(frameon=False, fontsize=9)
+    figure.suptitle(f"{found['task']}, {found['over_seeds']['num_envs']:,} environments on {_device(found)}")
+    figure.savefig(path)
+
+
+def _device(found: results.Results) -> str:
+    machine = found["machine"] or {}
+    return machine.get("gpu") or f"{machine.get('cores')} cores of {machine.get('cpu')}"

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What only a GPU can show. Elsewhere these are skipped; run them with: ./myriad test tests/test_cuda.py"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+ROOT = Path(__file__).parents[1]
+
+pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
+
+# PhysX cannot change its device within a process, and the other tests run it on the CPU.
+ROLLOUT = """
+import torch
+from omni.myriad.config import load_config
+from omni.myriad.runs import make_env
+env = make_env(load_config(["task={task}", "num_envs=64", "engine.shards={shards}", "sim_device=cuda"]))
+if not {graph}:
+    env._graph = None
+generator = torch.Generator().manual_seed(1)
+torch.manual_seed(2)
+env.reset()
+history = []
+for _ in range(60):
+    actions = (torch.rand((64, env.num_actions), generator=generator) * 2 - 1).cuda()
+    obs, rewards, dones, extras = env.step(actions)
+    flags = torch.stack((rewards, dones.float(), extras["time_outs"].float()), dim=1)
+    history.append(torch.cat((obs["obs"], flags), dim=1).cpu())
+torch.save(torch.stack(history), "{file}")
+env.close()
+"""
+
+ISOLATION = """
+import torch
+from pxr import UsdGeom, UsdPhysics
+from omni.myriad.config import load_config
+from omni.myriad.engine import SimConfig, make_engine
+engine = make_engine(SimConfig(load_config(["sim_device=cuda"])))
+ball = UsdGeom.Sphere.Define(engine.stage, "/World/envs/env_0/Ball")
+ball.CreateRadiusAttr(0.1)
+for schema in (UsdPhysics.RigidBodyAPI, UsdPhysics.CollisionAPI, UsdPhysics.ArticulationRootAPI, UsdPhysics.MassAPI):
+    schema.Apply(ball.GetPrim())
+engine.clone_environments(8, 5.0)
+from omni.myriad import ArticulationView
+balls = engine.scene.add(ArticulationView("/World/envs/.*/Ball", name="balls"))
+engine.reset()
+balls.set_world_poses(positions=torch.tensor([[0.0, 0.0, 5.0]], device="cuda").repeat(8, 1))
+balls.set_velocities(torch.zeros(8, 6, device="cuda"))
+engine.step(20)
+positions, _ = balls.get_world_poses()
+assert torch.equal(positions, positions[:1].repeat(8, 1)), positions
+engine.close()
+"""
+
+
+def run(script: str) -> None:
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def rollout(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rollouts")
+
+    def roll(task, shards, graph, name):
+        file = folder / f"{name}.pt"
+        run(ROLLOUT.format(task=task, shards=shards, graph=graph, file=file))
+        return torch.load(file, weights_only=True)
+
+    return roll
+
+
+@pytest.mark.parametrize("task", ["Cartpole", "Ant"])
+def test_graphs_and_shards_change_nothing(rollout, task):
+    eager = rollout(task, 1, False, f"{task}_eager")
+    assert torch.isfinite(eager).all()
+    assert torch.equal(eager, rollout(task, 1, True, f"{task}_graph"))
+    assert torch.equal(eager, rollout(task, 2, True, f"{task}_shards"))
+
+
+def test_environments_on_one_spot_never_touch():
+    run(ISOLATION)
+
+
+def test_a_body_falls_as_it_should():
+    done = subprocess.run(
+        [sys.executable, "-m", "omni.myriad.engine.physx.probe", "cuda:0"], cwd=ROOT, capture_output=True, text=True
+    )
+    result = json.loads(done.stdout)
+    assert result["ok"], result
+
+
+def test_cartpole_learns_with_graphs(tmp_path):
+    arguments = ["task=Cartpole", "sim_device=cuda", "seed=1", f"train_dir={tmp_path}", "experiment=gpu"]
+    done = subprocess.run([sys.executable, "train.py", *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert json.loads((tmp_path / "gpu/summary.json").read_text())["reward_mean"] > 400
