@@ -42,3 +42,10 @@ def test_help_is_printed_before_anything_is_loaded(capsys):
     with pytest.raises(SystemExit) as exit_info:
         cli.run(raising(AssertionError()), "how to use it", ["task=Nope", "--help"])
     assert exit_info.value.code == 0 and capsys.readouterr().out == "how to use it\n"
+
+
+@pytest.mark.parametrize(("error", "code"), [(MyriadError("bad"), "2"), (KeyboardInterrupt(), "130")])
+def test_the_exit_code_is_also_written_for_the_launcher(error, code, capsys, tmp_path, monkeypatch):
+    monkeypatch.setenv("MYRIAD_EXIT_CODE", str(tmp_path / "code"))
+    ended(raising(error), capsys)
+    assert (tmp_path / "code").read_text() == code

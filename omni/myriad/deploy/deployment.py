@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A policy's file against its trainer: the same starts for rl-games' player, for one robot in PhysX and in MuJoCo."""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from omni.myriad.deploy.episodes import Episodes, Film, SingleRobot, Starts, batch_act, draw_starts, only, play
+from omni.myriad.deploy.report import Report, Row
+from omni.myriad.errors import MyriadError
+from omni.myriad.policy.runtime import Policy, PolicyError
+from omni.myriad.vec_env import VecEnv
+
+ENGINES = ("physx", "mujoco")
+FILM_SECONDS = 6.0
+
+
+def deploy(config: Mapping[str, Any], file: Path, engine: str = "physx") -> Report:
+    """Run a policy's file outside its trainer, print how it compares, and write table and videos next to it.
+
+    Everything runs on the CPU, where starts and physics repeat to the bit.
+
+    Args:
+        config: The resolved configuration: `episodes`, `seed`, `video`, `train_dir`, `checkpoint` (else the one the file
+            was exported from, where it is found), `task.task_path`. All other settings are the file's.
+        file: The .onnx file.
+        engine: "physx", or "mujoco" for the same robot in MuJoCo as well.
+
+    Raises:
+        MyriadError: If the file, its task or its robot is not as it must be.
+    """
+    if engine not in ENGINES:
+        raise MyriadError(f"engine={engine} is unknown here; choose one of: {', '.join(ENGINES)}.")
+    if engine == "mujoco":
+        from omni.myriad.deploy.mujoco_engine import import_mujoco
+
+        import_mujoco()  # missing, it is said before physics starts
+    try:
+        return _deploy(config, file, engine)
+    except PolicyError as error:
+        raise MyriadError(f"{error}.") from None
+
+
+def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
+    from omni.myriad import runs
+
+    policy = Policy(file)
+    meta = policy.metadata
+    if not policy.can_act:
+        raise MyriadError(f"{file} does not say which joints it observes and commands, so no robot can be driven with it.")
+    trained = _settings(meta, config)
+    checkpoint = _find_checkpoint(meta, config, file)
+    report = Report(file, meta["task"]["name"], config["episodes"], config["seed"])
+
+    env = runs.make_env(_sized(trained, config["episodes"]))
+    try:
+        view_name = _robot(env, meta)
+        starts = draw_starts(env)
+        if checkpoint is not None:
+            report.add(_row("trainer", play(env, _player(trained, env, checkpoint), starts, view_name), meta))
+        else:
+            report.notes.append("No checkpoint with the hash in the file was found: the trainer's player is left out.")
+        report.add(_row("file in the trainer", play(env, batch_act(policy, env.num_envs), starts, view_name), meta))
+    finally:
+        env.close()
+
+    env = runs.make_env(_sized(trained, 1))
+    stage = env.engine.stage
+    try:
+        for name in ENGINES[: ENGINES.index(engine) + 1]:
+            if name == "mujoco":
+                from omni.myriad.deploy.mujoco_engine import MujocoEngine
+
+                MujocoEngine.take_over(env, view_name, meta)
+            film = Film(list(env.engine_views()[view_name].body_names))
+            episodes = _alone(env, policy, starts, view_name, film, config["episodes"])
+            report.add(_row(f"{'PhysX' if name == 'physx' else 'MuJoCo'}, one robot", episodes, meta, env.engine.version))
+            if config["video"]:
+                report.videos[name] = _film(stage, film, report.folder / name, policy.control_dt)
+    finally:
+        env.close()
+    report.write()
+    return report
+
+
+def _alone(env: VecEnv, policy: Policy, starts: Starts, view_name: str, film: Film, episodes: int) -> Episodes:
+    robot = SingleRobot(env, policy, view_name)
+    results = [
+        play(robot, robot.act, only(starts, index), view_name, film if index == 0 else None) for index in range(episodes)
+    ]
+    return Episodes(*(np.concatenate([getattr(r, name) for r in results]) for name in ("rewards", "lengths", "distances")))
+
+
+def _film(stage: Any, film: Film, path: Path, dt: float) -> Path:
+    from omni.myriad.render.video import film_robot
+
+    frames = max(1, math.ceil(FILM_SECONDS / dt))
+    return film_robot(stage, film.body_names, film.positions[:frames], film.orientations[:frames], dt, path)
+
+
+def _row(where: str, episodes: Episodes, meta: Mapping[str, Any], version: str = "") -> Row:
+    seconds = episodes.lengths * float(meta["timing"]["control_dt"])
+    moves = bool(np.abs(episodes.distances).max() > 1e-3)  # a base held by the world stays where it is
+    speed = float(episodes.distances.sum() / seconds.sum()) if moves else None
+    return Row(
+        where=where,
+        engine=version,
+        episodes=len(episodes.rewards),
+        reward_mean=float(episodes.rewards.mean()),
+        reward_std=float(episodes.rewards.std()),
+        length_mean=float(episodes.lengths.mean()),
+        length_min=float(episodes.lengths.min()),
+        forward_speed=speed,
+        rewards=episodes.rewards.tolist(),
+    )
+
+
+def _settings(meta: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the configuration that the file carries, for this machine."""
+    config = _numbers(copy.deepcopy(meta["config"]))
+    config |= {"sim_device": "cpu", "multi_gpu": False, "test": True, "checkpoint": "", "seed": asked["seed"]}
+    config["engine"] = asked["engine"]
+    config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
+    return config
+
+
+def _sized(config: dict[str, Any], num_envs: int) -> dict[str, Any]:
+    sized = copy.deepcopy(config)
+    sized["task"]["env"]["numEnvs"] = num_envs
+    return sized
+
+
+def _numbers(value: Any) -> Any:
+    """Turn back the strings in which JSON keeps infinities."""
+    if isinstance(value, dict):
+        return {key: _numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_numbers(item) for item in value]
+    return float(value) if value in ("inf", "-inf", "nan") else value
+
+
+def _robot(env: VecEnv, meta: Mapping[str, Any]) -> str:
+    """Return the name of the view of the robot whose joints the policy commands."""
+    commanded = {name for term in meta["actions"]["terms"] for name in term["joint_names"]}
+    for name, view in env.engine_views().items():
+        if hasattr(view, "get_joint_positions") and commanded <= set(view.dof_names):
+            return name
+    raise MyriadError(f"Task {env.task.name} has no robot with the joints that the policy commands.")
+
+
+def _find_checkpoint(meta: Mapping[str, Any], config: Mapping[str, Any], file: Path) -> Path | None:
+    """Return the checkpoint that the file was exported from: the one given, or one in its run that has its hash.
+
+    Raises:
+        MyriadError: If the one given is another.
+    """
+    from omni.myriad.run_folder import find_checkpoint
+
+    def fits(path: Path) -> bool:
+        return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == meta["run"]["checkpoint_sha256"]
+
+    if config["checkpoint"]:
+        path = find_checkpoint(config["checkpoint"], "best", config["train_dir"])
+        if not fits(path):
+            raise MyriadError(f"checkpoint {path} is not the one that {file} was exported from.")
+        return path
+    runs = [file.absolute().parent.parent, Path(config["train_dir"]) / str(meta["run"]["name"])]
+    places = [run / "checkpoints" / meta["run"]["checkpoint"] for run in runs]
+    return next((path for path in places if fits(path)), None)
+
+
+def _player(config: dict[str, Any], env: VecEnv, path: Path) -> Callable[[dict[str, torch.Tensor]], torch.Tensor]:
+    """Return what acts as rl-games' player does."""
+    from omni.myriad.ppo import checkpoint, runner
+
+    player = runner.make_player(config, env, checkpoint.load(path), path)
+
+    def act(obs: dict[str, torch.Tensor]) -> torch.Tensor:
+        return player.get_action(player.obs_to_torch(obs), is_deterministic=True).reshape(env.num_envs, -1)
+
+    player.get_batch_size(player.obs_to_torch({"obs": env.task.obs_buf}), 1)
+    player.reset()
+    return act

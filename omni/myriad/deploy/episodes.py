@@ -1,0 +1,175 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Episodes from given starts, played the same way wherever a policy runs, so that rewards compare."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+
+from omni.myriad.deploy.sources import Sensors
+from omni.myriad.errors import MyriadError
+from omni.myriad.policy.runtime import Command, Policy
+from omni.myriad.vec_env import VecEnv
+
+Starts = dict[str, Any]
+"""What `VecEnv.get_env_state` returned when every environment had just been reset."""
+Act = Callable[[dict[str, torch.Tensor]], torch.Tensor]
+
+
+@dataclass
+class Episodes:
+    """What came of some episodes.
+
+    Args:
+        rewards: Sum of rewards of each.
+        lengths: Control steps of each.
+        distances: How far each robot's root got along the world's x axis, in m.
+    """
+
+    rewards: np.ndarray
+    lengths: np.ndarray
+    distances: np.ndarray
+
+
+@dataclass
+class Film:
+    """Poses of a robot's links, control step after control step, in the order of `body_names`.
+
+    Args:
+        body_names: The links.
+        positions: (links, 3) in m, a step.
+        orientations: (links, 4) as wxyz, a step.
+    """
+
+    body_names: list[str]
+    positions: list[np.ndarray] = field(default_factory=list)
+    orientations: list[np.ndarray] = field(default_factory=list)
+
+    def take(self, view: Any) -> None:
+        """Add the present poses of the robot of environment 0."""
+        positions, orientations = view.get_body_poses()
+        self.positions.append(positions[0].cpu().numpy().copy())
+        self.orientations.append(orientations[0].cpu().numpy().copy())
+
+
+def draw_starts(env: VecEnv) -> Starts:
+    """Reset all environments as their task does, and return where they start, before physics has moved on."""
+    env.task.reset()
+    env.task.reset_idx(torch.arange(env.num_envs, device=env.device))
+    return env.get_env_state()
+
+
+def only(starts: Starts, index: int) -> Starts:
+    """Return one environment's start, for an environment that is alone, at the same place of the world."""
+
+    def row(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        return {name: tensor[index : index + 1] for name, tensor in tensors.items()}
+
+    views = {name: row(state) for name, state in starts["views"].items()}
+    return {"task": row(starts["task"]), "views": views, "num_envs": 1}
+
+
+@torch.no_grad()
+def play(env: Any, act: Act, starts: Starts, view_name: str, film: Film | None = None) -> Episodes:
+    """Play one episode in each environment.
+
+    As `VecEnv.reset` does, each begins with one step without action, which is not counted.
+
+    Args:
+        env: A `VecEnv`, or a `SingleRobot`.
+        act: From observations to actions.
+        starts: Where the environments start.
+        view_name: The robot's view.
+        film: Takes the links' poses of environment 0 until its episode ends.
+    """
+    env.set_env_state(starts)
+    obs = env.step(torch.zeros((env.num_envs, env.num_actions), device=env.device))[0]
+    view = env.engine_views()[view_name]
+    rewards = torch.zeros(env.num_envs, device=env.device)
+    lengths = torch.zeros(env.num_envs, device=env.device)
+    first = view.get_world_poses()[0][:, 0].clone()
+    distances = torch.zeros(env.num_envs, device=env.device)
+    running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
+    while bool(running.any()):
+        if film is not None and bool(running[0]):
+            film.take(view)
+        obs, reward, done, _ = env.step(act(obs))
+        rewards += torch.where(running, reward, 0.0)
+        lengths += running
+        distances = torch.where(running, view.get_world_poses()[0][:, 0] - first, distances)
+        running &= ~done.bool()
+    return Episodes(rewards.cpu().numpy(), lengths.cpu().numpy(), distances.cpu().numpy())
+
+
+class SingleRobot:
+    """One robot that nothing but the file's runtime drives; the task around it keeps the score.
+
+    Observations are measured by the names of the file's terms and commands are given to joints by name; what the task
+    would have observed and commanded plays no part.
+
+    Args:
+        env: Environment with one robot, in whichever engine.
+        policy: The file's runtime.
+        view_name: The robot's view.
+
+    Attributes:
+        num_envs: 1.
+    """
+
+    num_envs = 1
+
+    def __init__(self, env: VecEnv, policy: Policy, view_name: str) -> None:
+        self._env, self._policy = env, policy
+        self._view = env.engine_views()[view_name]
+        self._sensors = Sensors(policy.required, self._view, policy.metadata)
+        self._command = Command()
+        self.num_actions, self.device = env.num_actions, env.device
+        self.engine_views = env.engine_views
+        unknown = [name for name in policy.joint_names if name not in self._view.dof_names]
+        if unknown:
+            raise MyriadError(f"The robot of task {env.task.name} lacks joints of the policy: {', '.join(unknown)}.")
+
+    def set_env_state(self, starts: Starts) -> None:
+        """Begin an episode."""
+        self._env.set_env_state(starts)
+        self._policy.reset()
+        self._command = Command()
+
+    def act(self, _: dict[str, torch.Tensor]) -> torch.Tensor:
+        """Measure, ask the runtime, keep its command for the next step; return the action, which the score needs."""
+        positions = dict(zip(self._view.dof_names, self._view.get_joint_positions()[0].tolist(), strict=True))
+        velocities = dict(zip(self._view.dof_names, self._view.get_joint_velocities()[0].tolist(), strict=True))
+        origin = getattr(self._env.task, "_env_pos", torch.zeros(1, 3))[0]
+        self._command = self._policy.act(positions, velocities, self._sensors.measure(origin))
+        return torch.from_numpy(self._policy.last_action)[None].to(self.device)
+
+    def step(self, actions: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]:
+        """Carry the command out for one control period, as `VecEnv.step` does an action."""
+        task = self._env.task
+        task.pre_physics_step(actions)  # for the score; what it writes to the joints is overwritten
+        self._apply(self._command)
+        self._env.engine.step(task.control_frequency_inv)
+        obs, reward, done, extras = task.post_physics_step()
+        return {"obs": obs}, reward, done, extras
+
+    def _apply(self, command: Command) -> None:
+        for values, write, all_joints in (
+            (command.effort, self._view.set_joint_efforts, True),
+            (command.position, self._view.set_joint_position_targets, False),
+            (command.velocity, self._view.set_joint_velocity_targets, False),
+        ):
+            if values:
+                names = self._view.dof_names if all_joints else list(values)
+                row = torch.tensor([[values.get(name, 0.0) for name in names]], device=self.device)
+                which = {} if all_joints else {"joint_indices": [self._view.get_dof_index(name) for name in names]}
+                write(row, **which)
+
+
+def batch_act(policy: Policy, num_envs: int) -> Act:
+    """Return what acts for many environments through the file's network, on the task's own observations."""
+    policy.reset(num_envs)
+    return lambda obs: torch.from_numpy(policy.infer(obs["obs"].cpu().numpy()))

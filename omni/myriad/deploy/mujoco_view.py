@@ -1,0 +1,266 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A MuJoCo robot seen as tasks see theirs: the part of `ArticulationView` that tasks use, for one robot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import mujoco
+import numpy as np
+import torch
+
+from omni.myriad.engine.base import ArticulationActions
+from omni.myriad.errors import MyriadError
+
+Tensor = torch.Tensor
+Selection = Any
+
+
+class NotInMujoco(MyriadError, AttributeError):
+    """A task asked for what the robot in MuJoCo does not have."""
+
+
+class MujocoView:
+    """One robot in MuJoCo, under the names, shapes, orders, units and frames of PhysX's `ArticulationView`.
+
+    Three things are said differently by the two engines, and brought together here. MuJoCo's free joint has the velocity
+    of the body's origin and turns in the body's frame, PhysX's root has that of the centre of mass, both in the world.
+    MuJoCo transmits forces and torques about the centre of mass of the whole tree, in the world, PhysX at the joint, in
+    the child's joint frame. MuJoCo's joints and bodies come depth first, PhysX's breadth first: they are named.
+
+    Args:
+        model: MuJoCo's model.
+        data: MuJoCo's state.
+        like: The PhysX view whose place this one takes, for its name, its order of joints and bodies and its limits.
+        joint_frames: Position and rotation (wxyz) of each body's incoming joint in the body's frame, by body name.
+
+    Raises:
+        MyriadError: If the model lacks a body that PhysX's robot has.
+    """
+
+    count = 1
+
+    def __init__(
+        self, model: Any, data: Any, like: Any, joint_frames: Mapping[str, tuple[np.ndarray, np.ndarray]]
+    ) -> None:
+        self.name: str = like.name
+        self.dof_names, self.body_names = list(like.dof_names), list(like.body_names)
+        self._limits = like.get_dof_limits().cpu().clone()
+        self._model, self._data = model, data
+        joints = [model.joint(name).id for name in self.dof_names]
+        self._joints = np.array(joints)
+        self._positions, self._velocities = model.jnt_qposadr[joints], model.jnt_dofadr[joints]
+        lacking = [name for name in self.body_names if mujoco.mj_name2id(model, mujoco.mjtObj.mjOBJ_BODY, name) < 0]
+        if lacking:
+            raise MyriadError(f"The MJCF lacks bodies that the USD robot has: {', '.join(lacking)}.")
+        self._bodies = [model.body(name).id for name in self.body_names]
+        self._root = self._bodies[0]
+        first = model.body_jntadr[self._root]
+        free = first >= 0 and model.jnt_type[first] == mujoco.mjtJoint.mjJNT_FREE
+        self._free = (int(model.jnt_qposadr[first]), int(model.jnt_dofadr[first])) if free else None
+        self._frames = [joint_frames.get(name, (np.zeros(3), np.array([1.0, 0, 0, 0]))) for name in self.body_names]
+        self._efforts, self._velocity_targets = np.zeros(self.num_dof), np.zeros(self.num_dof)
+        self._wrenches = np.zeros((self.num_bodies, 6))
+        self._stale = True
+
+    def __getattr__(self, name: str) -> Any:
+        raise NotInMujoco(f"The task asks its robot for {name}, which the robot in MuJoCo does not have.")
+
+    # -- names --------------------------------------------------------------------------------------------------------
+
+    @property
+    def num_dof(self) -> int:
+        """Number of degrees of freedom, the root's aside."""
+        return len(self.dof_names)
+
+    @property
+    def num_bodies(self) -> int:
+        """Number of links."""
+        return len(self.body_names)
+
+    def get_dof_index(self, dof_name: str) -> int:
+        """Return the place of a degree of freedom."""
+        return self.dof_names.index(dof_name)
+
+    def get_body_index(self, body_name: str) -> int:
+        """Return the place of a link."""
+        return self.body_names.index(body_name)
+
+    get_link_index = get_body_index
+
+    def get_dof_limits(self) -> Tensor:
+        """Return lower and upper limits, (1, num_dof, 2)."""
+        return self._limits.clone()
+
+    # -- joints -------------------------------------------------------------------------------------------------------
+
+    def get_joint_positions(self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True) -> Tensor:
+        """Return joint positions, (1, K) in rad or m."""
+        return _row(self._data.qpos[self._positions][_index(joint_indices)])
+
+    def get_joint_velocities(
+        self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True
+    ) -> Tensor:
+        """Return joint velocities, (1, K) in rad/s or m/s."""
+        return _row(self._data.qvel[self._velocities][_index(joint_indices)])
+
+    def set_joint_positions(self, positions: Tensor, indices: Selection = None, joint_indices: Selection = None) -> None:
+        """Put joints at positions, and make those their targets too."""
+        self._data.qpos[self._positions[_index(joint_indices)]] = _values(positions)
+        self.set_joint_position_targets(positions, indices, joint_indices)
+        self._stale = True
+
+    def set_joint_velocities(self, velocities: Tensor, indices: Selection = None, joint_indices: Selection = None) -> None:
+        """Give joints velocities, and make those their targets too."""
+        self._data.qvel[self._velocities[_index(joint_indices)]] = _values(velocities)
+        self.set_joint_velocity_targets(velocities, indices, joint_indices)
+        self._stale = True
+
+    def set_joint_position_targets(
+        self, positions: Tensor, indices: Selection = None, joint_indices: Selection = None
+    ) -> None:
+        """Set where the springs of the drives pull to."""
+        self._model.qpos_spring[self._positions[_index(joint_indices)]] = _values(positions)
+
+    def set_joint_velocity_targets(
+        self, velocities: Tensor, indices: Selection = None, joint_indices: Selection = None
+    ) -> None:
+        """Set what the dampers of the drives pull to."""
+        self._velocity_targets[_index(joint_indices)] = _values(velocities)
+
+    def set_joint_efforts(self, efforts: Tensor, indices: Selection = None, joint_indices: Selection = None) -> None:
+        """Apply efforts in every step until they are overwritten."""
+        self._efforts[_index(joint_indices)] = _values(efforts)
+
+    def get_applied_actions(self, clone: bool = True) -> ArticulationActions:
+        """Return targets and efforts of all joints."""
+        return ArticulationActions(
+            joint_positions=_row(self._model.qpos_spring[self._positions]),
+            joint_velocities=_row(self._velocity_targets),
+            joint_efforts=_row(self._efforts),
+        )
+
+    def get_measured_joint_forces(self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True) -> Tensor:
+        """Return what each link's incoming joint transmitted to it in the last step, (1, K, 6) in N and N m."""
+        return _row(self._wrenches[_index(joint_indices)])
+
+    # -- root and links -----------------------------------------------------------------------------------------------
+
+    def get_world_poses(self, indices: Selection = None, clone: bool = True, usd: bool = True) -> tuple[Tensor, Tensor]:
+        """Return the root's position (1, 3) and orientation (1, 4) as wxyz."""
+        self._refresh()
+        return _row(self._data.xpos[self._root]), _row(self._data.xquat[self._root])
+
+    def set_world_poses(
+        self,
+        positions: Tensor | None = None,
+        orientations: Tensor | None = None,
+        indices: Selection = None,
+        usd: bool = True,
+    ) -> None:
+        """Put the root somewhere; one that is fixed is moved with what it is fixed to."""
+        if self._free:
+            place = self._data.qpos[self._free[0] : self._free[0] + 7]
+            position, orientation = place[:3], place[3:]
+        else:
+            position, orientation = self._model.body_pos[self._root], self._model.body_quat[self._root]
+        if positions is not None:
+            position[:] = _values(positions)
+        if orientations is not None:
+            orientation[:] = _values(orientations)
+        self._stale = True
+
+    def get_velocities(self, indices: Selection = None, clone: bool = True) -> Tensor:
+        """Return the root's linear velocity, of its centre of mass, and angular velocity in the world, (1, 6)."""
+        return self.get_body_velocities(body_indices=[0])[:, 0]
+
+    def set_velocities(self, velocities: Tensor, indices: Selection = None) -> None:
+        """Give the root the velocities that `get_velocities` would return."""
+        if not self._free:
+            return
+        self._refresh()
+        linear, angular = np.split(_values(velocities), 2)
+        to_origin = self._data.xpos[self._root] - self._data.xipos[self._root]
+        start = self._free[1]
+        self._data.qvel[start : start + 3] = linear + np.cross(angular, to_origin)
+        self._data.qvel[start + 3 : start + 6] = self._rotation(0).T @ angular
+        self._stale = True
+
+    def get_linear_velocities(self, indices: Selection = None, clone: bool = True) -> Tensor:
+        """Return the velocity of the root's centre of mass, (1, 3)."""
+        return self.get_velocities()[:, :3]
+
+    def get_angular_velocities(self, indices: Selection = None, clone: bool = True) -> Tensor:
+        """Return the root's angular velocity, (1, 3)."""
+        return self.get_velocities()[:, 3:]
+
+    def get_body_poses(
+        self, indices: Selection = None, body_indices: Selection = None, clone: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """Return the links' positions (1, K, 3) and orientations (1, K, 4) as wxyz."""
+        self._refresh()
+        bodies = np.array(self._bodies)[_index(body_indices)]
+        return _row(self._data.xpos[bodies]), _row(self._data.xquat[bodies])
+
+    def get_body_velocities(
+        self, indices: Selection = None, body_indices: Selection = None, clone: bool = True
+    ) -> Tensor:
+        """Return the links' linear (centre of mass) and angular velocities in the world, (1, K, 6)."""
+        self._refresh()
+        bodies = np.array(self._bodies)[_index(body_indices)]
+        velocities = np.zeros((len(bodies), 6))
+        for row, body in zip(velocities, bodies, strict=True):
+            # MuJoCo's "body" object is the inertial frame, in the centre of mass; angular comes first.
+            mujoco.mj_objectVelocity(self._model, self._data, mujoco.mjtObj.mjOBJ_BODY, body, row, 0)
+        return _row(np.roll(velocities, 3, axis=1))
+
+    # -- for the engine -----------------------------------------------------------------------------------------------
+
+    def apply(self) -> None:
+        """Give MuJoCo efforts, and the part of the drives that it has no parameter for."""
+        damping = self._model.dof_damping[self._velocities]
+        self._data.qfrc_applied[self._velocities] = self._efforts + damping * self._velocity_targets
+
+    def stepped(self) -> None:
+        """Take note of the forces that the joints transmitted, whose poses are those before the state moved on."""
+        for i, body in enumerate(self._bodies):
+            torque, force = np.split(self._data.cfrc_int[body], 2)
+            position, rotation = self._frames[i]
+            body_rotation = self._rotation(i)
+            joint = self._data.xpos[body] + body_rotation @ position
+            about_joint = torque - np.cross(joint - self._data.subtree_com[self._model.body_rootid[body]], force)
+            to_joint = (body_rotation @ _matrix(rotation)).T
+            self._wrenches[i] = np.concatenate((to_joint @ force, to_joint @ about_joint))
+        self._wrenches[0] = 0.0  # PhysX's root has no incoming joint
+        self._stale = True
+
+    def _rotation(self, index: int) -> np.ndarray:
+        return self._data.xmat[self._bodies[index]].reshape(3, 3)
+
+    def _refresh(self) -> None:
+        if self._stale:
+            mujoco.mj_kinematics(self._model, self._data)
+            mujoco.mj_comPos(self._model, self._data)
+            mujoco.mj_comVel(self._model, self._data)
+            self._stale = False
+
+
+def _row(values: np.ndarray) -> Tensor:
+    return torch.from_numpy(np.array(values, np.float32))[None]
+
+
+def _values(tensor: Tensor) -> np.ndarray:
+    return torch.as_tensor(tensor).detach().cpu().numpy()[0].astype(np.float64)
+
+
+def _index(selection: Selection) -> Any:
+    if selection is None:
+        return slice(None)
+    return np.asarray(selection.cpu() if isinstance(selection, torch.Tensor) else selection, dtype=np.int64)
+
+
+def _matrix(quaternion: np.ndarray) -> np.ndarray:
+    matrix = np.zeros(9)
+    mujoco.mju_quat2Mat(matrix, np.asarray(quaternion, np.float64))
+    return matrix.reshape(3, 3)

@@ -1,0 +1,126 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The table that compares a policy in several places, and the files beside it."""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from omni.myriad.errors import MyriadError
+from omni.myriad.provenance import git_revision, versions
+
+
+@dataclass
+class Row:
+    """How a policy did in one place.
+
+    Args:
+        where: The place.
+        engine: Its engine and version.
+        episodes: How many were played.
+        reward_mean: Mean sum of rewards of an episode.
+        reward_std: Its standard deviation.
+        length_mean: Mean length in control steps.
+        length_min: Length of the shortest.
+        forward_speed: Distance along x over time in m/s, all episodes together; None for a base that does not move.
+        rewards: Of each episode, in the order of the starts.
+    """
+
+    where: str
+    engine: str
+    episodes: int
+    reward_mean: float
+    reward_std: float
+    length_mean: float
+    length_min: float
+    forward_speed: float | None
+    rewards: list[float]
+
+
+@dataclass
+class Report:
+    """The rows of a comparison, of which the first is what the others are held against.
+
+    Args:
+        file: The policy.
+        task: Its task.
+        episodes: Episodes in each place.
+        seed: Seed of the starts.
+    """
+
+    file: Path
+    task: str
+    episodes: int
+    seed: int
+    rows: list[Row] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    videos: dict[str, Path] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> Path:
+        """Where the report goes: <stem>.deploy beside the policy."""
+        return self.file.absolute().parent / f"{self.file.stem}.deploy"
+
+    def add(self, row: Row) -> None:
+        """Add a row."""
+        self.rows.append(row)
+
+    def write(self) -> None:
+        """Print the table, and write it as JSON.
+
+        Raises:
+            MyriadError: If the folder cannot be written.
+        """
+        rows = [asdict(row) | {"reward_difference": self._difference(row)} for row in self.rows]
+        report: dict[str, Any] = {
+            "policy": self.file.name,
+            "task": self.task,
+            "seed": self.seed,
+            "date": time.strftime("%Y-%m-%d"),
+            "versions": versions(),
+            "git": git_revision(),
+            "rows": rows,
+            "notes": self.notes,
+            "videos": {name: path.name for name, path in self.videos.items()},
+        }
+        target = self.folder / "deploy.json"
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(json.dumps(report, indent=2) + "\n")
+        except OSError as error:
+            raise MyriadError(f"{target} cannot be written: {error.strerror}.") from None
+        self._print()
+        for path in [target, *self.videos.values()]:
+            print(f"Written: {path}")
+
+    def _difference(self, row: Row) -> float | None:
+        """Return how far a row's reward is from the first row's, as a fraction of it."""
+        first = self.rows[0].reward_mean
+        return (row.reward_mean - first) / abs(first) if first else None
+
+    def _print(self) -> None:
+        from rich.console import Console
+        from rich.table import Table
+
+        title = f"{self.task}: {self.episodes} episodes from the same starts, seed {self.seed}"
+        table = Table(title=title, title_justify="left")
+        for column in ("", "reward", "std", "diff.", "steps", "fewest", "m/s ahead"):
+            table.add_column(column, justify="left" if not column else "right")
+        for row in self.rows:
+            difference = self._difference(row)
+            table.add_row(
+                row.where,
+                f"{row.reward_mean:,.2f}",
+                f"{row.reward_std:,.2f}",
+                "" if row is self.rows[0] or difference is None else f"{difference:+.2%}",
+                f"{row.length_mean:,.1f}",
+                f"{row.length_min:,.0f}",
+                "" if row.forward_speed is None else f"{row.forward_speed:.2f}",
+            )
+        console = Console()
+        console.print(table)
+        for note in self.notes:
+            console.print(note)

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A camera on a robot that stands on a chequered floor under an open sky."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from omni.myriad.errors import MyriadError
+from omni.myriad.render.shapes import Shape
+
+FIELD_OF_VIEW = math.radians(38.0)
+"""Vertical, rad."""
+_SAMPLES = 4  # rays a pixel
+_LIGHT = (-0.45, 0.55, -0.75)  # where the sun shines to
+_FLOOR = (0.62, 0.68, 0.76)
+_HORIZON, _ZENITH = np.array([0.84, 0.90, 0.95]), np.array([0.36, 0.56, 0.82])
+_HAZE = 26.0  # m in which the floor fades into the horizon
+_HAIR = 3e-4  # m
+_NOTHING = 0xFFFFFFFF  # shape index where a ray met nothing
+
+
+class Camera:
+    """Draws a robot from the poses of its links, on the CPU or on CUDA.
+
+    Args:
+        link_names: The links, in the order of the poses that `draw` is given.
+        shapes: What they look like.
+        width: Pixels.
+        height: Pixels.
+        device: Warp's name of the device, such as "cpu" or "cuda:0".
+
+    Raises:
+        MyriadError: If newton is not installed.
+    """
+
+    def __init__(
+        self, link_names: Sequence[str], shapes: Sequence[Shape], width: int = 640, height: int = 368, device: str = "cpu"
+    ) -> None:
+        self._wp, newton, SensorCamera = _import_newton()  # noqa: N806 - a class
+        self.width, self.height, self._device = width, height, device
+        builder = newton.ModelBuilder()
+        links = {name: builder.add_body(mass=1.0, label=name) for name in link_names}
+        for index, shape in enumerate(shapes):
+            # Where two links share a rounded end, neither would win: each is a hair bigger than the one before.
+            shape = replace(shape, size=tuple(size + index * _HAIR for size in shape.size))
+            _add(self._wp, newton, builder, links[shape.link], shape)
+        floor = builder.add_ground_plane(color=_FLOOR)
+        self._model = builder.finalize(device=device)
+        self._state = self._model.state()
+        self._camera = SensorCamera(self._model)
+        light = np.array(_LIGHT) / np.linalg.norm(_LIGHT)
+        self._camera.create_default_light(direction=self._wp.vec3f(*light))
+        self._camera.set_ambient_light((0.32, 0.34, 0.38), (0.16, 0.15, 0.14))
+        self._camera.assign_checkerboard_material(shape_indices=np.array([floor], np.uint32))
+        config = self._camera.default_render_config
+        config.enable_shadows = config.enable_textures = True
+        config.anti_aliasing = SensorCamera.AntiAliasing.MSAA  # a ray for every sample, one shading for all of a surface
+        self._rays = SensorCamera.compute_camera_rays_pinhole(
+            width, height, camera_fov=FIELD_OF_VIEW, sample_count=_SAMPLES, device=device
+        )
+        self._colour = self._camera.allocate_image_color(1, width, height)
+        self._depth = self._camera.allocate_image_depth(1, width, height)
+        self._hit = self._camera.allocate_image_shape_index(1, width, height)
+        self._directions = self._rays.numpy()[:, :, :, 1].mean(axis=2)
+
+    def draw(
+        self, positions: np.ndarray, orientations: np.ndarray, eye: Sequence[float], target: Sequence[float]
+    ) -> np.ndarray:
+        """Return a picture, (height, width, 3) uint8.
+
+        Args:
+            positions: Of the links in m, (links, 3).
+            orientations: Of the links as wxyz, (links, 4).
+            eye: Where the camera is, in m.
+            target: What it looks at, in m.
+        """
+        poses = np.concatenate((positions, np.roll(orientations, -1, axis=1)), axis=1).astype(np.float32)
+        self._state.body_q.assign(poses)
+        self._model.bvh_refit_shapes(self._state)
+        rotation = _look(np.asarray(eye, float), np.asarray(target, float))
+        turn = self._wp.quat_from_matrix(self._wp.mat33f(*rotation.flatten().tolist()))
+        pose = self._wp.transformf(self._wp.vec3f(*(float(value) for value in eye)), turn)
+        self._camera.update(
+            self._state,
+            self._wp.array([pose], dtype=self._wp.transformf, device=self._device),
+            self._rays,
+            color_image=self._colour,
+            depth_image=self._depth,
+            shape_index_image=self._hit,
+        )
+        colour = self._colour.numpy()[0].view(np.uint8).reshape(self.height, self.width, 4)[..., :3] / 255.0
+        return _under_the_sky(colour, self._depth.numpy()[0], self._hit.numpy()[0], self._directions @ rotation.T)
+
+
+def _import_newton() -> tuple[Any, Any, Any]:
+    try:
+        import warp
+
+        warp.config.log_level = warp.LOG_ERROR
+        import newton
+        from newton.sensors import SensorCamera
+    except ImportError:
+        raise MyriadError(
+            "Videos need newton, which is not installed: pip install 'newton>=1.8', or say video=False."
+        ) from None
+    return warp, newton, SensorCamera
+
+
+def _add(wp: Any, newton: Any, builder: Any, link: int, shape: Shape) -> None:
+    place = {"xform": wp.transform(wp.vec3(*shape.position), wp.quat(*shape.rotation)), "color": shape.colour}
+    match shape.kind:
+        case "sphere":
+            builder.add_shape_sphere(link, radius=shape.size[0], **place)
+        case "capsule":
+            builder.add_shape_capsule(link, radius=shape.size[0], half_height=shape.size[1], **place)
+        case "cylinder":
+            builder.add_shape_cylinder(link, radius=shape.size[0], half_height=shape.size[1], **place)
+        case "box":
+            hx, hy, hz = shape.size
+            builder.add_shape_box(link, hx=hx, hy=hy, hz=hz, **place)
+        case "mesh":
+            mesh = newton.Mesh(shape.points, shape.triangles, compute_inertia=False)
+            builder.add_shape_mesh(link, mesh=mesh, **place)
+
+
+def _look(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the rotation of a camera, which looks along its -z with +y up."""
+    forward = (target - eye) / np.linalg.norm(target - eye)
+    right = np.cross(forward, (0.0, 0.0, 1.0))
+    right /= np.linalg.norm(right)
+    return np.stack((right, np.cross(right, forward), -forward), axis=1)
+
+
+def _under_the_sky(colour: np.ndarray, depth: np.ndarray, hit: np.ndarray, directions: np.ndarray) -> np.ndarray:
+    """Paint a sky where rays met nothing, and let what is far fade into it."""
+    elevation = directions[..., 2] / np.linalg.norm(directions, axis=-1)
+    sky = _HORIZON + (_ZENITH - _HORIZON) * np.clip(elevation * 1.6, 0.0, 1.0)[..., None]
+    haze = 1.0 - np.exp(-((np.maximum(depth, 0.0) / _HAZE) ** 2))
+    haze[hit == _NOTHING] = 1.0
+    mixed = colour + (sky - colour) * haze[..., None]
+    return (np.clip(mixed, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)

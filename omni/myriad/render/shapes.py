@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a robot looks like: the shapes in its USD, each in the frame of the link that carries it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from pxr import Gf, Usd, UsdGeom
+
+from omni.myriad.engine.base import ENV_0_PATH
+
+_GREY = (0.6, 0.6, 0.6)
+_TURN_Z_TO = {"X": (0.0, 0.5**0.5, 0.0, 0.5**0.5), "Y": (-(0.5**0.5), 0.0, 0.0, 0.5**0.5), "Z": (0.0, 0.0, 0.0, 1.0)}
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A shape on a link.
+
+    Args:
+        link: Name of the link.
+        kind: "sphere", "capsule", "cylinder", "box" or "mesh".
+        size: Radius; radius and half height (along z); half extents; nothing for a mesh. In m.
+        position: In the link's frame, m.
+        rotation: In the link's frame, xyzw.
+        colour: Display colour, 0 to 1.
+        points: A mesh's vertices in m, (P, 3).
+        triangles: A mesh's corners, three a triangle.
+    """
+
+    link: str
+    kind: str
+    size: tuple[float, ...]
+    position: tuple[float, float, float]
+    rotation: tuple[float, float, float, float]
+    colour: tuple[float, float, float]
+    points: np.ndarray | None = None
+    triangles: np.ndarray | None = None
+
+
+def robot_shapes(stage: Usd.Stage, link_names: Sequence[str]) -> list[Shape]:
+    """Return the visible shapes of environment 0 that links carry.
+
+    Args:
+        stage: The stage that a task authored.
+        link_names: Names of the links' prims.
+    """
+    cache = UsdGeom.XformCache()
+    shapes = []
+    for prim in Usd.PrimRange(stage.GetPrimAtPath(ENV_0_PATH), Usd.TraverseInstanceProxies()):
+        link = prim
+        while link and link.GetName() not in link_names:
+            link = link.GetParent()
+        if not link or not prim.IsA(UsdGeom.Gprim):
+            continue
+        if UsdGeom.Imageable(prim).ComputeVisibility() != UsdGeom.Tokens.invisible:
+            in_link = cache.GetLocalToWorldTransform(prim) * cache.GetLocalToWorldTransform(link).GetInverse()
+            shapes += _shapes_of(prim, link.GetName(), Gf.Transform(in_link))
+    return shapes
+
+
+def _shapes_of(prim: Usd.Prim, link: str, place: Gf.Transform) -> Iterator[Shape]:
+    scale = np.abs(np.array(place.GetScale()))
+    turn = place.GetRotation().GetQuat()
+    rotation = (*turn.GetImaginary(), turn.GetReal())
+    colours = UsdGeom.Gprim(prim).GetDisplayColorAttr().Get()
+    colour = tuple(float(c) for c in colours[0]) if colours else _GREY
+
+    def shape(kind: str, size: Sequence[float] = (), rotation: Sequence[float] = rotation, **mesh: Any) -> Shape:
+        return Shape(link, kind, tuple(size), tuple(place.GetTranslation()), tuple(rotation), colour, **mesh)  # type: ignore[arg-type]
+
+    if prim.IsA(UsdGeom.Sphere):
+        yield shape("sphere", [UsdGeom.Sphere(prim).GetRadiusAttr().Get() * scale.max()])
+    elif prim.IsA(UsdGeom.Cube):
+        yield shape("box", UsdGeom.Cube(prim).GetSizeAttr().Get() / 2 * scale)
+    elif prim.IsA(UsdGeom.Capsule) or prim.IsA(UsdGeom.Cylinder):
+        kind = "capsule" if prim.IsA(UsdGeom.Capsule) else "cylinder"
+        tube: Any = UsdGeom.Capsule(prim) if kind == "capsule" else UsdGeom.Cylinder(prim)
+        axis = tube.GetAxisAttr().Get()
+        along = "XYZ".index(axis)
+        size = [tube.GetRadiusAttr().Get() * np.delete(scale, along).max(), tube.GetHeightAttr().Get() / 2 * scale[along]]
+        x, y, z, w = _TURN_Z_TO[axis]
+        turned = turn * Gf.Quatd(w, x, y, z)
+        yield shape(kind, size, (*turned.GetImaginary(), turned.GetReal()))
+    elif prim.IsA(UsdGeom.Mesh):
+        mesh = UsdGeom.Mesh(prim)
+        points = np.array(mesh.GetPointsAttr().Get(), np.float32) * scale.astype(np.float32)
+        yield shape("mesh", points=points, triangles=_fans(mesh))
+
+
+def _fans(mesh: UsdGeom.Mesh) -> np.ndarray:
+    """Cut a mesh's polygons into triangles that share their first corner."""
+    corners, triangles, start = list(mesh.GetFaceVertexIndicesAttr().Get()), [], 0
+    for count in mesh.GetFaceVertexCountsAttr().Get():
+        face = corners[start : start + count]
+        for second, third in zip(face[1:], face[2:], strict=False):
+            triangles += [face[0], second, third]
+        start += count
+    return np.array(triangles, np.int32)

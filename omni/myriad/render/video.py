@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A film of one robot, from the poses of its links."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from omni.myriad.errors import MyriadError
+from omni.myriad.render.camera import FIELD_OF_VIEW, Camera
+from omni.myriad.render.shapes import Shape, robot_shapes
+
+FRAMES_PER_SECOND = 30
+_MARGIN = 1.25  # how much more than the robot is in the picture
+_CALM = 0.4  # s over which the camera's path is smoothed: it knows where the robot will go
+_ELEVATION = math.radians(15.0)
+
+
+def film_robot(
+    stage: Any,
+    link_names: Sequence[str],
+    positions: Sequence[np.ndarray],
+    orientations: Sequence[np.ndarray],
+    dt: float,
+    path: Path,
+) -> Path:
+    """Draw a robot's motion and write it as an MP4 file, whose path is returned.
+
+    Args:
+        stage: The USD stage with the robot in environment 0.
+        link_names: Its links.
+        positions: Of the links in m, (links, 3), for each moment.
+        orientations: Of the links as wxyz, (links, 4), for each moment.
+        dt: Seconds between moments.
+        path: The file, without its suffix.
+
+    Raises:
+        MyriadError: If newton or imageio-ffmpeg is not installed, or the robot has no shapes to be drawn.
+    """
+    ffmpeg = _import_ffmpeg()
+    shapes = robot_shapes(stage, link_names)
+    if not shapes:
+        raise MyriadError("The robot has no visible shapes, so there is nothing to film: say video=False.")
+    camera = Camera(link_names, shapes)
+    step = 1.0 / FRAMES_PER_SECOND
+    moments = [min(round(k * step / dt), len(positions) - 1) for k in range(max(1, int(len(positions) * dt / step)))]
+    eyes, targets = follow([positions[m] for m in moments], link_names, shapes)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    target_file = path.with_suffix(".mp4")
+    temporary = target_file.with_name(f".{target_file.name}")
+    writer = ffmpeg.write_frames(
+        str(temporary),
+        (camera.width, camera.height),
+        fps=FRAMES_PER_SECOND,
+        codec="libx264",
+        quality=7,
+        output_params=["-f", "mp4", "-movflags", "+faststart"],
+        ffmpeg_log_level="error",
+    )
+    writer.send(None)
+    try:
+        for moment, eye, target in zip(moments, eyes, targets, strict=True):
+            writer.send(np.ascontiguousarray(camera.draw(positions[moment], orientations[moment], eye, target)))
+    finally:
+        writer.close()
+    temporary.replace(target_file)
+    return target_file
+
+
+def follow(
+    positions: Sequence[np.ndarray], link_names: Sequence[str], shapes: Sequence[Shape]
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Return where the camera is and what it looks at, frame by frame: beside the robot, square to its path.
+
+    Links that never move, such as a rail, are scenery.
+
+    Args:
+        positions: Of the links in m, (links, 3), for each frame.
+        link_names: The links.
+        shapes: What they look like.
+    """
+    path = np.stack(positions)
+    moving = np.ptp(path, axis=0).max(axis=-1) > 1e-3
+    actors = moving if moving.any() else np.ones(len(link_names), bool)
+    centres = path[:, actors].mean(axis=1)
+    reach = {name: max((_reach(s) for s in shapes if s.link == name), default=0.0) for name in link_names}
+    sizes = np.array([reach[name] for name in link_names])[actors]
+    radius = float((np.linalg.norm(path[0, actors] - centres[0], axis=-1) + sizes).max())
+    distance = radius * _MARGIN / math.sin(FIELD_OF_VIEW / 2)
+    span = np.ptp(centres[:, :2], axis=0)
+    azimuth = math.radians(-60.0 if span[0] >= span[1] else 20.0)  # beside a path along x, or along y
+    direction = np.array([math.cos(azimuth), math.sin(azimuth), 0.0]) * math.cos(_ELEVATION)
+    direction[2] = math.sin(_ELEVATION)
+    targets = _smooth(centres, _CALM * FRAMES_PER_SECOND)
+    eyes = targets + distance * direction
+    eyes[:, 2] = np.maximum(eyes[:, 2], 0.2)  # above the floor
+    return list(eyes), list(targets)
+
+
+def _smooth(path: np.ndarray, frames: float) -> np.ndarray:
+    """Average a path, (T, 3), with Gaussian weights whose standard deviation is a number of frames."""
+    times = np.arange(len(path))
+    weights = np.exp(-0.5 * ((times[:, None] - times) / frames) ** 2)
+    return weights @ path / weights.sum(axis=1, keepdims=True)
+
+
+def _reach(shape: Shape) -> float:
+    """Return how far a shape reaches from its link's origin."""
+    if shape.kind == "box":
+        size = float(np.linalg.norm(shape.size))
+    elif shape.points is not None:
+        size = float(np.linalg.norm(shape.points, axis=-1).max())
+    else:
+        size = float(sum(shape.size))
+    return float(np.linalg.norm(shape.position)) + size
+
+
+def _import_ffmpeg() -> Any:
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        raise MyriadError(
+            "Videos need imageio-ffmpeg, which is not installed: pip install imageio-ffmpeg, or say video=False."
+        ) from None
+    return imageio_ffmpeg

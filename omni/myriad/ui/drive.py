@@ -1,0 +1,273 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who steps physics while a thread learns: the thread itself, or a loop that owns physics, such as Kit's."""
+
+from __future__ import annotations
+
+import inspect
+import queue
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TYPE_CHECKING, Any, Protocol
+
+import torch
+
+from omni.myriad.errors import MyriadError
+
+if TYPE_CHECKING:
+    from omni.myriad.vec_env import VecEnv
+
+FRAME_SECONDS = 1.0 / 30.0
+"""How long physics may keep the application from drawing itself."""
+
+
+class RenderMode(Enum):
+    """When the scene is drawn while environments are stepped; the application's own windows always are."""
+
+    EVERY_STEP = "every step"
+    EVERY_NTH = "every n-th step"
+    UI_ONLY = "UI only"
+
+
+@dataclass
+class Rendering:
+    """What is drawn; may be changed at any time.
+
+    Attributes:
+        mode: When the scene is drawn.
+        interval: Control steps from one drawn frame to the next, for `RenderMode.EVERY_NTH`.
+    """
+
+    mode: RenderMode = RenderMode.EVERY_NTH
+    interval: int = 10
+
+    def is_due(self, steps: int) -> bool:
+        """Tell whether the scene is drawn after this many control steps."""
+        interval = {RenderMode.EVERY_STEP: 1, RenderMode.EVERY_NTH: max(1, self.interval)}.get(self.mode)
+        return interval is not None and steps % interval == 0
+
+
+class Drive(Protocol):
+    """Makes environments and calls what touches physics, where that is allowed."""
+
+    rendering: Rendering
+
+    def make_env(self, config: dict[str, Any]) -> VecEnv:
+        """Make an environment; called from a job's thread."""
+        ...
+
+    def close_env(self, env: VecEnv) -> None:
+        """Release an environment; called from a job's thread."""
+        ...
+
+    def call(self, function: Callable[..., Any], *args: Any, is_step: bool = False) -> Any:
+        """Call a function that touches physics, and return what it returns; called from a job's thread."""
+        ...
+
+    def wait_for(self, thread: threading.Thread, seconds: float) -> None:
+        """Let a thread end that may still call; called from where physics lives."""
+        ...
+
+
+class Direct:
+    """The job's thread touches physics itself: standalone PhysX, which has no window to keep alive."""
+
+    def __init__(self) -> None:
+        self.rendering = Rendering()
+
+    def make_env(self, config: dict[str, Any]) -> VecEnv:
+        """Make an environment."""
+        from omni.myriad.runs import make_env
+
+        return make_env(config)
+
+    def close_env(self, env: VecEnv) -> None:
+        """Release an environment."""
+        env.close()
+
+    def call(self, function: Callable[..., Any], *args: Any, is_step: bool = False) -> Any:
+        """Call the function here and now."""
+        return function(*args)
+
+    def wait_for(self, thread: threading.Thread, seconds: float) -> None:
+        """Wait until a thread has ended, or the seconds have passed."""
+        thread.join(seconds)
+
+
+@dataclass
+class _Request:
+    function: Callable[..., Any]
+    args: tuple[Any, ...]
+    is_step: bool
+    # Whether gradients are recorded is known to each thread alone.
+    grad_enabled: bool = field(default_factory=torch.is_grad_enabled)
+    result: Future[Any] = field(default_factory=Future)
+
+
+class HandOver:
+    """A loop that owns physics performs what the job's thread asks for, and draws frames in between.
+
+    Args:
+        make_env: Makes an environment on the loop.
+        draw_frame: Lets the application draw itself; with the scene if its argument is True.
+    """
+
+    def __init__(
+        self, make_env: Callable[[dict[str, Any]], Awaitable[VecEnv]], draw_frame: Callable[[bool], Awaitable[Any]]
+    ) -> None:
+        self.rendering = Rendering()
+        self.is_performing = False
+        self._is_shut = False
+        self._make_env = make_env
+        self._draw_frame = draw_frame
+        self._requests: queue.SimpleQueue[_Request] = queue.SimpleQueue()
+        self._steps = 0
+
+    # -- on the job's thread ------------------------------------------------------------------------------------------
+
+    def make_env(self, config: dict[str, Any]) -> VecEnv:
+        """Make an environment on the loop."""
+        return self.call(self._make_env, config)
+
+    def close_env(self, env: VecEnv) -> None:
+        """Release an environment on the loop, with Kit's asynchronous call where the engine has one."""
+        self.call(getattr(env.engine, "close_async", env.close))
+
+    def call(self, function: Callable[..., Any], *args: Any, is_step: bool = False) -> Any:
+        """Have the loop call a function, awaiting it if it is asynchronous, and return what it returns."""
+        request = _Request(function, args, is_step)
+        self._requests.put(request)
+        if self._is_shut:
+            self.shut()
+        return request.result.result()
+
+    # -- on the loop --------------------------------------------------------------------------------------------------
+
+    async def serve(self) -> None:
+        """Perform requests and draw frames, until cancelled."""
+        while True:
+            await self._draw_frame(await self._perform_until_frame())
+
+    async def _perform_until_frame(self) -> bool:
+        """Perform requests until a frame is due, and return whether it shows the scene."""
+        deadline = time.monotonic() + FRAME_SECONDS
+        patience = 0.0  # an application at rest is not held up
+        while True:
+            try:
+                request = self._requests.get(timeout=patience) if patience > 0.0 else self._requests.get_nowait()
+            except queue.Empty:
+                return False
+            self.is_performing = True
+            try:
+                result = self._begin(request)
+                if inspect.isawaitable(result):
+                    result = await result
+                request.result.set_result(result)
+            except (Exception, KeyboardInterrupt) as error:
+                request.result.set_exception(error)
+            except BaseException:  # such as the cancellation of this very loop
+                request.result.set_exception(KeyboardInterrupt())
+                raise
+            finally:
+                self.is_performing = False
+            if request.is_step:
+                self._steps += 1
+                if self.rendering.is_due(self._steps):
+                    return True
+            # A learner between two steps asks again within milliseconds, which is no time for a frame.
+            patience = deadline - time.monotonic()
+            if patience <= 0.0:
+                return False
+
+    def _begin(self, request: _Request) -> Any:
+        with torch.set_grad_enabled(request.grad_enabled):
+            return request.function(*request.args)
+
+    def wait_for(self, thread: threading.Thread, seconds: float) -> None:
+        """Perform what a thread still asks for until it has ended or the seconds have passed, drawing nothing.
+
+        For moments that cannot be awaited, such as the extension's end: asynchronous requests are refused, and one that
+        is being performed is not waited for.
+        """
+        deadline = time.monotonic() + seconds
+        while thread.is_alive() and not self.is_performing and time.monotonic() < deadline:
+            try:
+                request = self._requests.get(timeout=0.01)
+            except queue.Empty:
+                continue
+            try:
+                if inspect.iscoroutinefunction(request.function):
+                    raise MyriadError("The application is closing the scene.")
+                request.result.set_result(self._begin(request))
+            except BaseException as error:
+                request.result.set_exception(error)
+
+    def shut(self) -> None:
+        """Refuse every request from now on, for when there is no loop any more."""
+        self._is_shut = True
+        with suppress(queue.Empty):
+            while True:
+                self._requests.get_nowait().result.set_exception(KeyboardInterrupt())
+
+
+class DrivenEnv:
+    """A `VecEnv` for a job's thread: whatever touches physics goes through the drive.
+
+    Args:
+        env: The environment.
+        drive: Who may touch it.
+        stop: Once set, the next step raises KeyboardInterrupt, upon which runs write their checkpoint and end.
+    """
+
+    def __init__(self, env: VecEnv, drive: Drive, stop: threading.Event) -> None:
+        self._env = env
+        self._drive = drive
+        self._stop = stop
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def step(self, actions: torch.Tensor) -> Any:
+        """Step as `VecEnv.step` does."""
+        self._require_going_on()
+        return self._drive.call(self._step, actions, is_step=True)
+
+    def _step(self, actions: torch.Tensor) -> Any:
+        self._require_physics()
+        return self._env.step(actions)
+
+    def reset(self) -> Any:
+        """Reset as `VecEnv.reset` does."""
+        self._require_going_on()
+        return self._drive.call(self._reset, is_step=True)
+
+    def _reset(self) -> Any:
+        self._require_physics()
+        return self._env.reset()
+
+    def perform(self, function: Callable[[VecEnv], Any]) -> Any:
+        """Return `function(env)`, called where physics lives."""
+        return self._drive.call(function, self._env)
+
+    def get_env_state(self) -> dict[str, Any]:
+        """Read the state as `VecEnv.get_env_state` does."""
+        return self._drive.call(self._env.get_env_state)
+
+    def set_env_state(self, state: dict[str, Any] | None) -> None:
+        """Write a state as `VecEnv.set_env_state` does."""
+        self._drive.call(self._env.set_env_state, state)
+
+    def close(self) -> None:
+        """Leave the environment loaded: the window goes on showing it."""
+
+    def _require_going_on(self) -> None:
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+
+    def _require_physics(self) -> None:
+        if not self._env.engine.is_playing():
+            raise MyriadError("Physics was stopped or paused from outside; press Load and start again.")

@@ -1,0 +1,311 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the window does, without a window: load, train, stop, play, export, one at a time and each on its own thread."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shlex
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from omni.myriad.errors import MyriadError
+from omni.myriad.run_folder import find_checkpoint, last_run
+from omni.myriad.task_loader import TASKS_PATH, task_files
+from omni.myriad.ui.drive import Direct, Drive, DrivenEnv
+
+if TYPE_CHECKING:
+    from omni.myriad.ppo.agent import PPOAgent
+    from omni.myriad.ppo.meters import Epoch
+    from omni.myriad.vec_env import VecEnv
+
+logger = logging.getLogger(__name__)
+
+CLOSE_SECONDS = 5.0
+"""How long the end of a window waits for a job that has been told to stop."""
+
+
+class State(Enum):
+    """What the window is doing."""
+
+    EMPTY = "nothing loaded"
+    READY = "ready"
+    LOADING = "loading"
+    TRAINING = "training"
+    PLAYING = "playing"
+    EXPORTING = "exporting"
+    STOPPING = "stopping"
+
+
+AT_REST = (State.EMPTY, State.READY)
+STOPPABLE = (State.LOADING, State.TRAINING, State.PLAYING, State.EXPORTING)
+
+
+@dataclass
+class Settings:
+    """What the user has filled in.
+
+    Attributes:
+        task: Name of the task.
+        num_envs: Environments; None leaves the number to the task and the machine.
+        seed: Seed of everything random; -1 draws one.
+        checkpoint: File or run to go on with, play or export; empty: a new training, or the task's last run.
+        device: cpu, cuda or cuda:<n>; empty: the GPU if there is one.
+        more: Any other settings as on the command line, such as "task.sim.dt=0.01 engine.shards=2".
+    """
+
+    task: str = "Cartpole"
+    num_envs: int | None = None
+    seed: int = 42
+    checkpoint: str = ""
+    device: str = ""
+    more: str = ""
+
+    def overrides(self, train_dir: str) -> list[str]:
+        """Return the command line that means the same."""
+        line = [f"task={self.task}", f"seed={self.seed}", f"train_dir={_quote(train_dir)}"]
+        if self.num_envs is not None:
+            line.append(f"num_envs={self.num_envs}")
+        if self.checkpoint:
+            line.append(f"checkpoint={_quote(self.checkpoint)}")
+        if self.device:
+            line.append(f"sim_device={self.device}")
+        try:
+            return [*line, *shlex.split(self.more)]
+        except ValueError as error:
+            raise MyriadError(f"The settings {self.more} are not understood: {error}.") from None
+
+
+class Model:
+    """The window's state and its buttons.
+
+    Every button returns at once; the work is done by a thread, and physics by whoever drives. Attributes may be read
+    from any thread, the buttons are for the one that owns physics.
+
+    Args:
+        drive: Who touches physics.
+        train_dir: Folder of the runs.
+
+    Attributes:
+        settings: What the user has filled in.
+        state: What is going on.
+        message: One line on how the last thing went.
+        run_dir: Folder of the run that this window trained last.
+        epoch: The last epoch of that run.
+        rewards: Mean episode reward by epoch, from the first that has one.
+        speeds: Environment steps a second by epoch.
+        result: What the last training, playing or export returned.
+    """
+
+    def __init__(self, drive: Drive | None = None, train_dir: str | Path = "runs") -> None:
+        self.drive: Drive = drive or Direct()
+        self.settings = Settings()
+        self.state = State.EMPTY
+        self.message = ""
+        self.run_dir: Path | None = None
+        self.epoch: Epoch | None = None
+        self.rewards: list[float] = []
+        self.speeds: list[float] = []
+        self.result: dict[str, Any] | None = None
+        self._train_dir = str(Path(train_dir).absolute())
+        self._env: VecEnv | None = None
+        self._loaded: tuple[str, int] | None = None  # settings and seed of an environment nobody has stepped yet
+        self._agent: PPOAgent | None = None
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @property
+    def rendering(self) -> Any:
+        """What is drawn while environments are stepped, where there is a window."""
+        return self.drive.rendering
+
+    @property
+    def is_busy(self) -> bool:
+        """Tell whether something is going on."""
+        return self.state not in AT_REST
+
+    @property
+    def is_loaded(self) -> bool:
+        """Tell whether there is a scene."""
+        return self._env is not None
+
+    @property
+    def can_stop(self) -> bool:
+        """Tell whether there is something to stop."""
+        return self.state in STOPPABLE
+
+    def tasks(self) -> list[str]:
+        """Return the names of the tasks in `tasks/`."""
+        return sorted(task_files([TASKS_PATH]))
+
+    # -- the buttons --------------------------------------------------------------------------------------------------
+
+    def load(self) -> None:
+        """Build the scene of the task."""
+        self._start(State.LOADING, self._load)
+
+    def train(self) -> None:
+        """Train, exactly as `./myriad train` would with the same settings."""
+        self._start(State.TRAINING, self._train)
+
+    def play(self) -> None:
+        """Play the checkpoint, or the task's last run."""
+        self._start(State.PLAYING, self._play)
+
+    def export(self) -> None:
+        """Export the checkpoint, or the task's last run, to ONNX."""
+        self._start(State.EXPORTING, self._export)
+
+    def stop(self) -> None:
+        """End what is going on; a training writes its checkpoint first."""
+        if not self.can_stop:
+            return
+        self.state = State.STOPPING
+        self._stop.set()
+        if self._agent is not None:
+            self._agent.stop_requested = True
+
+    def unload(self) -> None:
+        """End whatever is going on and forget the scene: for a window, a stage or an extension that goes away."""
+        self.stop()
+        if self._thread is not None:
+            self.drive.wait_for(self._thread, CLOSE_SECONDS)
+        env, self._env, self._loaded = self._env, None, None
+        if env is not None:
+            env.close()
+        if self._thread is None or not self._thread.is_alive():
+            self.state = State.EMPTY
+
+    def open_run_folder(self, show: Callable[[str], Any] = webbrowser.open) -> None:
+        """Show the folder of the run that was trained last, or else of the task's last run."""
+        try:
+            show((self.run_dir or Path(last_run(self.settings.task, self._train_dir))).absolute().as_uri())
+        except MyriadError as error:
+            self.message = str(error)
+
+    def wait(self, seconds: float | None = None) -> None:
+        """Wait until what is going on has ended; not for a thread that physics waits on."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
+    # -- the jobs, each on its own thread -----------------------------------------------------------------------------
+
+    def _start(self, state: State, job: Callable[[dict[str, Any]], str]) -> None:
+        if self.is_busy:
+            raise MyriadError(f"The window is {self.state.value}: stop that first.")
+        self._stop = threading.Event()
+        self._agent = None
+        self.state, self.message = state, ""
+        self._thread = threading.Thread(
+            target=self._work, args=(job, replace(self.settings)), name=f"myriad-{state.value}", daemon=True
+        )
+        self._thread.start()
+
+    def _work(self, job: Callable[[dict[str, Any]], str], settings: Settings) -> None:
+        try:
+            # Here, because Kit starts the extension before anybody may have installed what this imports.
+            from omni.myriad.config import load_config
+
+            message = job(load_config(settings.overrides(self._train_dir)))
+        except MyriadError as error:
+            message = f"Error: {error}"
+        except KeyboardInterrupt as interrupt:
+            message = f"Stopped: {interrupt}" if str(interrupt) else "Stopped."
+        except ModuleNotFoundError as error:
+            message = f"Error: {error.name} is missing here: {sys.executable} -m pip install -e '{TASKS_PATH.parent}'"
+        except Exception as error:
+            logger.exception("the window's job failed")
+            message = f"Error: {type(error).__name__}: {error}"
+        self._agent = None
+        self.message = message
+        self.state = State.EMPTY if self._env is None else State.READY
+
+    def _load(self, config: dict[str, Any]) -> str:
+        self._build(config)
+        from omni.myriad.ppo import agent  # noqa: F401  # seconds, better spent here than when Train is pressed
+
+        return (
+            f"Loaded {config['task_name']}: {config['task']['env']['numEnvs']} environments on {config['sim_device']}"
+        )
+
+    def _train(self, config: dict[str, Any]) -> str:
+        from omni.myriad import runs
+
+        self.run_dir, self.epoch, self.rewards, self.speeds = None, None, [], []
+        self.result = runs.train(config, self._build, self._watch())
+        reward = self.result["reward_mean"]
+        return f"Trained {self.result['epochs']} epochs: reward {'none yet' if reward is None else f'{reward:.1f}'}"
+
+    def _play(self, config: dict[str, Any]) -> str:
+        from omni.myriad import runs
+
+        self.result = runs.play(config, self._build)
+        return f"Played {self.result['episodes']} episodes: mean reward {self.result['reward_mean']:.1f}"
+
+    def _export(self, config: dict[str, Any]) -> str:
+        from omni.myriad import runs
+
+        checkpoint = find_checkpoint(
+            config["checkpoint"] or last_run(config["task_name"], self._train_dir), "best", self._train_dir
+        )
+        config["checkpoint"] = str(checkpoint)
+        self.result = runs.export(config, self._build)
+        return f"Exported {checkpoint}; maximum error against rl-games' player {self.result['parity']['max_error']:.2g}"
+
+    def _build(self, config: dict[str, Any]) -> Any:
+        """Return the loaded environment if it is the one asked for and untouched, else make it.
+
+        An environment is never used twice: PhysX keeps more than a reset writes, and the same seed shall give the
+        same scores in the window and without one.
+        """
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+        wanted = _essence(config)
+        loaded, self._loaded = self._loaded, None
+        if self._env is not None and loaded is not None and loaded[0] == wanted:
+            config["seed"] = config["train"]["params"]["seed"] = loaded[1]
+        else:
+            if self._env is not None:
+                self.drive.close_env(self._env)
+                self._env = None
+            env = self.drive.make_env(config)
+            if self._stop.is_set():  # nobody may be left who would close it
+                self.drive.close_env(env)
+                raise KeyboardInterrupt
+            self._env = env
+        if self.state is State.LOADING:
+            self._loaded = (wanted, config["seed"])
+        return DrivenEnv(self._env, self.drive, self._stop)
+
+    def _watch(self) -> Any:
+        model, stop = self, self._stop
+
+        class Watch:
+            def started(self, agent: PPOAgent, run_dir: Path) -> None:
+                model.run_dir, model._agent = run_dir, agent
+                agent.stop_requested = stop.is_set()
+
+            def __call__(self, epoch: Epoch) -> None:
+                model.epoch = epoch
+                model.speeds.append(epoch.frames_per_second)
+                if epoch.reward_mean is not None:
+                    model.rewards.append(epoch.reward_mean)
+
+        return Watch()
+
+
+def _essence(config: dict[str, Any]) -> str:
+    """Return what an environment is made from, as text to be compared."""
+    keys = ("task", "engine", "sim_device", "seed", "torch_deterministic", "test", "multi_gpu")
+    return json.dumps({key: config[key] for key in keys}, sort_keys=True, default=str)
+
+
+def _quote(value: str) -> str:
+    """Return a value as hydra reads it back, whatever characters it has."""
+    return "'" + value.replace("\\'", "\\\\'").replace("'", "\\'") + "'"
