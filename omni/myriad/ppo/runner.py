@@ -7,6 +7,7 @@ rl-games takes seconds to import, so it is imported inside the functions, after 
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import json
 import logging
@@ -48,6 +49,16 @@ class Watch(Protocol):
     def __call__(self, epoch: Epoch) -> None:
         """Take note of an epoch; called on the thread that learns."""
         ...
+
+
+def import_ahead() -> None:
+    """Import rl-games on a thread of its own: it takes seconds, which PhysX spends on starting and cloning."""
+
+    def import_agents() -> None:
+        with contextlib.suppress(Exception):  # whoever needs it imports it again, and then says what is wrong
+            importlib.import_module("omni.myriad.ppo.agent")
+
+    threading.Thread(target=import_agents, name="import-ahead", daemon=True).start()
 
 
 def train(
