@@ -50,6 +50,7 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
     if choose(SimConfig(config)) == "physx":
         runner.import_ahead()
     env = (build or make_env)(config)
+    config["engine"]["name"] = env.engine.name  # what auto turned out to be
     try:
         _write_provenance(config, env, run_dir)
         summary = runner.train(config, env, run_dir, watch)
