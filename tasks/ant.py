@@ -41,11 +41,11 @@ class Ant(RLTask):
         body_names = self.ants.body_names
         self.feet = torch.tensor([body_names.index(foot) for foot in FEET], device=self.device)
         (torques,) = self.action_terms()
-        self.torques_per_action = torques.scale
+        self.torques_per_action = torch.tensor(torques.scale, device=self.device)
         terms = {term.name: term for term in self.observation_terms()}
-        self.angular_velocity_scale = terms["root_angular_velocity"].scale
-        self.joint_velocity_scale = terms["joint_velocities"].scale
-        self.foot_force_scale = terms["foot_forces"].scale
+        self.angular_velocity_scale = torch.tensor(terms["root_angular_velocity"].scale, device=self.device)
+        self.joint_velocity_scale = torch.tensor(terms["joint_velocities"].scale, device=self.device)
+        self.foot_force_scale = torch.tensor(terms["foot_forces"].scale, device=self.device)
         self.joint_position_scale = torch.tensor(terms["joint_positions"].scale, device=self.device)
         self.joint_position_offset = torch.tensor(terms["joint_positions"].offset, device=self.device)
         self.dt = self.control_frequency_inv * self.world.physics_dt

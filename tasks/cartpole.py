@@ -27,7 +27,7 @@ class Cartpole(RLTask):
         self.cart = self.cartpoles.get_dof_index(push.joint_names[0])
         self.pole = self.cartpoles.get_dof_index("poleJoint")
         self.reset_dist = self.task_config["env"]["resetDist"]
-        self.max_effort = push.scale
+        self.max_effort = torch.tensor(push.scale, device=self.device)
         self.efforts = torch.zeros((self.num_envs, self.cartpoles.num_dof), device=self.device)
 
     def observation_terms(self) -> list[ObservationTerm]:

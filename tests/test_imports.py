@@ -36,7 +36,8 @@ BELONGS_TO = {
     "carb": ("omni/myriad/engine", "omni/myriad/ui"),
     "omni": ("omni/myriad/engine", "omni/myriad/ui"),
     "omni.ui": ("omni/myriad/ui",),
-    "pxr": ("omni/myriad/engine", "omni/myriad/task.py", "omni/myriad/render", "assets"),  # a task authors environment 0
+    # A task authors environment 0, the renderer reads its shapes.
+    "pxr": ("omni/myriad/engine", "omni/myriad/task.py", "omni/myriad/render", "assets"),
     "rl_games": ("omni/myriad/ppo",),
     "mujoco": ("omni/myriad/deploy",),  # it judges policies there, and trains none: no engine
     "newton": ("omni/myriad/render",),

@@ -19,7 +19,8 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.policy.runtime import Policy, PolicyError
 from omni.myriad.vec_env import VecEnv
 
-ENGINES = ("physx", "mujoco")
+ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo"}
+"""The engines that a policy is judged in, and what the table calls them."""
 FILM_SECONDS = 6.0
 
 
@@ -29,8 +30,8 @@ def deploy(config: Mapping[str, Any], file: Path, engine: str = "physx") -> Repo
     Everything runs on the CPU, where starts and physics repeat to the bit.
 
     Args:
-        config: The resolved configuration: `episodes`, `seed`, `video`, `train_dir`, `checkpoint` (else the one the file
-            was exported from, where it is found), `task.task_path`. All other settings are the file's.
+        config: The resolved configuration: `episodes`, `seed`, `video`, `train_dir`, `checkpoint` (else the one the
+            file was exported from, where it is found), `task.task_path`. All other settings are the file's.
         file: The .onnx file.
         engine: "physx", or "mujoco" for the same robot in MuJoCo as well.
 
@@ -40,9 +41,7 @@ def deploy(config: Mapping[str, Any], file: Path, engine: str = "physx") -> Repo
     if engine not in ENGINES:
         raise MyriadError(f"engine={engine} is unknown here; choose one of: {', '.join(ENGINES)}.")
     if engine == "mujoco":
-        from omni.myriad.deploy.mujoco_engine import import_mujoco
-
-        import_mujoco()  # missing, it is said before physics starts
+        from omni.myriad.deploy import mujoco_engine  # noqa: F401 - if MuJoCo is missing, it is said before anything starts
     try:
         return _deploy(config, file, engine)
     except PolicyError as error:
@@ -55,7 +54,9 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
     policy = Policy(file)
     meta = policy.metadata
     if not policy.can_act:
-        raise MyriadError(f"{file} does not say which joints it observes and commands, so no robot can be driven with it.")
+        raise MyriadError(
+            f"{file} does not say which joints it observes and commands, so no robot can be driven with it."
+        )
     trained = _settings(meta, config)
     checkpoint = _find_checkpoint(meta, config, file)
     report = Report(file, meta["task"]["name"], config["episodes"], config["seed"])
@@ -68,21 +69,21 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
             report.add(_row("trainer", play(env, _player(trained, env, checkpoint), starts, view_name), meta))
         else:
             report.notes.append("No checkpoint with the hash in the file was found: the trainer's player is left out.")
-        report.add(_row("file in the trainer", play(env, batch_act(policy, env.num_envs), starts, view_name), meta))
+        report.add(_row("file, batched", play(env, batch_act(policy, env.num_envs), starts, view_name), meta))
     finally:
         env.close()
 
     env = runs.make_env(_sized(trained, 1))
     stage = env.engine.stage
     try:
-        for name in ENGINES[: ENGINES.index(engine) + 1]:
+        for name in ENGINES if engine == "mujoco" else ("physx",):
             if name == "mujoco":
                 from omni.myriad.deploy.mujoco_engine import MujocoEngine
 
                 MujocoEngine.take_over(env, view_name, meta)
             film = Film(list(env.engine_views()[view_name].body_names))
             episodes = _alone(env, policy, starts, view_name, film, config["episodes"])
-            report.add(_row(f"{'PhysX' if name == 'physx' else 'MuJoCo'}, one robot", episodes, meta, env.engine.version))
+            report.add(_row(ENGINES[name], episodes, meta, env.engine.version))
             if config["video"]:
                 report.videos[name] = _film(stage, film, report.folder / name, policy.control_dt)
     finally:
@@ -94,9 +95,12 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
 def _alone(env: VecEnv, policy: Policy, starts: Starts, view_name: str, film: Film, episodes: int) -> Episodes:
     robot = SingleRobot(env, policy, view_name)
     results = [
-        play(robot, robot.act, only(starts, index), view_name, film if index == 0 else None) for index in range(episodes)
+        play(robot, robot.act, only(starts, index), view_name, film if index == 0 else None)
+        for index in range(episodes)
     ]
-    return Episodes(*(np.concatenate([getattr(r, name) for r in results]) for name in ("rewards", "lengths", "distances")))
+    return Episodes(
+        *(np.concatenate([getattr(r, name) for r in results]) for name in ("rewards", "lengths", "distances"))
+    )
 
 
 def _film(stage: Any, film: Film, path: Path, dt: float) -> Path:
@@ -107,19 +111,20 @@ def _film(stage: Any, film: Film, path: Path, dt: float) -> Path:
 
 
 def _row(where: str, episodes: Episodes, meta: Mapping[str, Any], version: str = "") -> Row:
+    rewards = episodes.rewards.astype(np.float64)
     seconds = episodes.lengths * float(meta["timing"]["control_dt"])
     moves = bool(np.abs(episodes.distances).max() > 1e-3)  # a base held by the world stays where it is
     speed = float(episodes.distances.sum() / seconds.sum()) if moves else None
     return Row(
         where=where,
         engine=version,
-        episodes=len(episodes.rewards),
-        reward_mean=float(episodes.rewards.mean()),
-        reward_std=float(episodes.rewards.std()),
+        episodes=len(rewards),
+        reward_mean=float(rewards.mean()),
+        reward_std=float(rewards.std()),
         length_mean=float(episodes.lengths.mean()),
         length_min=float(episodes.lengths.min()),
         forward_speed=speed,
-        rewards=episodes.rewards.tolist(),
+        rewards=rewards.tolist(),
     )
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""MuJoCo in the place of PhysX: one robot from its MJCF, behind the same engine and view that its task was written for."""
+"""MuJoCo in the place of PhysX: one robot from its MJCF, behind the engine and view that its task was written for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from omni.myriad.deploy.mujoco_view import MujocoView
+from omni.myriad.deploy.mujoco_view import MujocoView, mujoco
 from omni.myriad.engine import ENV_0_PATH, ENVS_PATH
 from omni.myriad.errors import MyriadError
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class MujocoEngine:
     """Steps one robot in MuJoCo, with the steps, gravity and gains that a policy's file carries.
 
-    Joint drives are PhysX': stiffness * (target - position) + damping * (target velocity - velocity) + effort. The MJCF's
-    own actuators are switched off, because the gains are the file's. MuJoCo has no limit on joint velocities, and the
-    drives' force limits are not applied.
+    Joint drives are PhysX': stiffness * (target - position) + damping * (target velocity - velocity) + effort. The
+    MJCF's own actuators are switched off, because the gains are the file's. Contacts and joint limits are as soft as
+    the MJCF says. MuJoCo has no limit on joint velocities, and the drives' force limits are not applied.
 
     Args:
         mjcf: The robot's MJCF file, with the ground it stands on.
@@ -33,14 +33,13 @@ class MujocoEngine:
         scene: Itself: it holds the one view there is.
 
     Raises:
-        MyriadError: If MuJoCo is not installed, cannot read the file, or the file lacks a joint of the policy's robot.
+        MyriadError: If MuJoCo cannot read the file, or the file lacks a joint of the policy's robot.
     """
 
     name = "mujoco"
     num_envs = 1
 
     def __init__(self, mjcf: Path, metadata: Mapping[str, Any]) -> None:
-        self._mujoco = mujoco = import_mujoco()
         self.version = f"mujoco {mujoco.__version__}"
         self.device = torch.device("cpu")
         self.physics_dt = float(metadata["timing"]["physics_dt"])
@@ -79,11 +78,12 @@ class MujocoEngine:
         Raises:
             MyriadError: If the robot has no MJCF, or the task looks at anything besides its robot.
         """
-        import_mujoco()
         views = env.engine_views()
         others = [name for name in views if name != view_name]
         if others:
-            raise MyriadError(f"Task {env.task.name} looks at {others[0]} besides its robot: MuJoCo has the robot alone.")
+            raise MyriadError(
+                f"Task {env.task.name} looks at {others[0]} besides its robot: MuJoCo has the robot alone."
+            )
         physx_view = views[view_name]
         engine = cls(find_mjcf(env.engine.stage, physx_view.prim_paths[0], env.task.name), metadata)
         frames = _child_joint_frames(env.engine.stage, physx_view.body_names)
@@ -112,8 +112,8 @@ class MujocoEngine:
         assert self._view is not None
         for _ in range(num_steps):
             self._view.apply()
-            self._mujoco.mj_step(self.model, self.data)
-        self._mujoco.mj_rnePostConstraint(self.model, self.data)  # forces in the last step, as PhysX reports them
+            mujoco.mj_step(self.model, self.data)
+        mujoco.mj_rnePostConstraint(self.model, self.data)  # forces in the last step, as PhysX reports them
         self._view.stepped()
         if not (np.isfinite(self.data.qpos).all() and np.isfinite(self.data.qvel).all()):
             raise MyriadError("The robot's state in MuJoCo stopped being finite.")
@@ -124,19 +124,6 @@ class MujocoEngine:
 
     def close(self) -> None:
         """Release nothing: MuJoCo's memory goes with the object."""
-
-
-def import_mujoco() -> Any:
-    """Import MuJoCo.
-
-    Raises:
-        MyriadError: If it is not installed.
-    """
-    try:
-        import mujoco
-    except ImportError:
-        raise MyriadError("engine=mujoco needs MuJoCo, which is not installed: pip install 'mujoco>=3.2'.") from None
-    return mujoco
 
 
 def find_mjcf(stage: Any, prim_path: str, task: str) -> Path:
@@ -174,5 +161,4 @@ def _child_joint_frames(stage: Any, body_names: Sequence[str]) -> dict[str, tupl
 
 
 def _has(model: Any, kind: Any, name: str) -> bool:
-    mujoco = import_mujoco()
     return mujoco.mj_name2id(model, kind, name) >= 0

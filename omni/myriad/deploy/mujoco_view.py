@@ -3,31 +3,41 @@
 
 from __future__ import annotations
 
+import importlib
+import logging
 from collections.abc import Mapping
 from typing import Any
 
-import mujoco
 import numpy as np
 import torch
 
 from omni.myriad.engine.base import ArticulationActions
 from omni.myriad.errors import MyriadError
 
+try:
+    mujoco: Any = importlib.import_module("mujoco")  # its members are not known to type checkers
+except ImportError:
+    raise MyriadError("engine=mujoco needs MuJoCo, which is not installed: pip install 'mujoco>=3.2'.") from None
+
+logger = logging.getLogger(__name__)
+mujoco.set_mju_user_warning(lambda message: logger.warning("MuJoCo: %s", message))  # else into a file where we stand
+
 Tensor = torch.Tensor
 Selection = Any
 
 
-class NotInMujoco(MyriadError, AttributeError):
+class NotInMujocoError(MyriadError, AttributeError):
     """A task asked for what the robot in MuJoCo does not have."""
 
 
 class MujocoView:
     """One robot in MuJoCo, under the names, shapes, orders, units and frames of PhysX's `ArticulationView`.
 
-    Three things are said differently by the two engines, and brought together here. MuJoCo's free joint has the velocity
-    of the body's origin and turns in the body's frame, PhysX's root has that of the centre of mass, both in the world.
-    MuJoCo transmits forces and torques about the centre of mass of the whole tree, in the world, PhysX at the joint, in
-    the child's joint frame. MuJoCo's joints and bodies come depth first, PhysX's breadth first: they are named.
+    Three things are said differently by the two engines, and brought together here. MuJoCo's free joint has the
+    velocity of the body's origin and turns in the body's frame, PhysX's root has that of the centre of mass and turns
+    in the world. MuJoCo transmits forces and torques about the centre of mass of the whole tree, in the world, PhysX at
+    the joint, in the child's joint frame. MuJoCo's joints and bodies come depth first, PhysX's breadth first: names
+    decide.
 
     Args:
         model: MuJoCo's model.
@@ -65,7 +75,7 @@ class MujocoView:
         self._stale = True
 
     def __getattr__(self, name: str) -> Any:
-        raise NotInMujoco(f"The task asks its robot for {name}, which the robot in MuJoCo does not have.")
+        raise NotInMujocoError(f"The task asks its robot for {name}, which the robot in MuJoCo does not have.")
 
     # -- names --------------------------------------------------------------------------------------------------------
 
@@ -95,7 +105,9 @@ class MujocoView:
 
     # -- joints -------------------------------------------------------------------------------------------------------
 
-    def get_joint_positions(self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True) -> Tensor:
+    def get_joint_positions(
+        self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True
+    ) -> Tensor:
         """Return joint positions, (1, K) in rad or m."""
         return _row(self._data.qpos[self._positions][_index(joint_indices)])
 
@@ -105,13 +117,17 @@ class MujocoView:
         """Return joint velocities, (1, K) in rad/s or m/s."""
         return _row(self._data.qvel[self._velocities][_index(joint_indices)])
 
-    def set_joint_positions(self, positions: Tensor, indices: Selection = None, joint_indices: Selection = None) -> None:
+    def set_joint_positions(
+        self, positions: Tensor, indices: Selection = None, joint_indices: Selection = None
+    ) -> None:
         """Put joints at positions, and make those their targets too."""
         self._data.qpos[self._positions[_index(joint_indices)]] = _values(positions)
         self.set_joint_position_targets(positions, indices, joint_indices)
         self._stale = True
 
-    def set_joint_velocities(self, velocities: Tensor, indices: Selection = None, joint_indices: Selection = None) -> None:
+    def set_joint_velocities(
+        self, velocities: Tensor, indices: Selection = None, joint_indices: Selection = None
+    ) -> None:
         """Give joints velocities, and make those their targets too."""
         self._data.qvel[self._velocities[_index(joint_indices)]] = _values(velocities)
         self.set_joint_velocity_targets(velocities, indices, joint_indices)
@@ -141,7 +157,9 @@ class MujocoView:
             joint_efforts=_row(self._efforts),
         )
 
-    def get_measured_joint_forces(self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True) -> Tensor:
+    def get_measured_joint_forces(
+        self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True
+    ) -> Tensor:
         """Return what each link's incoming joint transmitted to it in the last step, (1, K, 6) in N and N m."""
         return _row(self._wrenches[_index(joint_indices)])
 

@@ -4,10 +4,13 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.provenance import git_revision, versions
@@ -74,7 +77,8 @@ class Report:
         Raises:
             MyriadError: If the folder cannot be written.
         """
-        rows = [asdict(row) | {"reward_difference": self._difference(row)} for row in self.rows]
+        keys = ("reward_difference", "reward_difference_error")
+        rows = [asdict(row) | dict(zip(keys, self._difference(row), strict=True)) for row in self.rows]
         report: dict[str, Any] = {
             "policy": self.file.name,
             "task": self.task,
@@ -96,10 +100,17 @@ class Report:
         for path in [target, *self.videos.values()]:
             print(f"Written: {path}")
 
-    def _difference(self, row: Row) -> float | None:
-        """Return how far a row's reward is from the first row's, as a fraction of it."""
-        first = self.rows[0].reward_mean
-        return (row.reward_mean - first) / abs(first) if first else None
+    def _difference(self, row: Row) -> tuple[float, float] | tuple[None, None]:
+        """Return how far a row's reward is from the first row's, and its standard error, as fractions of the first.
+
+        Starts are the same, so that the error is that of the mean of differences between pairs.
+        """
+        first = self.rows[0]
+        if not first.reward_mean:
+            return None, None
+        pairs = np.subtract(row.rewards, first.rewards)
+        error = float(pairs.std() / math.sqrt(len(pairs)))
+        return (row.reward_mean - first.reward_mean) / abs(first.reward_mean), error / abs(first.reward_mean)
 
     def _print(self) -> None:
         from rich.console import Console
@@ -107,20 +118,19 @@ class Report:
 
         title = f"{self.task}: {self.episodes} episodes from the same starts, seed {self.seed}"
         table = Table(title=title, title_justify="left")
-        for column in ("", "reward", "std", "diff.", "steps", "fewest", "m/s ahead"):
+        for column in ("", "reward", "std", "difference", "steps", "fewest", "m/s ahead"):
             table.add_column(column, justify="left" if not column else "right")
         for row in self.rows:
-            difference = self._difference(row)
+            difference, error = self._difference(row)
             table.add_row(
                 row.where,
                 f"{row.reward_mean:,.2f}",
                 f"{row.reward_std:,.2f}",
-                "" if row is self.rows[0] or difference is None else f"{difference:+.2%}",
+                "" if row is self.rows[0] or difference is None else f"{difference:+.2%} ±{error:.2%}",
                 f"{row.length_mean:,.1f}",
                 f"{row.length_min:,.0f}",
                 "" if row.forward_speed is None else f"{row.forward_speed:.2f}",
             )
-        console = Console()
-        console.print(table)
+        Console().print(table)
         for note in self.notes:
-            console.print(note)
+            print(note)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a policy observes, measured on one robot by the names in its file: the table of sources in docs/policy-file.md."""
+"""What a policy observes, measured on one robot by the names in its file; docs/policy-file.md lists the sources."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ class Sensors:
         for name, term in terms.items():
             if term["source"] not in SOURCES:
                 raise MyriadError(
-                    f"Observation {name} comes from {term['source'] or 'an unnamed source'!r}, which cannot be measured "
-                    f"on a single robot; what can: {', '.join(SOURCES)}."
+                    f"Observation {name} comes from {term['source'] or 'an unnamed source'!r}, which is not measured "
+                    f"on a single robot; what is: {', '.join(SOURCES)}."
                 )
             if term["source"].startswith("target_") and self._target is None:
                 raise MyriadError(f"Observation {name} needs a target, and the task's settings have no targetPosition.")

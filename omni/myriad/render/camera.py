@@ -39,7 +39,12 @@ class Camera:
     """
 
     def __init__(
-        self, link_names: Sequence[str], shapes: Sequence[Shape], width: int = 640, height: int = 368, device: str = "cpu"
+        self,
+        link_names: Sequence[str],
+        shapes: Sequence[Shape],
+        width: int = 640,
+        height: int = 368,
+        device: str = "cpu",
     ) -> None:
         self._wp, newton, SensorCamera = _import_newton()  # noqa: N806 - a class
         self.width, self.height, self._device = width, height, device
@@ -59,7 +64,9 @@ class Camera:
         self._camera.assign_checkerboard_material(shape_indices=np.array([floor], np.uint32))
         config = self._camera.default_render_config
         config.enable_shadows = config.enable_textures = True
-        config.anti_aliasing = SensorCamera.AntiAliasing.MSAA  # a ray for every sample, one shading for all of a surface
+        config.anti_aliasing = (
+            SensorCamera.AntiAliasing.MSAA
+        )  # a ray for every sample, one shading for all of a surface
         self._rays = SensorCamera.compute_camera_rays_pinhole(
             width, height, camera_fov=FIELD_OF_VIEW, sample_count=_SAMPLES, device=device
         )
@@ -69,7 +76,11 @@ class Camera:
         self._directions = self._rays.numpy()[:, :, :, 1].mean(axis=2)
 
     def draw(
-        self, positions: np.ndarray, orientations: np.ndarray, eye: Sequence[float], target: Sequence[float]
+        self,
+        positions: np.ndarray,
+        orientations: np.ndarray,
+        eye: Sequence[float] | np.ndarray,
+        target: Sequence[float] | np.ndarray,
     ) -> np.ndarray:
         """Return a picture, (height, width, 3) uint8.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -81,7 +82,10 @@ def _shapes_of(prim: Usd.Prim, link: str, place: Gf.Transform) -> Iterator[Shape
         tube: Any = UsdGeom.Capsule(prim) if kind == "capsule" else UsdGeom.Cylinder(prim)
         axis = tube.GetAxisAttr().Get()
         along = "XYZ".index(axis)
-        size = [tube.GetRadiusAttr().Get() * np.delete(scale, along).max(), tube.GetHeightAttr().Get() / 2 * scale[along]]
+        size = [
+            tube.GetRadiusAttr().Get() * np.delete(scale, along).max(),
+            tube.GetHeightAttr().Get() / 2 * scale[along],
+        ]
         x, y, z, w = _TURN_Z_TO[axis]
         turned = turn * Gf.Quatd(w, x, y, z)
         yield shape(kind, size, (*turned.GetImaginary(), turned.GetReal()))
@@ -96,7 +100,7 @@ def _fans(mesh: UsdGeom.Mesh) -> np.ndarray:
     corners, triangles, start = list(mesh.GetFaceVertexIndicesAttr().Get()), [], 0
     for count in mesh.GetFaceVertexCountsAttr().Get():
         face = corners[start : start + count]
-        for second, third in zip(face[1:], face[2:], strict=False):
+        for second, third in pairwise(face[1:]):
             triangles += [face[0], second, third]
         start += count
     return np.array(triangles, np.int32)

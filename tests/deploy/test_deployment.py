@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A file deployed whole: the same episodes in the trainer, alone in PhysX and in MuJoCo, and every way to go wrong."""
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import imageio_ffmpeg
+import numpy as np
+import onnx
+import pytest
+
+from omni.myriad.config import load_config
+from omni.myriad.deploy import deployment
+from omni.myriad.deploy.deployment import deploy
+from omni.myriad.errors import MyriadError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def config(*overrides):
+    return load_config(["engine=physx", "episodes=4", "video=False", *overrides])
+
+
+def test_a_file_earns_what_the_player_does_in_three_places(exported, monkeypatch, capsys):
+    monkeypatch.setattr(deployment, "FILM_SECONDS", 0.2)
+    report = deploy(config("seed=7", "video=True"), exported, "mujoco")
+    assert [row.where for row in report.rows] == [
+        "trainer",
+        "file, batched",
+        "PhysX",
+        "MuJoCo",
+    ]
+    trainer, batch, physx, mujoco = (np.array(row.rewards) for row in report.rows)
+    assert len(set(trainer.tolist())) == 4, "four starts"
+    np.testing.assert_allclose(batch, trainer, rtol=1e-3)
+    np.testing.assert_allclose(physx, trainer, rtol=1e-3)
+    np.testing.assert_allclose(mujoco, trainer, rtol=0.02)
+    written = json.loads((exported.parent / "policy.deploy" / "deploy.json").read_text())
+    assert written["seed"] == 7 and written["rows"][3]["engine"].startswith("mujoco")
+    assert written["rows"][3]["reward_difference"] == pytest.approx(
+        (mujoco.mean() - trainer.mean()) / trainer.mean(), abs=1e-7
+    )
+    assert "MuJoCo" in capsys.readouterr().out
+    assert written["videos"] == {"physx": "physx.mp4", "mujoco": "mujoco.mp4"}
+    assert all(len(list(imageio_ffmpeg.read_frames(str(path)))) == 1 + 6 for path in report.videos.values())
+
+
+def test_another_seed_has_other_starts_and_a_lost_checkpoint_is_said(exported, tmp_path, capsys):
+    shutil.copy(exported, tmp_path / "alone.onnx")
+    report = deploy(config("seed=8", "episodes=2"), tmp_path / "alone.onnx")
+    assert [row.where for row in report.rows] == ["file, batched", "PhysX"]
+    assert "the trainer's player is left out" in capsys.readouterr().out
+    again = deploy(config("seed=9", "episodes=2"), tmp_path / "alone.onnx")
+    assert again.rows[0].rewards != report.rows[0].rewards
+
+
+def test_another_checkpoint_is_refused(exported, tmp_path):
+    other = tmp_path / "other.pth"
+    other.write_bytes(b"not it")
+    with pytest.raises(MyriadError, match=r"other\.pth is not the one that .* was exported from"):
+        deploy(config(f"checkpoint={other}"), exported)
+
+
+def test_bad_files_end_in_one_line(exported, tmp_path):
+    with pytest.raises(MyriadError, match=r"gone\.onnx does not exist"):
+        deploy(config(), tmp_path / "gone.onnx")
+    (tmp_path / "torn.onnx").write_bytes(exported.read_bytes()[:2000])
+    with pytest.raises(MyriadError, match="damaged"):
+        deploy(config(), tmp_path / "torn.onnx")
+    model = onnx.load(exported)
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "bare.onnx")
+    with pytest.raises(MyriadError, match="no Myriad metadata"):
+        deploy(config(), tmp_path / "bare.onnx")
+
+
+def test_engines_that_are_unknown_or_missing_are_named(exported, monkeypatch):
+    with pytest.raises(MyriadError, match="engine=bullet is unknown here; choose one of: physx, mujoco"):
+        deploy(config(), exported, "bullet")
+    monkeypatch.setitem(sys.modules, "mujoco", None)
+    for module in ("mujoco_engine", "mujoco_view"):
+        monkeypatch.delitem(sys.modules, f"omni.myriad.deploy.{module}", raising=False)
+        monkeypatch.delattr(f"omni.myriad.deploy.{module}", raising=False)
+    with pytest.raises(MyriadError, match="MuJoCo, which is not installed"):
+        deploy(config(), exported, "mujoco")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Give one policy"),
+        (["nothing.onnx"], "nothing.onnx does not exist"),
+        (["nothing.onnx", "num_envs=4"], "num_envs=4: deploy takes a policy's settings from its file"),
+        (["nothing.onnx", "engine=bullet"], "engine=bullet is unknown"),
+    ],
+)
+def test_the_command_exits_with_2_and_one_line(arguments, message):
+    done = subprocess.run(
+        [sys.executable, "deploy.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 2
+    assert message in done.stderr and len(done.stderr.strip().splitlines()) == 1

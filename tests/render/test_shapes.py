@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Shapes are read from USD where they are, as big as they are, on the link that carries them."""
+
+import numpy as np
+import pytest
+from pxr import Gf, Usd, UsdGeom
+
+from omni.myriad.render.shapes import robot_shapes
+from omni.myriad.task import ASSETS_PATH
+
+
+def stage_with(name):
+    stage = Usd.Stage.CreateInMemory()
+    prim = stage.DefinePrim(f"/World/envs/env_0/{name}")
+    prim.GetReferences().AddReference(str(ASSETS_PATH / name.lower() / f"{name.lower()}.usda"))
+    return stage
+
+
+def test_the_ants_capsules_lie_along_its_legs():
+    shapes = robot_shapes(stage_with("Ant"), ["torso", "front_left_leg", "front_left_foot"])
+    assert [shape.link for shape in shapes].count("torso") == 5
+    assert shapes[0].kind == "sphere" and shapes[0].size == pytest.approx((0.25,))
+    assert shapes[0].colour == pytest.approx((0.93, 0.42, 0.1))
+    (foot,) = (shape for shape in shapes if shape.link == "front_left_foot")
+    assert foot.kind == "capsule" and foot.size == pytest.approx((0.08, np.hypot(0.4, 0.4) / 2))
+    x, y, z, w = foot.rotation
+    axis = Gf.Rotation(Gf.Quatd(w, x, y, z)).TransformDir(Gf.Vec3d(0, 0, 1))
+    assert np.abs(axis) == pytest.approx((0.5**0.5, 0.5**0.5, 0.0), abs=1e-6)
+    assert foot.position == pytest.approx((0.2, 0.2, 0.0), abs=1e-6)
+
+
+def test_scales_become_sizes_and_what_is_hidden_is_left_out():
+    stage = stage_with("Cartpole")
+    shapes = {shape.link: shape for shape in robot_shapes(stage, ["rail", "cart", "pole"])}
+    assert shapes["pole"].kind == "box" and shapes["pole"].size == pytest.approx((0.02, 0.03, 0.5))
+    assert shapes["pole"].position == pytest.approx((0.0, 0.0, 0.47))
+    UsdGeom.Imageable(stage.GetPrimAtPath("/World/envs/env_0/Cartpole/rail")).MakeInvisible()
+    assert [shape.link for shape in robot_shapes(stage, ["rail", "cart", "pole"])] == ["cart", "pole"]
+
+
+def test_polygons_are_cut_into_triangles():
+    stage = Usd.Stage.CreateInMemory()
+    UsdGeom.Xform.Define(stage, "/World/envs/env_0/plate")
+    mesh = UsdGeom.Mesh.Define(stage, "/World/envs/env_0/plate/mesh")
+    mesh.CreatePointsAttr([(0, 0, 0), (1, 0, 0), (1, 1, 0), (0, 1, 0)])
+    mesh.CreateFaceVertexCountsAttr([4])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2, 3])
+    (shape,) = robot_shapes(stage, ["plate"])
+    assert shape.kind == "mesh" and shape.triangles is not None
+    assert shape.triangles.tolist() == [0, 1, 2, 0, 2, 3]

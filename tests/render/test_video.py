@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Pictures show what is there, without GPU or display, and films are films."""
+
+import imageio_ffmpeg
+import numpy as np
+import pytest
+from pxr import Usd, UsdGeom
+
+from omni.myriad.errors import MyriadError
+from omni.myriad.render.camera import Camera
+from omni.myriad.render.shapes import Shape
+from omni.myriad.render.video import film_robot, follow
+
+RED = Shape("ball", "sphere", (0.5,), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.9, 0.1, 0.1))
+UPRIGHT = np.array([[1.0, 0.0, 0.0, 0.0]])
+
+
+def reddish(picture):
+    red, green, blue = (picture[..., i].astype(int) for i in range(3))
+    return (red > green + 60) & (red > blue + 60)
+
+
+def test_a_ball_is_where_it_is_and_moves_with_its_link():
+    camera = Camera(["ball"], [RED], width=96, height=64)
+    eye, target = (0.0, -5.0, 1.5), (0.0, 0.0, 1.0)
+    middle = camera.draw(np.array([[0.0, 0.0, 1.0]]), UPRIGHT, eye, target)
+    assert middle.shape == (64, 96, 3) and middle.dtype == np.uint8
+    rows, columns = np.nonzero(reddish(middle))
+    # The ball of 0.5 m at 5.02 m is asin(0.5 / 5.02) to each side, in a picture of 38 degrees and 64 pixels.
+    focal = 32.0 / np.tan(np.radians(19.0))
+    radius = focal * np.tan(np.arcsin(0.5 / 5.025))
+    assert np.ptp(columns) + 1 == pytest.approx(2 * radius, abs=2.0)
+    assert columns.mean() == pytest.approx(47.5, abs=1.0) and rows.mean() == pytest.approx(31.5, abs=1.0)
+    right = camera.draw(np.array([[1.0, 0.0, 1.0]]), UPRIGHT, eye, target)
+    assert np.nonzero(reddish(right))[1].mean() == pytest.approx(47.5 + focal / 5.025, abs=1.5)
+    sky, floor = middle[0].mean(axis=0), middle[-1]
+    assert sky[2] > sky[0], "the sky is blue"
+    assert np.ptp(floor.astype(int).sum(axis=1)) > 60, "the floor is chequered"
+
+
+def test_the_camera_stays_square_to_the_path_and_takes_no_rail_for_an_actor():
+    path = [np.array([[0.0, 0.0, 2.0], [0.0, 0.05 * i, 2.0]]) for i in range(60)]
+    rail = Shape("rail", "box", (0.01, 4.0, 0.01), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.5, 0.5, 0.5))
+    cart = Shape("cart", "sphere", (0.5,), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.5, 0.5, 0.5))
+    eyes, targets = follow(path, ["rail", "cart"], [rail, cart])
+    distances = np.linalg.norm(np.array(eyes) - targets, axis=1)
+    assert distances == pytest.approx(distances[0]) and distances[0] < 3.0, (
+        "near the cart, not as far as the rail is long"
+    )
+    assert targets[30][1] == pytest.approx(1.5, abs=0.01), "no lag"
+    assert abs(eyes[30][0] - targets[30][0]) > abs(eyes[30][1] - targets[30][1])
+
+
+def test_a_film_has_its_length_and_shows_its_robot(tmp_path):
+    stage = Usd.Stage.CreateInMemory()
+    UsdGeom.Xform.Define(stage, "/World/envs/env_0/ball")
+    sphere = UsdGeom.Sphere.Define(stage, "/World/envs/env_0/ball/shape")
+    sphere.CreateRadiusAttr(0.5)
+    sphere.CreateDisplayColorAttr([(0.9, 0.1, 0.1)])
+    positions = [np.array([[0.02 * i, 0.0, 0.5]]) for i in range(20)]
+    path = film_robot(stage, ["ball"], positions, [UPRIGHT] * 20, 1 / 60, tmp_path / "ball")
+    assert path == tmp_path / "ball.mp4"
+    assert list(tmp_path.iterdir()) == [path]
+    frames = imageio_ffmpeg.read_frames(str(path))
+    size = next(frames)["size"]
+    pictures = [np.frombuffer(frame, np.uint8).reshape(size[1], size[0], 3) for frame in frames]
+    assert len(pictures) == 10, "a third of a second"
+    assert reddish(pictures[5]).mean() > 0.02
+    assert np.abs(pictures[0].astype(int) - pictures[-1]).mean() > 1.0, "the floor passes by"
+
+
+def test_nothing_to_film_is_said(tmp_path):
+    stage = Usd.Stage.CreateInMemory()
+    UsdGeom.Xform.Define(stage, "/World/envs/env_0/ghost")
+    with pytest.raises(MyriadError, match="no visible shapes"):
+        film_robot(stage, ["ghost"], [np.zeros((1, 3))], [UPRIGHT], 1 / 60, tmp_path / "ghost")
