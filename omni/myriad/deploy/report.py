@@ -100,17 +100,18 @@ class Report:
         for path in [target, *self.videos.values()]:
             print(f"Written: {path}")
 
-    def _difference(self, row: Row) -> tuple[float, float] | tuple[None, None]:
+    def _difference(self, row: Row) -> tuple[float | None, float | None]:
         """Return how far a row's reward is from the first row's, and its standard error, as fractions of the first.
 
-        Starts are the same, so that the error is that of the mean of differences between pairs.
+        Starts are the same, so that the error is that of the mean of differences between pairs; a single
+        pair has none.
         """
         first = self.rows[0]
         if not first.reward_mean:
             return None, None
         pairs = np.subtract(row.rewards, first.rewards)
-        error = float(pairs.std() / math.sqrt(len(pairs)))
-        return (row.reward_mean - first.reward_mean) / abs(first.reward_mean), error / abs(first.reward_mean)
+        error = float(pairs.std() / math.sqrt(len(pairs))) / abs(first.reward_mean) if len(pairs) > 1 else None
+        return (row.reward_mean - first.reward_mean) / abs(first.reward_mean), error
 
     def _print(self) -> None:
         from rich.console import Console
@@ -126,7 +127,9 @@ class Report:
                 row.where,
                 f"{row.reward_mean:,.2f}",
                 f"{row.reward_std:,.2f}",
-                "" if row is self.rows[0] or difference is None else f"{difference:+.2%} ±{error:.2%}",
+                ""
+                if row is self.rows[0] or difference is None
+                else f"{difference:+.2%}" + ("" if error is None else f" ±{error:.2%}"),
                 f"{row.length_mean:,.1f}",
                 f"{row.length_min:,.0f}",
                 "" if row.forward_speed is None else f"{row.forward_speed:.2f}",
