@@ -82,6 +82,23 @@ def test_robots_of_different_environments_never_touch(engine_of):
     assert positions[0, :2].abs().max() < 1e-5
 
 
+def test_environments_of_several_bodies_are_kept_apart_by_distance(engine_of):
+    engine = engine_of("engine.shards=2")
+    for name, height, x in (("Lower", 0.1, 0.0), ("Upper", 0.35, 0.05)):
+        add_ball(engine, f"/World/envs/env_0/{name}", height, x)  # the upper one rolls off the lower one
+    engine.add_ground_plane()
+    origins = engine.clone_environments(6, 8.0)
+    lower, upper = (
+        engine.scene.add(ArticulationView(f"/World/envs/.*/{name}", name=name)) for name in ("Lower", "Upper")
+    )
+    engine.reset()
+    engine.step(120)
+    for view in (lower, upper):
+        here = view.get_world_poses()[0] - origins
+        torch.testing.assert_close(here, here[:1].repeat(6, 1), atol=5e-3, rtol=0.0)
+    assert (upper.get_world_poses()[0] - lower.get_world_poses()[0])[:, 0].min() > 0.2  # they did touch each other
+
+
 def test_a_ground_plane_is_felt_by_every_shard(engine_of):
     engine = engine_of("engine.shards=2")
     add_ball(engine, height=0.5)
