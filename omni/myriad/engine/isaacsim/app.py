@@ -39,7 +39,7 @@ def is_available() -> bool:
     spec = importlib.util.find_spec("isaacsim")
     if spec is None or spec.origin is None:
         return False
-    # pypi.org has a stub of the same name, which only says where the real package is to be had.
+    # The public package index has a stub of the same name, which only says where the real one is to be had.
     package = Path(spec.origin).parent
     return (package / "apps").is_dir() or package.parent.name == "python_packages"
 
