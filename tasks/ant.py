@@ -4,6 +4,7 @@
 import torch
 
 from omni.myriad import ActionTerm, ArticulationView, ObservationTerm, RLTask, Scene
+from omni.myriad.terms import uniform
 from omni.myriad.torch_utils import (
     compute_heading_and_up,
     compute_rot,
@@ -41,11 +42,11 @@ class Ant(RLTask):
         body_names = self.ants.body_names
         self.feet = torch.tensor([body_names.index(foot) for foot in FEET], device=self.device)
         (torques,) = self.action_terms()
-        self.torques_per_action = torch.tensor(torques.scale, device=self.device)
+        self.torques_per_action = uniform(torques.scale)
         terms = {term.name: term for term in self.observation_terms()}
-        self.angular_velocity_scale = torch.tensor(terms["root_angular_velocity"].scale, device=self.device)
-        self.joint_velocity_scale = torch.tensor(terms["joint_velocities"].scale, device=self.device)
-        self.foot_force_scale = torch.tensor(terms["foot_forces"].scale, device=self.device)
+        self.angular_velocity_scale = uniform(terms["root_angular_velocity"].scale)
+        self.joint_velocity_scale = uniform(terms["joint_velocities"].scale)
+        self.foot_force_scale = uniform(terms["foot_forces"].scale)
         self.joint_position_scale = torch.tensor(terms["joint_positions"].scale, device=self.device)
         self.joint_position_offset = torch.tensor(terms["joint_positions"].offset, device=self.device)
         self.dt = self.control_frequency_inv * self.world.physics_dt

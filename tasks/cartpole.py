@@ -6,6 +6,7 @@ import math
 import torch
 
 from omni.myriad import ActionTerm, ArticulationView, ObservationTerm, RLTask, Scene
+from omni.myriad.terms import uniform
 
 
 class Cartpole(RLTask):
@@ -27,7 +28,7 @@ class Cartpole(RLTask):
         self.cart = self.cartpoles.get_dof_index(push.joint_names[0])
         self.pole = self.cartpoles.get_dof_index("poleJoint")
         self.reset_dist = self.task_config["env"]["resetDist"]
-        self.max_effort = torch.tensor(push.scale, device=self.device)
+        self.max_effort = uniform(push.scale)
         self.efforts = torch.zeros((self.num_envs, self.cartpoles.num_dof), device=self.device)
 
     def observation_terms(self) -> list[ObservationTerm]:

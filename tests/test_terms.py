@@ -4,7 +4,7 @@
 import pytest
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.terms import ActionTerm, ObservationTerm, describe_terms
+from omni.myriad.terms import ActionTerm, ObservationTerm, describe_terms, uniform
 
 TORQUE: tuple = ("torque", ("a",))
 
@@ -43,3 +43,9 @@ def test_names_are_unique():
 def test_wrong_terms(make, message):
     with pytest.raises(MyriadError, match=message):
         make()
+
+
+def test_a_number_for_all_elements_is_not_one_for_each():
+    assert uniform(0.5) == 0.5
+    with pytest.raises(MyriadError, match="One number for all elements was expected, got 2"):
+        uniform((1.0, 2.0))

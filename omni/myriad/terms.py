@@ -15,6 +15,18 @@ from omni.myriad.errors import MyriadError
 Numbers = float | tuple[float, ...]
 """One number for all elements of a term, or one each."""
 
+
+def uniform(numbers: Numbers) -> float:
+    """Return the one number that a term has for all its elements, for tasks that compute with it.
+
+    Raises:
+        MyriadError: If the term has one for each.
+    """
+    if isinstance(numbers, tuple):
+        raise MyriadError(f"One number for all elements was expected, got {len(numbers)}.")
+    return numbers
+
+
 ActionKind = Literal["effort", "position", "velocity"]
 
 
