@@ -4,11 +4,17 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from pathlib import Path
 from typing import Any
 
 from omni.myriad.errors import MyriadError
+
+
+def is_first_rank() -> bool:
+    """Tell whether this process is the one of a multi-GPU run that writes its folder; alone it is."""
+    return int(os.environ.get("RANK", "0")) == 0
 
 
 def find_checkpoint(name: str, kind: str, train_dir: str = "runs") -> Path:
@@ -53,6 +59,16 @@ def last_run(task: str, train_dir: str) -> str:
     return max(runs)[1]
 
 
+def trained_checkpoint(config: dict[str, Any]) -> Path:
+    """Return the checkpoint that `checkpoint` means, or the best one of the task's last run.
+
+    Raises:
+        MyriadError: If there is none.
+    """
+    train_dir = config["train_dir"]
+    return find_checkpoint(config["checkpoint"] or last_run(config["task_name"], train_dir), "best", train_dir)
+
+
 def new_run_dir(config: dict[str, Any]) -> Path:
     """Create the folder of a new run, or return that of the run that `checkpoint` goes on with.
 
@@ -75,7 +91,7 @@ def new_run_dir(config: dict[str, Any]) -> Path:
         name = f"{config['task_name']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
         run_dir = base / name
         number = 2
-        while run_dir.exists():
+        while run_dir.exists() and is_first_rank():
             run_dir = base / f"{name}_{number}"
             number += 1
     try:

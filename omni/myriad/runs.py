@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from omni.myriad.errors import MyriadError
 from omni.myriad.policy import description, recording
 from omni.myriad.provenance import git_revision, versions
-from omni.myriad.run_folder import find_checkpoint, last_run, new_run_dir
+from omni.myriad.run_folder import find_checkpoint, is_first_rank, new_run_dir, trained_checkpoint
 from omni.myriad.vec_env import VecEnv
 
 if TYPE_CHECKING:
@@ -54,11 +54,11 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
     try:
         _write_provenance(config, env, run_dir)
         summary = runner.train(config, env, run_dir, watch)
-        if _is_first_rank() and summary["checkpoint"]:
+        if is_first_rank() and summary["checkpoint"]:
             _record(config, env, Path(summary["checkpoint"]), run_dir)
     finally:
         env.close()
-    if _is_first_rank():
+    if is_first_rank():
         _print_result(summary, run_dir)
     return summary
 
@@ -75,9 +75,7 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     """
     from omni.myriad.ppo import checkpoint, runner
 
-    path = find_checkpoint(
-        config["checkpoint"] or last_run(config["task_name"], config["train_dir"]), "best", config["train_dir"]
-    )
+    path = trained_checkpoint(config)
     checkpoint.load(path)  # an unreadable file is said before physics starts
     config["test"] = True
     env = (build or make_env)(config)
@@ -108,9 +106,7 @@ def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]
     from omni.myriad.policy.export import export_policy
     from omni.myriad.ppo import checkpoint
 
-    path = find_checkpoint(
-        config["checkpoint"] or last_run(config["task_name"], config["train_dir"]), "best", config["train_dir"]
-    )
+    path = trained_checkpoint(config)
     state = checkpoint.load(path)
     trained = state["myriad"]["task"]
     if trained != config["task_name"]:
@@ -218,7 +214,7 @@ def _make_task(config: dict[str, Any], env: VecEnv) -> RLTask:
 
 def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> None:
     """Write what is needed to repeat the run: configuration, versions, git state."""
-    if not _is_first_rank():
+    if not is_first_rank():
         return
     from omegaconf import OmegaConf
 
@@ -247,12 +243,8 @@ def _record(config: dict[str, Any], env: VecEnv, path: Path, run_dir: Path) -> r
 # -- what people read -------------------------------------------------------------------------------------------------
 
 
-def _is_first_rank() -> bool:
-    return int(os.environ.get("RANK", "0")) == 0
-
-
 def _announce(config: dict[str, Any], run_dir: Path) -> None:
-    if not _is_first_rank():
+    if not is_first_rank():
         return
     device, why = config["sim_device"], ""
     if config["num_envs"] == "":

@@ -135,10 +135,10 @@ class VecEnv:
         before = time.perf_counter()
         self.engine.step(task.control_frequency_inv)
         after = time.perf_counter()
-        after_physics = self._after_physics()
+        result = self._after_physics()
         self.phase_seconds["physics"] += after - before
         self.phase_seconds["task"] += (before - start) + (time.perf_counter() - after)
-        return after_physics
+        return result
 
     def _after_physics(self) -> StepResult:
         """Let the task look at the world, at once where it can be captured as a CUDA graph."""

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.run_folder import find_checkpoint, last_run
+from omni.myriad.run_folder import last_run, trained_checkpoint
 from omni.myriad.task_loader import TASKS_PATH, task_files
 from omni.myriad.ui.drive import Direct, Drive, DrivenEnv
 
@@ -251,9 +251,7 @@ class Model:
     def _export(self, config: dict[str, Any]) -> str:
         from omni.myriad import runs
 
-        checkpoint = find_checkpoint(
-            config["checkpoint"] or last_run(config["task_name"], self._train_dir), "best", self._train_dir
-        )
+        checkpoint = trained_checkpoint(config)
         config["checkpoint"] = str(checkpoint)
         self.result = runs.export(config, self._build)
         return f"Exported {checkpoint}; maximum error against rl-games' player {self.result['parity']['max_error']:.2g}"
