@@ -115,11 +115,8 @@ class Ant(RLTask):
         cfg = self.task_config["env"]
         return [ActionTerm("effort", tuple(self.ants.dof_names), cfg["jointGears"] * cfg["powerScale"], unit="N m")]
 
-    def pre_physics_step(self, actions: torch.Tensor) -> None:
+    def apply_actions(self, actions: torch.Tensor) -> None:
         """Apply torques to the joints."""
-        env_ids = self.reset_buf.nonzero().squeeze(-1)
-        if len(env_ids) > 0:
-            self.reset_idx(env_ids)
         self.actions.copy_(actions)
         self.ants.set_joint_efforts(self.actions * self.torques_per_action)
 

@@ -45,11 +45,8 @@ class Cartpole(RLTask):
         """Say that the action is the force on the cart."""
         return [ActionTerm("effort", ("cartJoint",), scale=self.task_config["env"]["maxEffort"], unit="N")]
 
-    def pre_physics_step(self, actions: torch.Tensor) -> None:
+    def apply_actions(self, actions: torch.Tensor) -> None:
         """Push the cart along its rail."""
-        env_ids = self.reset_buf.nonzero().squeeze(-1)
-        if len(env_ids) > 0:
-            self.reset_idx(env_ids)
         self.efforts[:, self.cart] = self.max_effort * actions[:, 0]
         self.cartpoles.set_joint_efforts(self.efforts)
 

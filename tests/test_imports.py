@@ -19,6 +19,8 @@ FLOORS = {
     "terms": 1,
     "engine": 1,
     "task": 2,
+    "task_graph": 2,
+    "masked_reset": 2,
     "vec_env": 3,
     "task_loader": 3,
     "config": 4,

@@ -129,7 +129,7 @@ def test_a_method_left_out_is_named(env_of, tmp_path):
             """)
     )
     env = env_of("task=Empty", f"task.task_path=[{tmp_path}]", "num_envs=2")
-    with pytest.raises(NotImplementedError, match="Task Empty must define pre_physics_step"):
+    with pytest.raises(NotImplementedError, match="Task Empty must define apply_actions"):
         env.reset()
 
 

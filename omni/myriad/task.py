@@ -40,8 +40,10 @@ class RLTask:
         num_observations: Size of an observation.
         num_actions: Size of an action.
         num_states: Size of the critic's private observation, 0 for none.
-        capturable: A promise that what follows physics (`get_observations` to `get_extras`) launches the same work in
-            every step, decides nothing in Python and never waits for the GPU. It is then replayed as one CUDA graph.
+        capturable: A promise that `reset_idx`, `apply_actions` and what follows physics (`get_observations` to
+            `get_extras`) launch the same work in every step, decide nothing in Python, never wait for the GPU, and keep
+            what lasts longer than a step in the same tensors. They are then replayed as CUDA graphs, in which
+            `reset_idx` is called for all environments and its results are kept for those that ended.
         version: Version of the task, to be raised when its observations or actions change meaning.
         obs_buf: Observations, (num_envs, num_observations).
         states_buf: The critic's private observations, (num_envs, num_states).
@@ -222,8 +224,18 @@ class RLTask:
     # -- one step -----------------------------------------------------------------------------------------------------
 
     def pre_physics_step(self, actions: torch.Tensor) -> None:
-        """Reset the environments that ended, then apply actions, (num_envs, num_actions)."""
-        raise NotImplementedError(f"Task {self.name} must define pre_physics_step(actions).")
+        """Reset the environments that ended, then apply actions, (num_envs, num_actions).
+
+        OmniIsaacGymEnvs' tasks define this; others define `reset_idx` and `apply_actions`.
+        """
+        env_ids = self.reset_buf.nonzero().squeeze(-1)
+        if len(env_ids) > 0:
+            self.reset_idx(env_ids)
+        self.apply_actions(actions)
+
+    def apply_actions(self, actions: torch.Tensor) -> None:
+        """Turn actions, (num_envs, num_actions), into what drives the robots."""
+        raise NotImplementedError(f"Task {self.name} must define apply_actions(actions).")
 
     def get_observations(self) -> dict[str, Any] | None:
         """Fill `obs_buf`."""
@@ -249,7 +261,7 @@ class RLTask:
         """Fill `extras`."""
 
     def reset_idx(self, env_ids: torch.Tensor) -> None:
-        """Start new episodes in environments `env_ids`, (M,) int64."""
+        """Start new episodes in environments `env_ids`, (M,) int64, and clear their `reset_buf` and `progress_buf`."""
 
     def reset(self) -> None:
         """Mark every environment for reset."""

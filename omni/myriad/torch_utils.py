@@ -27,7 +27,9 @@ def set_seed(seed: int, torch_deterministic: bool = False) -> int:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-    torch.use_deterministic_algorithms(torch_deterministic)
+    if torch_deterministic != torch.are_deterministic_algorithms_enabled():
+        # Only where it changes something: the call imports torch's compiler, which takes seconds.
+        torch.use_deterministic_algorithms(torch_deterministic)
     torch.backends.cudnn.deterministic = torch_deterministic
     return seed
 

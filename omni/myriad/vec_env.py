@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import gymnasium
 import torch
 
 from omni.myriad.engine import Engine, SimConfig
 from omni.myriad.errors import MyriadError
-from omni.myriad.graph import Graph, Tensors
+from omni.myriad.graph import Tensors
+from omni.myriad.masked_reset import MaskedReset
 from omni.myriad.task import RLTask
+from omni.myriad.task_graph import TaskGraph
 
 StepResult = tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]
 
@@ -54,9 +56,13 @@ class VecEnv:
         self._actions = torch.zeros((task.num_envs, task.num_actions), device=self.device)
         self._obs = torch.zeros_like(task.obs_buf)
         self._states = torch.zeros_like(task.states_buf)
-        can_capture = task.capturable and self.device.type == "cuda" and hasattr(self.engine, "keep_reading")
-        self._graph = Graph(self._look_for_graph) if can_capture else None
-        self._graph_reads_kept = False
+        self._before_graph = self._after_graph = None
+        if task.capturable and self.device.type == "cuda" and hasattr(self.engine, "keep_reading"):
+            self._after_graph = TaskGraph(task, self._look_for_graph)
+            if type(task).pre_physics_step is RLTask.pre_physics_step:
+                self._masked_reset = MaskedReset(task, self.engine)
+                self._before_graph = TaskGraph(task, self._act_for_graph)
+        self._writes: Any = None
 
     @property
     def task(self) -> RLTask:
@@ -127,36 +133,53 @@ class VecEnv:
             Observations {"obs": (num_envs, num_observations)}, with "states" where the critic sees more; rewards
             (num_envs,); dones (num_envs,); extras. These are buffers: the next step overwrites them.
         """
-        task = self.task
         start = time.perf_counter()
-        if actions.is_floating_point():
-            actions = torch.clamp(actions, -task.clip_actions, task.clip_actions, out=self._actions)
-        task.pre_physics_step(actions)
+        self._before_physics(actions)
         before = time.perf_counter()
-        self.engine.step(task.control_frequency_inv)
+        self.engine.step(self.task.control_frequency_inv)
         after = time.perf_counter()
         result = self._after_physics()
         self.phase_seconds["physics"] += after - before
         self.phase_seconds["task"] += (before - start) + (time.perf_counter() - after)
         return result
 
+    def _before_physics(self, actions: torch.Tensor) -> None:
+        """Let the task reset and act, at once where it can be captured as a CUDA graph."""
+        graph, engine = self._before_graph, cast(Any, self.engine)
+        if graph is None:
+            self.task.pre_physics_step(self._clamped(actions))
+            return
+        if engine.pending:
+            engine.flush()  # somebody else's writes, from tensors that the graph is about to fill
+        replays = graph.captured
+        graph({"actions": actions})
+        # Nobody calls the views any more, so the engine has to be told what the graph has written.
+        if replays:
+            engine.write_again(self._writes)
+        elif graph.captured:
+            self._writes = engine.pending_writes()
+
+    def _act_for_graph(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        self._masked_reset()
+        self.task.apply_actions(self._clamped(inputs["actions"]))
+        return {}
+
+    def _clamped(self, actions: torch.Tensor) -> torch.Tensor:
+        if not actions.is_floating_point():
+            return actions
+        clip = self.task.clip_actions
+        return torch.clamp(actions, -clip, clip, out=self._actions)
+
     def _after_physics(self) -> StepResult:
         """Let the task look at the world, at once where it can be captured as a CUDA graph."""
-        if self._graph is None:
+        graph = self._after_graph
+        if graph is None:
             return self._look()
-        try:
-            self._graph({})
-        except RuntimeError as error:
-            if self._graph.captured:
-                raise
-            raise MyriadError(
-                f"Task {self.task.name} says it is capturable, but a CUDA graph of it cannot be captured: "
-                f"{str(error).splitlines()[0]} Set capturable = False, or mend it."
-            ) from error
-        if self._graph.captured and not self._graph_reads_kept:
+        replays = graph.captured
+        graph({})
+        if graph.captured and not replays:
             # Nobody asks the views any more, so the engine has to know what the graph looks at.
-            self.engine.keep_reading()  # type: ignore[attr-defined]  # of the standalone engine alone
-            self._graph_reads_kept = True
+            cast(Any, self.engine).keep_reading()
         return self._result
 
     def _look(self) -> StepResult:

@@ -9,6 +9,7 @@ import torch
 from pxr import Gf, UsdGeom, UsdPhysics
 
 from omni.myriad.engine import ArticulationView
+from omni.myriad.engine.physx.engine import gpu_shards
 from omni.myriad.errors import MyriadError
 
 
@@ -46,6 +47,12 @@ def test_the_number_of_shards_changes_nothing(env_of, task):
         env.close()
     assert torch.equal(histories[0], histories[1])
     assert torch.equal(histories[0], histories[2])
+
+
+def test_scenes_of_a_gpu_grow_in_number_to_four_and_then_in_size():
+    shards = {num_envs: gpu_shards(num_envs, cores=16) for num_envs in (1, 4096, 8192, 16384, 32768, 65536, 131072)}
+    assert shards == {1: 1, 4096: 1, 8192: 2, 16384: 4, 32768: 4, 65536: 8, 131072: 8}
+    assert gpu_shards(16384, cores=4) == 2 and gpu_shards(16384, cores=1) == 1
 
 
 def test_a_free_fall_is_a_free_fall(engine_of):

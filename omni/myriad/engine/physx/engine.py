@@ -6,8 +6,9 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -15,15 +16,20 @@ from pxr import Usd
 
 from omni.myriad.engine.base import grid_positions
 from omni.myriad.engine.physx import runtime, scene
-from omni.myriad.engine.physx.quantity import Quantity, RowMask
+from omni.myriad.engine.physx.quantity import Quantity, RowSelection
 from omni.myriad.engine.physx.shard import Shard
 from omni.myriad.engine.sim_config import SimConfig
 from omni.myriad.errors import MyriadError
 
 logger = logging.getLogger(__name__)
 
+Writes = list[tuple[Quantity, RowSelection | None]]
+
 _ENVS_PER_GPU_SHARD = 4096
-"""Where a single scene's steps per second peak on one H200; beyond it, more scenes are faster than a bigger one."""
+"""Where a single scene's steps per second peak on one H200: up to four such scenes are faster than a bigger one."""
+
+_ENVS_PER_GPU_SHARD_BEYOND_FOUR = 8192
+"""More than four scenes get into each other's way on the GPU, so beyond them scenes grow before their number does."""
 
 _MIN_ENVS_PER_CPU_SHARD = 16
 
@@ -38,6 +44,7 @@ class PhysXEngine:
         shards: The PhysX scenes, each with a contiguous run of environments; empty until `reset`.
         env_positions: World positions of the environments in metres, (num_envs, 3).
         pending: Quantities that were written and not sent yet.
+        only_envs: While `only` lasts, the environments, (num_envs,) bool, to which partial writes are confined.
         state_version: Grows with every step and write; quantities that have an older one read again.
         property_version: Grows with every write of a property, such as a mass; stepping leaves properties alone.
     """
@@ -59,7 +66,8 @@ class PhysXEngine:
         self.pending: list[Quantity] = []
         self._states: list[Quantity] = []
         self._kept: set[Quantity] = set()
-        self._shared_mask: RowMask | None = None
+        self.only_envs: torch.Tensor | None = None
+        self._shared_selection: RowSelection | None = None
         self._sim_config = sim_config
         self._positions: list[tuple[float, float, float]] = []
         self._threads: ThreadPoolExecutor | None = None
@@ -149,13 +157,33 @@ class PhysXEngine:
         if quantity.is_state:
             self._states.append(quantity)
 
-    def share_mask(self, own: RowMask, indices: torch.Tensor) -> RowMask:
-        """Return a mask that selects `indices`: one that does already, as in a reset's other writes, or `own`."""
-        shared = self._shared_mask
-        if shared is None or shared.data.shape != own.data.shape or shared.data.device != own.data.device:
-            shared = None
-        if shared is None or not shared.selects(indices):
-            shared = self._shared_mask = own.select(indices)
+    @contextmanager
+    def only(self, envs: torch.Tensor) -> Iterator[None]:
+        """Confine partial writes to some environments while the context lasts.
+
+        Args:
+            envs: Mask, (num_envs,) bool on the engine's device: it is never looked at from the host.
+        """
+        self.only_envs = envs
+        try:
+            yield
+        finally:
+            self.only_envs = None
+
+    def pending_writes(self) -> Writes:
+        """Return what waits to be sent, for `write_again`."""
+        return [(quantity, quantity.pending_rows) for quantity in self.pending]
+
+    def write_again(self, writes: Writes) -> None:
+        """Mark the same tensors and selections as written once more: a CUDA graph has filled them without asking."""
+        for quantity, rows in writes:
+            quantity.send_later(rows)
+
+    def share_selection(self, quantity: Quantity, indices: torch.Tensor, envs: torch.Tensor | None) -> RowSelection:
+        """Return a selection of these rows: one that there is already, as for a reset's other writes, or its own."""
+        shared = self._shared_selection
+        if shared is None or not shared.fits(quantity) or not shared.selects(indices, envs):
+            shared = self._shared_selection = quantity.selection.select(indices, envs)
         return shared
 
     def update_kinematics(self) -> None:
@@ -239,5 +267,12 @@ class PhysXEngine:
             return max(1, min(int(wanted), self.num_envs))
         cores = len(os.sched_getaffinity(0))
         if self.device.type == "cuda":
-            return max(1, min(self.num_envs // _ENVS_PER_GPU_SHARD, cores))
+            return gpu_shards(self.num_envs, cores)
         return max(1, min(self.num_envs // _MIN_ENVS_PER_CPU_SHARD, cores))
+
+
+def gpu_shards(num_envs: int, cores: int) -> int:
+    """Return how many scenes to split environments over that a GPU steps, with a thread each on the host's cores."""
+    wanted = max(min(num_envs // _ENVS_PER_GPU_SHARD, 4), num_envs // _ENVS_PER_GPU_SHARD_BEYOND_FOUR)
+    # With a thread on every core, they would wait for the threads that PhysX and CUDA keep besides.
+    return max(1, min(wanted, cores // 2))

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 from enum import Enum, auto
+from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -26,34 +27,71 @@ class Kind(Enum):
     """After a write of a property alone: masses, gains, limits."""
 
 
-class RowMask:
-    """Which rows a partial write sends: a byte a row, cut into shards like a quantity.
+class RowSelection:
+    """Which rows a partial write sends: for each shard their numbers, and how many they are.
 
-    A mask and not indices, because splitting a list of indices by shard would have to wait for the GPU.
+    Made on the GPU from a mask, and without waiting for it: the counts arrive in the host's memory by the time that the
+    engine has synchronised, just before anything is sent.
+
+    Args:
+        quantity: Any quantity with these rows on this device.
     """
 
     def __init__(self, quantity: Quantity) -> None:
-        self.data = torch.zeros(quantity.data.shape[0], dtype=torch.uint8, device=quantity.data.device)
-        self.slices = _slices(self.data, quantity.bindings)
-        self._selected: tuple[torch.Tensor, int] | None = None
+        rows, device = quantity.data.shape[0], quantity.data.device
+        bounds = list(accumulate((binding.shape[0] for binding in quantity.bindings), initial=0))
+        self._mask = torch.zeros(rows, dtype=torch.bool, device=device)
+        self._bounds = torch.tensor(bounds, device=device)
+        lengths = self._bounds.diff()
+        self._shard_starts = self._bounds[:-1].repeat_interleave(lengths)
+        self._row_in_shard = torch.arange(rows, dtype=torch.int32, device=device) - self._shard_starts.int()
+        self._selected_before = torch.zeros(rows + 1, dtype=torch.int64, device=device)
+        self._numbers = torch.zeros(rows + 1, dtype=torch.int32, device=device)
+        self._descriptors = [describe(self._numbers[first:last]) for first, last in pairwise(bounds)]
+        self._counts = torch.zeros(len(bounds) - 1, dtype=torch.int64, pin_memory=device.type == "cuda")
+        self._key: tuple[torch.Tensor, int, torch.Tensor | None] | None = None
 
-    def select(self, indices: torch.Tensor) -> RowMask:
-        """Select exactly these rows, int64."""
-        self.data.zero_()
-        self.data[indices.to(self.data.device)] = 1
-        self._selected = (indices, _version(indices))
+    def select(self, indices: torch.Tensor, envs: torch.Tensor | None = None) -> RowSelection:
+        """Select exactly these rows, int64; with a mask of environments, (num_envs,), those of them alone."""
+        self._mask.zero_()
+        self._add(indices, envs)
+        self._key = (indices, _version(indices), envs)
         return self
 
-    def selects(self, indices: torch.Tensor) -> bool:
-        """Tell whether these rows are the selected ones, by the tensor they came in."""
-        return self._selected is not None and self._selected[0] is indices and self._selected[1] == _version(indices)
+    def selects(self, indices: torch.Tensor, envs: torch.Tensor | None = None) -> bool:
+        """Tell whether these rows are the selected ones, by the tensors they came in."""
+        key = self._key
+        return key is not None and key[0] is indices and key[1] == _version(indices) and key[2] is envs
 
-    def merged(self, quantity: Quantity, indices: torch.Tensor) -> RowMask:
-        """Return a mask of these rows besides the selected ones; this one may be shared and stays as it is."""
-        both = RowMask(quantity)
-        both.data.copy_(self.data)
-        both.data[indices.to(both.data.device)] = 1
+    def fits(self, quantity: Quantity) -> bool:
+        """Tell whether a quantity has as many rows, on the same device."""
+        return self._mask.shape[0] == quantity.data.shape[0] and self._mask.device == quantity.data.device
+
+    def merged(self, quantity: Quantity, indices: torch.Tensor, envs: torch.Tensor | None = None) -> RowSelection:
+        """Return a selection of these rows besides the selected ones; this one may be shared and stays as it is."""
+        both = RowSelection(quantity)
+        both._mask.copy_(self._mask)
+        both._add(indices, envs)
         return both
+
+    def rows_of(self, shard: int) -> Any | None:
+        """Return the numbers of a shard's selected rows as a DLPack descriptor, None where there are none."""
+        count = int(self._counts[shard])
+        self._descriptors[shard].shape[0] = count
+        return self._descriptors[shard] if count else None
+
+    def _add(self, indices: torch.Tensor, envs: torch.Tensor | None) -> None:
+        mask, before = self._mask, self._selected_before
+        indices = indices.to(mask.device)
+        if envs is None:
+            mask.index_fill_(0, indices, True)
+        else:
+            mask[indices] = envs[indices // (len(mask) // len(envs))].to(mask.device)
+        torch.cumsum(mask, 0, out=before[1:])
+        self._counts.copy_(before[self._bounds].diff(), non_blocking=True)
+        # Each selected row's number goes to its place among its shard's; all others go to one place behind the last.
+        places = self._shard_starts + before[:-1] - before[self._shard_starts]
+        self._numbers.scatter_(0, torch.where(mask, places, len(mask)), self._row_in_shard)
 
 
 class Quantity:
@@ -90,10 +128,22 @@ class Quantity:
         self.data = torch.zeros((rows, *self._bindings[0].shape[1:]), dtype=dtype, device=device)
         self.used = False
         self._slices = _slices(self.data, self._bindings)
-        self._mask = RowMask(self)
-        self._pending_mask: RowMask | None = None
+        self._selection: RowSelection | None = None
+        self._pending_rows: RowSelection | None = None
         self._is_pending = False
         engine.register(self)
+
+    @property
+    def pending_rows(self) -> RowSelection | None:
+        """The rows that wait to be sent; None for all."""
+        return self._pending_rows
+
+    @property
+    def selection(self) -> RowSelection:
+        """A selection of its own, for partial writes, made when first wanted."""
+        if self._selection is None:
+            self._selection = RowSelection(self)
+        return self._selection
 
     @property
     def is_state(self) -> bool:
@@ -116,12 +166,19 @@ class Quantity:
         Args:
             indices: Rows to send, int64 on the engine's device; None sends all.
         """
-        if indices is None:
-            self._pending_mask = None
-        elif not self._is_pending:
-            self._pending_mask = self._engine.share_mask(self._mask, indices)
-        elif self._pending_mask is not None and not self._pending_mask.selects(indices):
-            self._pending_mask = self._pending_mask.merged(self, indices)
+        rows = None
+        if indices is not None and not (self._is_pending and self._pending_rows is None):
+            envs = self._engine.only_envs
+            rows = self._pending_rows
+            if rows is None:
+                rows = self._engine.share_selection(self, indices, envs)
+            elif not rows.selects(indices, envs):
+                rows = rows.merged(self, indices, envs)
+        self.send_later(rows)
+
+    def send_later(self, rows: RowSelection | None) -> None:
+        """Send these rows of `data` to PhysX before the next step or read; None sends all."""
+        self._pending_rows = rows
         if not self._is_pending:
             self._is_pending = True
             self._engine.pending.append(self)
@@ -130,7 +187,7 @@ class Quantity:
         if self._kind is Kind.PROPERTY:
             self._engine.property_version += 1
             self._engine.flush()
-        as_written = self._kind is Kind.CONTROL and indices is None
+        as_written = self._kind is Kind.CONTROL and rows is None
         self._version = self._clock() if as_written else -1
 
     def read_shard(self, shard: int) -> None:
@@ -139,13 +196,15 @@ class Quantity:
 
     def write_shard(self, shard: int) -> None:
         """Send one shard's rows; called by that shard's thread."""
-        mask = None if self._pending_mask is None else self._pending_mask.slices[shard]
-        self._bindings[shard].write(self._slices[shard], mask=mask)
+        if self._pending_rows is None:
+            self._bindings[shard].write(self._slices[shard])
+        elif (rows := self._pending_rows.rows_of(shard)) is not None:
+            self._bindings[shard].write(self._slices[shard], indices=rows)
 
     def written(self) -> None:
         """Note that every shard has sent its rows."""
         self._is_pending = False
-        self._pending_mask = None
+        self._pending_rows = None
 
     def fresh(self) -> None:
         """Note that every shard has read its rows."""

@@ -67,7 +67,8 @@ def as_indices(name: str, indices: Any, size: int, device: torch.device) -> torc
         raise ArgumentError(f"{name} must be int32 or int64, got {_short(tensor.dtype)}.")
     if tensor.ndim != 1:
         raise ArgumentError(f"{name} must have shape (M,), got {tuple(tensor.shape)}.")
-    if tensor.numel():
+    # While a CUDA graph is captured nothing can be looked at; the same indices were, in the calls before.
+    if tensor.numel() and not (tensor.is_cuda and torch.cuda.is_current_stream_capturing()):
         low, high = (int(bound) for bound in torch.stack(torch.aminmax(tensor)).tolist())
         if low < 0 or high >= size:
             raise ArgumentError(f"{name} must be in [0, {size}), got {low if low < 0 else high}.")
