@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
@@ -32,6 +34,24 @@ def set_seed(seed: int, torch_deterministic: bool = False) -> int:
         torch.use_deterministic_algorithms(torch_deterministic)
     torch.backends.cudnn.deterministic = torch_deterministic
     return seed
+
+
+@contextmanager
+def single_threaded(device: torch.device) -> Iterator[None]:
+    """Keep torch on one thread while the context lasts, if it computes on the CPU.
+
+    OpenMP's threads go on spinning for milliseconds after each operation that used them, on the cores that physics
+    needs next.
+    """
+    before = torch.get_num_threads()
+    if device.type != "cpu" or before == 1:
+        yield
+        return
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def torch_rand_float(lower: float, upper: float, shape: tuple[int, ...], device: torch.device | str) -> Tensor:

@@ -16,6 +16,7 @@ from omni.myriad.graph import Tensors
 from omni.myriad.masked_reset import MaskedReset
 from omni.myriad.task import RLTask
 from omni.myriad.task_graph import TaskGraph
+from omni.myriad.torch_utils import single_threaded
 
 StepResult = tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]
 
@@ -133,14 +134,15 @@ class VecEnv:
             Observations {"obs": (num_envs, num_observations)}, with "states" where the critic sees more; rewards
             (num_envs,); dones (num_envs,); extras. These are buffers: the next step overwrites them.
         """
-        start = time.perf_counter()
-        self._before_physics(actions)
-        before = time.perf_counter()
-        self.engine.step(self.task.control_frequency_inv)
-        after = time.perf_counter()
-        result = self._after_physics()
-        self.phase_seconds["physics"] += after - before
-        self.phase_seconds["task"] += (before - start) + (time.perf_counter() - after)
+        with single_threaded(self.device):
+            start = time.perf_counter()
+            self._before_physics(actions)
+            before = time.perf_counter()
+            self.engine.step(self.task.control_frequency_inv)
+            after = time.perf_counter()
+            result = self._after_physics()
+            self.phase_seconds["physics"] += after - before
+            self.phase_seconds["task"] += (before - start) + (time.perf_counter() - after)
         return result
 
     def _before_physics(self, actions: torch.Tensor) -> None:

@@ -11,6 +11,7 @@ from rl_games.common.a2c_common import swap_and_flatten01
 
 from omni.myriad.ppo.guard import all_finite, name_first_non_finite
 from omni.myriad.ppo.meters import EpisodeMeter, ExtrasMeter
+from omni.myriad.torch_utils import single_threaded
 
 _Agent: Any = object  # mixed in before one of rl-games' agents, which has the rest of the attributes
 
@@ -25,6 +26,10 @@ class Rollout(_Agent):
 
     def play_steps(self) -> dict[str, Any]:
         """Step the environments `horizon_length` times, and return the batch to learn from."""
+        with single_threaded(torch.device(self.ppo_device)):
+            return self._play_steps()
+
+    def _play_steps(self) -> dict[str, Any]:
         buffer = self.experience_buffer
         step_seconds = 0.0
         for step in range(self.horizon_length):

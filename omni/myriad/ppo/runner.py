@@ -30,6 +30,7 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.ppo import checkpoint
 from omni.myriad.ppo.meters import Epoch
 from omni.myriad.ppo.settings import ALGORITHMS, ENV_NAME, check_length, fit_minibatches, rl_games_params
+from omni.myriad.torch_utils import single_threaded
 
 if TYPE_CHECKING:
     from omni.myriad.ppo.agent import PPOAgent
@@ -158,7 +159,8 @@ def play(cfg: Mapping[str, Any], env: Any, checkpoint_path: str | os.PathLike[st
     if episodes < 1:
         raise MyriadError(f"episodes={episodes}: play at least one")
     player = make_player(cfg, env, _load_matching(checkpoint_path, cfg, env), checkpoint_path)
-    rewards, lengths = _play_episodes(player, env, episodes)
+    with single_threaded(env.device):
+        rewards, lengths = _play_episodes(player, env, episodes)
     return {
         "task": cfg["task_name"],
         "checkpoint": str(checkpoint_path),

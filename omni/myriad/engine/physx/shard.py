@@ -46,7 +46,8 @@ class Shard:
         try:
             ovstage.population.open_usd_from_string(self._stage, usda, ordinal=1, domains=ovstage.PopulationDomain.ALL)
             self._stage.advance_write_floor(ordinal=1).wait()
-            self._physx.wait_task(self._physx.attach_ovstage(self._stage, read_ordinal=1))
+            with runtime.idle_threads(device):
+                self._physx.wait_task(self._physx.attach_ovstage(self._stage, read_ordinal=1))
             self._attached = True
         except BaseException:
             self.close()
