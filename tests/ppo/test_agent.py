@@ -78,7 +78,7 @@ def test_same_mathematics_as_rl_games(learner: str, tmp_path: Path) -> None:
     from rl_games.common import env_configurations, vecenv
     from rl_games.torch_runner import Runner
 
-    plain: dict[str, Any] = {"normalize_input": False, "normalize_value": False, "entropy_coef": 0.01}
+    plain: dict[str, Any] = {"normalize_input": False, "normalize_value": False, "entropy_coef": 0.01, "lean": False}
     env = make_env(learner)
     cfg = make_cfg(env, max_iterations=3, rnn="lstm" in learner, **plain)
     if "asymmetric" in learner:
@@ -100,6 +100,51 @@ def test_same_mathematics_as_rl_games(learner: str, tmp_path: Path) -> None:
     assert differences(ours["optimizer"], agent.optimizer.state_dict()) == []
     if "asymmetric" in learner:
         assert differences(ours["assymetric_vf_nets"], agent.central_value_net.state_dict()) == []
+
+
+@pytest.mark.parametrize("mixed_precision", [False, True])
+def test_lean_update_is_that_of_rl_games(tmp_path: Path, mixed_precision: bool) -> None:
+    # One minibatch from the same weights; 3e-3 is the learning rate, so Adam's first step moves each weight by as much.
+    plain = build(make_env("mlp"), tmp_path / "plain", entropy_coef=0.01, lean=False)
+    lean = build(make_env("mlp"), tmp_path / "lean", entropy_coef=0.01, mixed_precision=mixed_precision)
+    for agent in (plain, lean):
+        agent.init_tensors()
+        agent.prepare_lean()
+        agent.obs = agent.first_observations()
+        agent.set_train()
+    assert lean.lean and not plain.lean
+    with torch.no_grad():
+        batch = plain.play_steps()
+    plain.prepare_dataset(batch)
+    lean.model.load_state_dict(plain.model.state_dict())
+    start = {name: tensor.clone() for name, tensor in lean.model.named_parameters()}
+    minibatch = {name: value for name, value in plain.dataset[0].items() if value is not None}
+    a_loss, c_loss, entropy, kl, _, _, mu, sigma, b_loss = plain.train_actor_critic(dict(minibatch))
+    made = lean._update_minibatch(minibatch | {"obs": lean.model.norm_obs(minibatch["obs"])})
+    rtol, atol = (3e-2, 1e-2) if mixed_precision else (1e-5, 1e-6)
+    torch.testing.assert_close(
+        lean._losses, torch.stack([a_loss, c_loss, b_loss, entropy, kl]).detach(), rtol=rtol, atol=atol
+    )
+    torch.testing.assert_close(made["mu"], mu, rtol=rtol, atol=atol)
+    torch.testing.assert_close(made["sigma"], sigma, rtol=rtol, atol=atol)
+    moved = {name: tensor - start[name] for name, tensor in lean.model.named_parameters()}
+    for name, tensor in plain.model.named_parameters():
+        wanted = tensor - start[name]
+        # Adam turns a gradient that is nothing but rounding into a whole step, so a few weights may differ.
+        same = (moved[name] - wanted).abs() < (1e-3 if mixed_precision else 1e-4)
+        assert same.float().mean() > 0.9, name
+
+
+def test_lean_adapts_the_learning_rate_as_rl_games(tmp_path: Path) -> None:
+    agent = build(make_env("mlp"), tmp_path)
+    agent.init_tensors()
+    agent.prepare_lean()
+    for kl in (0.0, 0.003, 0.005, 0.008, 0.015, 0.017, 1.0):
+        for lr in (1e-6, 3e-4, 9e-3, 1e-2):
+            agent._lr.fill_(lr)
+            agent._adapt_learning_rate(torch.tensor(kl))
+            wanted, _ = agent.scheduler.schedule.update(lr, 0.0, 0, 0, kl)
+            assert float(agent._lr) == pytest.approx(wanted)
 
 
 def test_same_seed_same_weights(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ from rl_games.algos_torch.a2c_discrete import DiscreteA2CAgent
 from rl_games.common.schedulers import LinearScheduler
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.ppo.graphed import Graphed
 from omni.myriad.ppo.guard import all_finite
+from omni.myriad.ppo.lean import Lean
 from omni.myriad.ppo.learner_state import LearnerState
 from omni.myriad.ppo.meters import EpisodeMeter, Epoch, ExtrasMeter
 from omni.myriad.ppo.normalizer import RunningMeanStd
@@ -54,7 +54,7 @@ class FrameScheduler:
         return self.schedule.update(lr, entropy_coef, epoch, self.frames(), kl)
 
 
-class PPOAgent(Graphed, LearnerState):
+class PPOAgent(Lean, LearnerState):
     """What our agents share, mixed in before one of rl-games' agents."""
 
     loss_names: tuple[str, ...]
@@ -127,7 +127,7 @@ class PPOAgent(Graphed, LearnerState):
             KeyboardInterrupt: on `stop_requested` or Ctrl-C, with last.pth written.
         """
         self.init_tensors()
-        self.enable_graphs()
+        self.prepare_lean()
         self.obs = self.first_observations()
         self._share_parameters()
         self._physics_seconds = self._physics_clock()

@@ -337,6 +337,8 @@ class _LogStream(io.TextIOBase):
 def _quiet() -> Iterator[None]:
     with contextlib.redirect_stdout(_LogStream()), warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
+        # Of rl-games' scaler for half precision, which bfloat16 does not need.
+        warnings.filterwarnings("ignore", message=".*GradScaler is enabled, but CUDA is not available")
         yield
 
 

@@ -1,65 +1,78 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rollout and update of the common case as CUDA graphs: rl-games' maths, without the host in between."""
+"""Rollout and update of the common case with nothing around rl-games' maths; on a GPU as CUDA graphs."""
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
+from rl_games.algos_torch import torch_ext
 from rl_games.algos_torch.models import ModelA2CContinuousLogStd
+from rl_games.common.diagnostics import DefaultDiagnostics
 from rl_games.common.schedulers import AdaptiveScheduler
 
 from omni.myriad.graph import Graph, Tensors
 from omni.myriad.ppo.rollout import Rollout
+from omni.myriad.torch_utils import single_threaded
 
 _MINIBATCH = ("old_values", "old_logp_actions", "advantages", "returns", "actions", "obs", "mu", "sigma")
+_ENTROPY_OF_UNIT_NORMAL = 0.5 + 0.5 * math.log(2.0 * math.pi)
 
 
-class Graphed(Rollout):
-    """Mixed into the agents: on one GPU, with a feed-forward network and a learned standard deviation.
+class Lean(Rollout):
+    """Mixed into the agents: in one process, with a feed-forward network and a learned standard deviation.
 
-    Three graphs: `_act_and_store` samples actions and stores what is known before the step, `_store_result` what is
-    known after it, and `_update_minibatch` is rl-games' `calc_gradients` with the learning rate kept on the device.
-    Anything else (a CPU, recurrent networks, a critic of its own, other schedules) takes rl-games' own way.
+    Three functions are all that touches the network: `_act_and_store` samples actions and stores what is known before
+    the step, `_store_result` what is known after it, and `_update_minibatch` does what rl-games' `calc_gradients` does,
+    by its own loss functions, with the learning rate kept on the device and observations normalised once an update. On
+    a GPU each is a CUDA graph. Anything else (recurrent networks, a critic of its own, several GPUs, other schedules)
+    takes rl-games' own way.
     """
 
-    graphs_enabled = False
+    lean = False
 
-    def enable_graphs(self) -> None:
-        """Decide whether graphs apply, and prepare them; called once the agent is complete."""
-        self.graphs_enabled = (
-            torch.device(self.ppo_device).type == "cuda"
-            and self.config.get("cuda_graphs", True)
+    def prepare_lean(self) -> None:
+        """Decide whether this is the common case, and prepare for it; called once the agent is complete."""
+        device = torch.device(self.ppo_device)
+        self.lean = (
+            self.config.get("lean", True)
             and isinstance(self.model, ModelA2CContinuousLogStd.Network)
-            and not (self.is_rnn or self.has_central_value or self.multi_gpu)
+            and not (self.is_rnn or self.has_central_value or self.multi_gpu or isinstance(self.obs_shape, dict))
             and isinstance(self.scheduler.schedule, AdaptiveScheduler)
             and self.schedule_type == "legacy"
             and self.model.get_aux_loss() is None
+            and type(self.diagnostics) is DefaultDiagnostics
         )
-        if not self.graphs_enabled:
+        if not self.lean:
             return
-        # bfloat16 has float32's range, so nothing needs rl-games' scaler, which would wait for the device.
-        self.scaler = torch.amp.GradScaler("cuda", enabled=False)
-        self._lr = torch.tensor(float(self.last_lr), device=self.ppo_device)
-        self._losses = torch.zeros(len(self.loss_names), device=self.ppo_device)
-        self._step = torch.zeros(1, dtype=torch.long, device=self.ppo_device)
-        self._act_graph = Graph(self._act_and_store)
-        self._store_graph = Graph(self._store_result)
-        self._minibatch_graph = Graph(self._update_minibatch)
+        launch: Callable[[Any], Any] = Graph if device.type == "cuda" else lambda function: function
+        self._parameters = list(self.model.parameters())
+        self._lr = torch.tensor(float(self.last_lr), device=device)
+        self._losses = torch.zeros(len(self.loss_names), device=device)
+        self._step = torch.zeros(1, dtype=torch.long, device=device)
+        self._run_act = launch(self._act_and_store)
+        self._run_store = launch(self._store_result)
+        self._run_update = launch(self._update_minibatch)
 
     # -- rollout ------------------------------------------------------------------------------------------------------
 
     def play_steps(self) -> dict[str, Any]:
         """Step the environments `horizon_length` times, and return the batch to learn from."""
-        if not self.graphs_enabled:
+        if not self.lean:
             return super().play_steps()
+        with single_threaded(torch.device(self.ppo_device)):
+            return self._play_lean()
+
+    def _play_lean(self) -> dict[str, Any]:
         step_seconds = 0.0
         self._step.zero_()
         for step in range(self.horizon_length):
             self.recorded_steps = step
             self.stop_if_asked()
-            acted = self._act_graph({"obs": self.obs["obs"], "dones": self.dones})
+            acted = self._run_act({"obs": self.obs["obs"], "dones": self.dones})
             step_start = time.perf_counter()
             observed, rewards, self.dones, infos = self.vec_env.step(acted["env_actions"])
             step_seconds += time.perf_counter() - step_start
@@ -67,7 +80,7 @@ class Graphed(Rollout):
             result = {"rewards": rewards, "dones": self.dones, "values": acted["values"]}
             if self.value_bootstrap and "time_outs" in infos:
                 result["time_outs"] = infos["time_outs"]
-            self._store_graph(result)
+            self._run_store(result)
             self.extras.step(infos.get("episode", {}), self.ppo_device)
         self.recorded_steps = self.horizon_length
         return self._batch(step_seconds)
@@ -109,7 +122,7 @@ class Graphed(Rollout):
 
     def train_epoch(self) -> tuple[Any, ...]:
         """Roll out and update, and return what rl-games' method of this name returns."""
-        if not self.graphs_enabled:
+        if not self.lean:
             return super().train_epoch()
         self.vec_env.set_train_info(self.frame, self)
         start = time.perf_counter()
@@ -120,16 +133,19 @@ class Graphed(Rollout):
         self.set_train()
         self.curr_frames = batch.pop("played_frames")
         self.prepare_dataset(batch)
+        # Statistics are fed before the update and stay as they are in it, so all its epochs see the same numbers.
+        learned_from = self.dataset.values_dict
+        learned_from["obs"] = self.model.norm_obs(self._preproc_obs(learned_from["obs"]))
         self.algo_observer.after_steps()
         self._lr.fill_(self.last_lr)
         for group in self.optimizer.param_groups:
-            group["lr"], group["capturable"] = self._lr, True
+            group["lr"], group["capturable"] = self._lr, self._lr.is_cuda
         self._losses.zero_()
         for _ in range(self.mini_epochs_num):
             for index in range(len(self.dataset)):
                 self.stop_if_asked()
                 minibatch = self.dataset[index]
-                updated = self._minibatch_graph({name: minibatch[name] for name in _MINIBATCH})
+                updated = self._run_update({name: minibatch[name] for name in _MINIBATCH})
                 self.dataset.update_mu_sigma(updated["mu"], updated["sigma"])
         losses = self._losses / (self.mini_epochs_num * len(self.dataset))
         self.last_lr = float(self._lr)  # waits for the device: the update is over
@@ -140,10 +156,35 @@ class Graphed(Rollout):
         return batch["step_time"], played - start, end - played, end - start, *by_name, self.last_lr, 1.0
 
     def _update_minibatch(self, inputs: Tensors) -> dict[str, torch.Tensor]:
-        self.calc_gradients(dict(inputs))
-        a_loss, c_loss, entropy, kl, _, _, mu, sigma, b_loss = self.train_result
-        self._losses += torch.stack([loss.detach().float().squeeze() for loss in (a_loss, c_loss, b_loss, entropy, kl)])
-        self._adapt_learning_rate(kl)
+        with torch.autocast(self._lr.device.type, torch.bfloat16, enabled=self.mixed_precision):
+            mu, logstd, values, _ = self.model.a2c_network({"obs": inputs["obs"], "is_train": True})
+        mu, logstd, values = mu.float(), logstd.float(), values.float()
+        sigma = torch.exp(logstd)
+        loss, a_loss, c_loss, entropy, b_loss, _ = self.calc_losses(
+            self.actor_loss_func,
+            inputs["old_logp_actions"],
+            self.model.neglogp(inputs["actions"], mu, sigma, logstd),
+            inputs["advantages"],
+            self.e_clip,
+            inputs["old_values"],
+            values,
+            inputs["returns"],
+            mu,
+            (_ENTROPY_OF_UNIT_NORMAL + logstd).sum(-1),
+            None,
+        )
+        for parameter in self._parameters:
+            parameter.grad = None
+        loss.backward()
+        if self.truncate_grads:
+            torch.nn.utils.clip_grad_norm_(self._parameters, self.grad_norm)
+        self.optimizer.step()
+        with torch.no_grad():
+            mu, sigma = mu.detach(), sigma.detach()
+            kl = torch_ext.policy_kl(mu, sigma, inputs["mu"], inputs["sigma"])
+            of_minibatch = (a_loss, c_loss, b_loss, entropy, kl)
+            self._losses += torch.stack([value.detach().squeeze() for value in of_minibatch])
+            self._adapt_learning_rate(kl)
         return {"mu": mu, "sigma": sigma}
 
     def _adapt_learning_rate(self, kl: torch.Tensor) -> None:
