@@ -183,6 +183,8 @@ def _sync_vectors(cores: int, kwargs: dict[str, Any], options: Options) -> Resul
 
 def mjlab(config: Config, options: Options) -> Result:
     """Measure mjlab's own flat-ground Unitree Go1, stepped with random actions."""
+    # On import mjlab asks for EGL, which a machine without a display may lack; nothing is rendered here.
+    os.environ.setdefault("MUJOCO_GL", "disabled")
     _module("mjlab.tasks")  # registers the tasks
     settings = _module("mjlab.tasks.registry").load_env_cfg(MJLAB_TASK)
     settings.scene.num_envs = config["task"]["env"]["numEnvs"]

@@ -65,6 +65,7 @@ class PhysXEngine:
         self.property_version = 0
         self.pending: list[Quantity] = []
         self._states: list[Quantity] = []
+        self._postponed: list[Quantity] = []
         self._kept: set[Quantity] = set()
         self.only_envs: torch.Tensor | None = None
         self._shared_selection: RowSelection | None = None
@@ -137,9 +138,13 @@ class PhysXEngine:
         for quantity in reads:
             quantity.fresh()
 
-    def flush(self) -> None:
-        """Send pending writes to PhysX now, for somebody who wants to read what follows from them."""
-        writes = self._take_pending()
+    def flush(self, everything: bool = False) -> None:
+        """Send pending writes to PhysX now, for somebody who wants to read what follows from them.
+
+        Args:
+            everything: Whether to send also what nothing in PhysX looks at.
+        """
+        writes = self._take_pending(everything)
         if writes:
             self._on_all_shards(lambda index: [quantity.write_shard(index) for quantity in writes])
             for quantity in writes:
@@ -201,10 +206,19 @@ class PhysXEngine:
         if self.device.type == "cuda":
             torch.cuda.current_stream(self.device).synchronize()
 
-    def _take_pending(self) -> list[Quantity]:
+    def _take_pending(self, everything: bool = False) -> list[Quantity]:
+        """Return what has to be sent now, and put off what is idle, such as targets that no drive follows."""
         self.synchronize()
         writes, self.pending = self.pending, []
-        return writes
+        candidates = [*writes, *(quantity for quantity in self._postponed if quantity not in writes)]
+        idle = [] if everything else [quantity for quantity in candidates if quantity.idle and quantity.idle()]
+        due = [quantity for quantity in self._postponed if quantity not in idle]
+        for quantity in idle:
+            quantity.written()
+        for quantity in due:
+            quantity.send_all()
+        self._postponed = idle
+        return [quantity for quantity in candidates if quantity not in idle]
 
     def _on_all_shards(self, function: Callable[[int], Any]) -> None:
         if self._threads is None:
@@ -233,6 +247,7 @@ class PhysXEngine:
             shard.close()
         self.shards = []
         self.pending = []
+        self._postponed = []
         self._states = []
         self._kept = set()
 

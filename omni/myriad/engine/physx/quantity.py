@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from enum import Enum, auto
 from itertools import accumulate, pairwise
 from typing import TYPE_CHECKING, Any
@@ -109,6 +110,7 @@ class Quantity:
     Attributes:
         data: The tensor, (rows, ...); on the engine's device, or on the CPU for properties that PhysX keeps there.
         used: Whether it was read since the last step.
+        idle: Says whether nothing in PhysX looks at the quantity, so that sending it can wait; None if that cannot be.
     """
 
     def __init__(self, engine: PhysXEngine, prim_paths: list[list[str]], tensor_type: int, kind: Kind) -> None:
@@ -127,10 +129,12 @@ class Quantity:
         dtype = _DTYPES[self._bindings[0].dtype_name]
         self.data = torch.zeros((rows, *self._bindings[0].shape[1:]), dtype=dtype, device=device)
         self.used = False
+        self.idle: Callable[[], bool] | None = None
         self._slices = _slices(self.data, self._bindings)
         self._selection: RowSelection | None = None
         self._pending_rows: RowSelection | None = None
         self._is_pending = False
+        self._zero: tuple[int, bool] | None = None
         engine.register(self)
 
     @property
@@ -154,11 +158,23 @@ class Quantity:
         """Refresh `data` from PhysX, unless nothing has changed since the last time, and return it."""
         self.used = True
         if self._version != self._clock():
-            self._engine.flush()
-            for shard in range(len(self._bindings)):
-                self.read_shard(shard)
-            self._version = self._clock()
+            # Targets may be waiting in another view of the same prims, too.
+            self._engine.flush(everything=self._kind is Kind.CONTROL)
+            self.read_now()
         return self.data
+
+    def read_now(self) -> torch.Tensor:
+        """Refresh `data` from what PhysX has, whatever waits to be sent, and return it."""
+        for shard in range(len(self._bindings)):
+            self.read_shard(shard)
+        self._version = self._clock()
+        return self.data
+
+    def is_zero(self) -> bool:
+        """Tell whether PhysX has nothing but zeros, asking only where a property has been written since."""
+        if self._zero is None or self._zero[0] != self._clock():
+            self._zero = (self._clock(), not bool(self.read_now().any()))
+        return self._zero[1]
 
     def write(self, indices: torch.Tensor | None = None) -> None:
         """Send `data` to PhysX before the next step or read.
@@ -185,8 +201,8 @@ class Quantity:
         # Also other views of the same prims have to see what was written.
         self._engine.state_version += 1
         if self._kind is Kind.PROPERTY:
-            self._engine.property_version += 1
             self._engine.flush()
+            self._engine.property_version += 1
         as_written = self._kind is Kind.CONTROL and rows is None
         self._version = self._clock() if as_written else -1
 
@@ -201,8 +217,13 @@ class Quantity:
         elif (rows := self._pending_rows.rows_of(shard)) is not None:
             self._bindings[shard].write(self._slices[shard], indices=rows)
 
+    def send_all(self) -> None:
+        """Send every row with the writes at hand."""
+        self._is_pending = True
+        self._pending_rows = None
+
     def written(self) -> None:
-        """Note that every shard has sent its rows."""
+        """Note that every shard has sent its rows, or need not yet."""
         self._is_pending = False
         self._pending_rows = None
 

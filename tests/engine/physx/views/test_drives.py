@@ -37,6 +37,27 @@ def test_gains_of_some_joints_leave_the_others(view):
     assert (stiffness.tolist(), damping.tolist()) == ([[2]], [[0]])
 
 
+def test_targets_that_no_drive_follows_arrive_when_one_does(simulate):
+    view, other = (ArticulationView("/World/envs/.*/Arm", name) for name in ("arms", "others"))
+    engine = simulate(driven_arm, view, other, gravity=0.0)
+    zeros, everyone = torch.zeros(3, 2), torch.arange(3)
+    view.set_gains(zeros, zeros)
+    view.set_joint_positions(zeros)
+    view.set_joint_velocities(zeros)
+    with engine.only(torch.tensor([True, False, True])):
+        view.set_joint_position_targets(torch.full((3, 2), 0.3), indices=everyone)
+    view.set_joint_position_targets(torch.full((1, 2), -0.2), indices=[1])
+    engine.step(60)
+    torch.testing.assert_close(view.get_joint_positions(), zeros, atol=1e-4, rtol=0.0)
+    wanted = torch.tensor([[0.3, 0.3], [-0.2, -0.2], [0.3, 0.3]])
+    torch.testing.assert_close(other.get_applied_actions().joint_positions, wanted)
+    view.set_joint_position_targets(2.0 * wanted)  # put off again
+    engine.step()
+    other.set_gains(torch.full((3, 2), 50.0), torch.full((3, 2), 5.0))
+    engine.step(600)
+    torch.testing.assert_close(view.get_joint_positions(), 2.0 * wanted, atol=5e-2, rtol=0.0)
+
+
 def test_gains_cannot_be_saved_to_usd(view):
     with pytest.raises(NotImplementedError, match="save_to_usd"):
         view.set_gains(kps=torch.zeros(3, 2), save_to_usd=True)

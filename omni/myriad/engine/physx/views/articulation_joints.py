@@ -6,6 +6,7 @@ from __future__ import annotations
 import torch
 
 from omni.myriad.engine.base import ArticulationActions, JointsState
+from omni.myriad.engine.physx.quantity import Kind, Quantity
 from omni.myriad.engine.physx.views import checks
 from omni.myriad.engine.physx.views.articulation_names import NameMethods
 from omni.myriad.engine.physx.views.prim import Indices, Names, needs_physics
@@ -16,6 +17,9 @@ _POSITION_TARGET = "ARTICULATION_DOF_POSITION_TARGET"
 _VELOCITY_TARGET = "ARTICULATION_DOF_VELOCITY_TARGET"
 _EFFORT = "ARTICULATION_DOF_ACTUATION_FORCE"
 _INCOMING_FORCE = "ARTICULATION_LINK_INCOMING_JOINT_FORCE"
+
+_FOLLOWED_WITH = {_POSITION_TARGET: "ARTICULATION_DOF_STIFFNESS", _VELOCITY_TARGET: "ARTICULATION_DOF_DAMPING"}
+"""The gains with which drives follow targets: where all are zero, targets need not be sent."""
 
 
 class JointMethods(NameMethods):
@@ -171,6 +175,18 @@ class JointMethods(NameMethods):
         return self._read(_INCOMING_FORCE, indices, links, clone)
 
     # -- helpers ------------------------------------------------------------------------------------------------------
+
+    def _quantity(self, tensor_type: str) -> Quantity:
+        quantity = super()._quantity(tensor_type)
+        if tensor_type in _FOLLOWED_WITH and quantity.idle is None:
+            quantity.read()
+            # Gains of its own to look at: those that the view writes may be on their way just then.
+            from ovphysx.types import TensorType
+
+            gains_type = TensorType[_FOLLOWED_WITH[tensor_type]]
+            gains = Quantity(self._require_engine(), self._shard_paths(), gains_type, Kind.PROPERTY)
+            quantity.idle = gains.is_zero
+        return quantity
 
     def _all_dofs(self, name: str, joint_indices: Indices, joint_names: Names) -> torch.Tensor | None:
         dofs = self._dofs(joint_indices, joint_names)

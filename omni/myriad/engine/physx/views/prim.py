@@ -205,7 +205,13 @@ class PrimView:
         shape = self._shape(quantity, rows, columns)
         values = checks.as_values(name, values, shape, self._device, quantity.data.dtype).to(quantity.data.device)
         data = quantity.data if columns is None else quantity.read()
-        data[_selection(rows, columns, data.device)] = values
+        where = _selection(rows, columns, data.device)
+        envs = self._require_engine().only_envs
+        if quantity.idle and rows is not None and envs is not None:
+            # It may be sent as a whole one day, so rows of other environments have to stay as they are.
+            mask = envs[rows // (self.count // len(envs))].view(-1, *[1] * (values.ndim - 1))
+            values = torch.where(mask, values, data[where])
+        data[where] = values
         quantity.write(rows)
 
     def _shape(self, quantity: Quantity, rows: torch.Tensor | None, columns: torch.Tensor | None) -> tuple[int, ...]:
