@@ -295,6 +295,9 @@ def _draw_throughput(found: results.Results, path: Path) -> None:
     plot(right, "memory (GiB)", in_gib)
     right.set_ylim(bottom=0)
     for axes in (left, right):
+        if not axes.lines:
+            axes.set_axis_off()  # nothing of the kind was measured, and a logarithm of nothing is an error
+            continue
         axes.set_xlabel("num_envs")
         axes.set_xscale("log", base=2)
         axes.set_xticks(list(entries))

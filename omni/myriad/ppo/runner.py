@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
+from unittest import mock
 
 import numpy as np
 import torch
@@ -56,8 +57,11 @@ def import_ahead() -> None:
     """Import rl-games on a thread of its own: it takes seconds, which PhysX spends on starting and cloning."""
 
     def import_agents() -> None:
-        with contextlib.suppress(Exception):  # whoever needs it imports it again, and then says what is wrong
-            importlib.import_module("omni.myriad.ppo.agent")
+        # rl-games decorates a test network with torch.compile on import, which would import the whole compiler.
+        with contextlib.suppress(Exception), mock.patch("torch.compile", lambda function, **_: function):
+            # Whoever needs it imports it again, and then says what is wrong.
+            for name in ("omni.myriad.ppo.agent", "rl_games.torch_runner"):
+                importlib.import_module(name)
 
     threading.Thread(target=import_agents, name="import-ahead", daemon=True).start()
 
