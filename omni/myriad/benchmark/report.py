@@ -270,7 +270,7 @@ def _figure(columns: int) -> tuple[Any, Any]:
 
 
 def _draw_throughput(found: results.Results, path: Path) -> None:
-    from matplotlib.ticker import EngFormatter, NullFormatter
+    from matplotlib.ticker import EngFormatter, NullFormatter, StrMethodFormatter
 
     figure, (left, right) = _figure(2)
     entries = {int(n): entry for n, entry in found["by_num_envs"].items()}
@@ -301,7 +301,8 @@ def _draw_throughput(found: results.Results, path: Path) -> None:
         axes.set_xlabel("num_envs")
         axes.set_xscale("log", base=2)
         axes.set_xticks(list(entries))
-        axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+        axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+        axes.tick_params(axis="x", rotation=30)
         axes.xaxis.set_minor_formatter(NullFormatter())
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=9)
