@@ -16,7 +16,6 @@ from rl_games.common.schedulers import AdaptiveScheduler
 
 from omni.myriad.graph import Graph, Tensors
 from omni.myriad.ppo.rollout import Rollout
-from omni.myriad.torch_utils import single_threaded
 
 _MINIBATCH = ("old_values", "old_logp_actions", "advantages", "returns", "actions", "obs", "mu", "sigma")
 _ENTROPY_OF_UNIT_NORMAL = 0.5 + 0.5 * math.log(2.0 * math.pi)
@@ -59,14 +58,9 @@ class Lean(Rollout):
 
     # -- rollout ------------------------------------------------------------------------------------------------------
 
-    def play_steps(self) -> dict[str, Any]:
-        """Step the environments `horizon_length` times, and return the batch to learn from."""
+    def _play_steps(self) -> dict[str, Any]:
         if not self.lean:
-            return super().play_steps()
-        with single_threaded(torch.device(self.ppo_device)):
-            return self._play_lean()
-
-    def _play_lean(self) -> dict[str, Any]:
+            return super()._play_steps()
         step_seconds = 0.0
         self._step.zero_()
         for step in range(self.horizon_length):
