@@ -156,3 +156,30 @@ def test_ctrl_c_keeps_a_checkpoint_and_exits_130(tmp_path):
     assert "Interrupted" in error and "last.pth" in error and "Traceback" not in error
     assert (tmp_path / "runs/interrupted/checkpoints/last.pth").exists()
     assert time.monotonic() - sent < 20  # about a second where nothing else runs
+
+
+_IMPORTS_ELSEWHERE = """
+import sys, threading
+
+class Watch:
+    elsewhere = []
+
+    def find_spec(self, name, path=None, target=None):
+        if threading.current_thread() is not threading.main_thread():
+            self.elsewhere.append(name)
+
+sys.meta_path.insert(0, Watch())
+from omni.myriad import runs
+from omni.myriad.config import load_config
+
+runs.train(load_config(sys.argv[1:]))
+unwanted = [name for name in ("rl_games.torch_runner", "rl_games.envs.test_network") if name in sys.modules]
+print("imported", Watch.elsewhere, unwanted)
+"""
+
+
+def test_a_start_imports_on_the_main_thread_alone_and_no_compiler_that_it_does_not_use(tmp_path):
+    # Two threads that import native modules can wait for each other for ever: one has the loader, the other Python.
+    command = [sys.executable, "-c", _IMPORTS_ELSEWHERE, *SHORT, "num_envs=64", "engine.shards=2"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines()[-1] == "imported [] []"

@@ -39,7 +39,6 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
         MyriadError: If the run's folder is taken, or anything the run needs is wrong.
         KeyboardInterrupt: On Ctrl-C, after the last checkpoint was written; its message says where.
     """
-    from omni.myriad.engine import SimConfig, choose
     from omni.myriad.ppo import checkpoint, runner
 
     if config["checkpoint"]:
@@ -47,8 +46,6 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
         checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
     run_dir = new_run_dir(config)
     _announce(config, run_dir)
-    if choose(SimConfig(config)) == "physx":
-        runner.import_ahead()
     env = (build or make_env)(config)
     config["engine"]["name"] = env.engine.name  # what auto turned out to be
     try:

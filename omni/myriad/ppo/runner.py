@@ -7,7 +7,6 @@ rl-games takes seconds to import, so it is imported inside the functions, after 
 from __future__ import annotations
 
 import contextlib
-import importlib
 import io
 import json
 import logging
@@ -18,11 +17,10 @@ import shutil
 import signal
 import threading
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Protocol
-from unittest import mock
 
 import numpy as np
 import torch
@@ -30,7 +28,14 @@ import torch
 from omni.myriad.errors import MyriadError
 from omni.myriad.ppo import checkpoint
 from omni.myriad.ppo.meters import Epoch
-from omni.myriad.ppo.settings import ALGORITHMS, ENV_NAME, check_length, fit_minibatches, rl_games_params
+from omni.myriad.ppo.settings import (
+    ALGORITHMS,
+    ENV_NAME,
+    check_length,
+    fit_minibatches,
+    rl_games_params,
+    skip_test_networks,
+)
 from omni.myriad.torch_utils import single_threaded
 
 if TYPE_CHECKING:
@@ -51,19 +56,6 @@ class Watch(Protocol):
     def __call__(self, epoch: Epoch) -> None:
         """Take note of an epoch; called on the thread that learns."""
         ...
-
-
-def import_ahead() -> None:
-    """Import rl-games on a thread of its own: it takes seconds, which PhysX spends on starting and cloning."""
-
-    def import_agents() -> None:
-        # rl-games decorates a test network with torch.compile on import, which would import the whole compiler.
-        with contextlib.suppress(Exception), mock.patch("torch.compile", lambda function, **_: function):
-            # Whoever needs it imports it again, and then says what is wrong.
-            for name in ("omni.myriad.ppo.agent", "rl_games.torch_runner"):
-                importlib.import_module(name)
-
-    threading.Thread(target=import_agents, name="import-ahead", daemon=True).start()
 
 
 def train(
@@ -194,8 +186,11 @@ def make_player(
     """
     params = rl_games_params(cfg, env, Path(path).absolute().parent)
     params["config"]["player"] = {"use_vecenv": True, "deterministic": True}
-    with _quiet():
-        player = _make_runner(params, env).create_player()
+    skip_test_networks()
+    from rl_games.algos_torch.players import PpoPlayerContinuous, PpoPlayerDiscrete
+
+    player_class = dict(zip(ALGORITHMS, (PpoPlayerContinuous, PpoPlayerDiscrete), strict=True))[params["algo"]["name"]]
+    player = _construct(lambda: player_class(params=params), params, env)
     try:
         player.set_weights(state)
     except RuntimeError as error:
@@ -261,24 +256,8 @@ def _num_obs(env: Any) -> int:
     return math.prod(env.observation_space.shape)
 
 
-def _make_runner(params: dict[str, Any], env: Any) -> Any:
-    from rl_games.common import env_configurations, vecenv
-    from rl_games.common.algo_observer import AlgoObserver
-    from rl_games.torch_runner import Runner
-
-    vecenv.register("MYRIAD", lambda config_name, num_actors, **_: env)
-    env_configurations.register(ENV_NAME, {"vecenv_type": "MYRIAD", "env_creator": lambda **_: env})
-    runner = Runner(AlgoObserver())
-    try:
-        runner.load({"params": params})
-    except (KeyError, TypeError, ValueError) as error:
-        raise _bad_settings(error) from error
-    _seed(runner.seed)  # rl-games leaves 0 unseeded
-    return runner
-
-
 def make_agent(params: dict[str, Any], env: Any, **ours: Any) -> PPOAgent:
-    """Return one of our agents, made by rl-games' factory and seeded.
+    """Return one of our agents, seeded.
 
     Args:
         params: what `rl_games_params` returned.
@@ -288,16 +267,39 @@ def make_agent(params: dict[str, Any], env: Any, **ours: Any) -> PPOAgent:
     Raises:
         MyriadError: where rl-games cannot use the settings.
     """
-    with _quiet():
-        from omni.myriad.ppo.agent import ContinuousAgent, DiscreteAgent
+    skip_test_networks()
+    from omni.myriad.ppo.agent import ContinuousAgent, DiscreteAgent
 
-        runner = _make_runner(params, env)
-        for name, agent_class in zip(ALGORITHMS, (ContinuousAgent, DiscreteAgent), strict=True):
-            runner.algo_factory.register_builder(name, lambda cls=agent_class, **args: cls(**args, **ours))
-        try:
-            return runner.algo_factory.create(runner.algo_name, base_name="run", params=runner.params)
-        except (KeyError, TypeError, ValueError, AssertionError) as error:
-            raise _bad_settings(error) from error
+    agent_class = dict(zip(ALGORITHMS, (ContinuousAgent, DiscreteAgent), strict=True))[params["algo"]["name"]]
+    return _construct(lambda: agent_class(base_name="run", params=params, **ours), params, env)
+
+
+def _construct(make: Callable[[], Any], params: dict[str, Any], env: Any) -> Any:
+    """Prepare what rl-games' Runner would, and make an agent or a player.
+
+    Not by the Runner itself: its module imports torch's compiler, which takes a second and is not used.
+    """
+    from rl_games.common import env_configurations, tr_helpers, vecenv
+    from rl_games.common.algo_observer import AlgoObserver
+
+    vecenv.register("MYRIAD", lambda config_name, num_actors, **_: env)
+    env_configurations.register(ENV_NAME, {"vecenv_type": "MYRIAD", "env_creator": lambda **_: env})
+    config = params["config"]
+    rank = int(os.environ.get("RANK", "0")) if config["multi_gpu"] else 0
+    # As the Runner has them: small networks lose nothing by it.
+    torch.set_float32_matmul_precision("high")
+    torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+    if threads := params.get("torch_threads", min(4, os.cpu_count() or 1)):
+        torch.set_num_threads(threads)
+    try:
+        with _quiet():
+            config["reward_shaper"] = tr_helpers.DefaultRewardsShaper(**config["reward_shaper"])
+            config.setdefault("features", {})["observer"] = AlgoObserver()
+            _seed(params["seed"] + rank)
+            return make()
+    except (KeyError, TypeError, ValueError, AssertionError) as error:
+        raise _bad_settings(error) from error
 
 
 def _bad_settings(error: Exception) -> MyriadError:

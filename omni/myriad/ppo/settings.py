@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import logging
 import os
+import sys
 import time
+import types
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +20,18 @@ logger = logging.getLogger(__name__)
 
 ENV_NAME = "myriad"
 ALGORITHMS = ("a2c_continuous", "a2c_discrete")
+
+
+def skip_test_networks() -> None:
+    """Let rl-games be imported without the test networks that its package `envs` registers.
+
+    One of them is compiled as it is imported, and torch's compiler takes two seconds to import. The package's modules
+    can be imported as ever.
+    """
+    package = types.ModuleType("rl_games.envs")
+    spec = importlib.util.find_spec("rl_games")
+    package.__path__ = [f"{folder}/envs" for folder in (spec and spec.submodule_search_locations) or ()]
+    sys.modules.setdefault(package.__name__, package)
 
 
 def rl_games_params(cfg: Mapping[str, Any], env: Any, run_dir: Path) -> dict[str, Any]:
