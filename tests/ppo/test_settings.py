@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.ppo.settings import fit_minibatches, rl_games_params
+from omni.myriad.ppo.settings import fit_minibatches, rl_games_params, update_threads
 from tests.ppo.deterministic_env import CartPoleEnv, make_cfg
 
 
@@ -37,3 +37,19 @@ def test_command_line_and_task_are_filled_in(tmp_path: Path) -> None:
     assert (config["train_dir"], config["full_experiment_name"]) == (str(tmp_path), "run")
     assert config["torch_compile"] is False
     assert "train_dir" not in cfg["train"]["params"]["config"]  # the configuration itself stays as it was
+
+
+@pytest.mark.parametrize(
+    ("units", "minibatch_size", "cores", "threads"),
+    [
+        ([32, 32], 4096, 16, 1),  # 50 million operations
+        ([256, 128, 64], 2048, 2, 1),  # 1.3 billion, but half of the cores is one
+        ([256, 128, 64], 2048, 4, 2),
+        ([256, 128, 64], 32768, 64, 4),
+        ([256, 128, 64], 32768, 1, 1),
+    ],
+)
+def test_an_update_gets_the_threads_that_it_pays_for(units, minibatch_size, cores, threads) -> None:
+    params = {"network": {"mlp": {"units": units}}, "config": {"minibatch_size": minibatch_size}}
+    assert update_threads(params, cores) == threads
+    assert update_threads(params | {"torch_threads": 3}, cores) == 3

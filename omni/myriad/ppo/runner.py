@@ -35,6 +35,7 @@ from omni.myriad.ppo.settings import (
     fit_minibatches,
     rl_games_params,
     skip_test_networks,
+    update_threads,
 )
 from omni.myriad.torch_utils import single_threaded
 
@@ -290,8 +291,7 @@ def _construct(make: Callable[[], Any], params: dict[str, Any], env: Any) -> Any
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.allow_tf32 = True
     torch.backends.cudnn.benchmark = True
-    if threads := params.get("torch_threads", min(4, os.cpu_count() or 1)):
-        torch.set_num_threads(threads)
+    torch.set_num_threads(update_threads(params, len(os.sched_getaffinity(0))))
     try:
         with _quiet():
             config["reward_shaper"] = tr_helpers.DefaultRewardsShaper(**config["reward_shaper"])

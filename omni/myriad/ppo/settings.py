@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import copy
 import importlib.util
+import itertools
 import logging
 import os
 import sys
@@ -14,12 +15,17 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from omni.myriad.errors import MyriadError
 
 logger = logging.getLogger(__name__)
 
 ENV_NAME = "myriad"
 ALGORITHMS = ("a2c_continuous", "a2c_discrete")
+
+_MOST_THREADS = 4  # as in rl-games
+_SMALL_UPDATE = 2e8  # floating-point operations of a minibatch, which one thread does in a few milliseconds
 
 
 def skip_test_networks() -> None:
@@ -32,6 +38,28 @@ def skip_test_networks() -> None:
     spec = importlib.util.find_spec("rl_games")
     package.__path__ = [f"{folder}/envs" for folder in (spec and spec.submodule_search_locations) or ()]
     sys.modules.setdefault(package.__name__, package)
+
+
+def update_threads(params: Mapping[str, Any], cores: int) -> int:
+    """Return how many threads an update on the CPU pays for.
+
+    OpenMP's threads wait for each other after every operation. Where another program has one of the cores, that takes
+    longer than the operation, so they get half of the cores, and small minibatches one thread.
+
+    Args:
+        params: what `rl_games_params` returned; `torch_threads` in it overrules, 0 leaving torch's own number.
+        cores: cores that this process may use.
+    """
+    wanted = params.get("torch_threads", "auto")
+    if wanted != "auto":
+        return int(wanted) or torch.get_num_threads()
+    config = params["config"]
+    units = ((params.get("network") or {}).get("mlp") or {}).get("units") or [0]
+    weights = sum(a * b for a, b in itertools.pairwise([units[0], *units]))
+    # A weight is multiplied and added forwards once and backwards twice for each sample.
+    if 6 * weights * (config.get("minibatch_size") or 0) < _SMALL_UPDATE:
+        return 1
+    return max(1, min(_MOST_THREADS, cores // 2))
 
 
 def rl_games_params(cfg: Mapping[str, Any], env: Any, run_dir: Path) -> dict[str, Any]:
