@@ -4,7 +4,7 @@
 import sys
 from typing import Any
 
-from omni.myriad import cli
+from omni.myriad.app import cli
 from omni.myriad.benchmark.options import split
 
 USAGE = """

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from omni.myriad import cli
+from omni.myriad.app import cli
 from omni.myriad.errors import MyriadError
 
 USAGE = """

@@ -4,7 +4,7 @@
 import sys
 from typing import Any
 
-from omni.myriad import cli
+from omni.myriad.app import cli
 from omni.myriad.errors import MyriadError
 
 USAGE = """
@@ -24,7 +24,7 @@ KEYS = ("task", "checkpoint", "output", "opset", "sim_device", "engine", "train_
 
 def main(config: dict[str, Any]) -> None:
     """Export, refusing settings that the run has decided already."""
-    from omni.myriad import runs
+    from omni.myriad.app import runs
 
     others = [text for text in sys.argv[1:] if text.partition("=")[0] not in KEYS]
     if others:

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from omni.myriad import cli
+from omni.myriad.app import cli
 
 USAGE = """
 Play a trained policy:  ./myriad play task=Ant [checkpoint=FILE] [key=value ...]
@@ -19,7 +19,7 @@ Play a trained policy:  ./myriad play task=Ant [checkpoint=FILE] [key=value ...]
 
 def main(config: dict[str, Any]) -> None:
     """Play and report reward and length of episodes."""
-    from omni.myriad import runs
+    from omni.myriad.app import runs
 
     runs.play(config)
 

@@ -3,7 +3,7 @@
 
 from typing import Any
 
-from omni.myriad import cli
+from omni.myriad.app import cli
 
 USAGE = """
 Train a policy:  ./myriad train task=Ant [key=value ...]
@@ -24,7 +24,7 @@ Every setting in cfg/ can be overridden: train.params.config.learning_rate=1e-3 
 
 def main(config: dict[str, Any]) -> None:
     """Train, or play when `test=True`."""
-    from omni.myriad import runs
+    from omni.myriad.app import runs
 
     if config["test"]:
         runs.play(config)

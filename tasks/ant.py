@@ -4,8 +4,7 @@
 import torch
 
 from omni.myriad import ActionTerm, ArticulationView, ObservationTerm, RLTask, Scene
-from omni.myriad.terms import uniform
-from omni.myriad.torch_utils import (
+from omni.myriad.maths import (
     compute_heading_and_up,
     compute_rot,
     normalize_angle,
@@ -13,6 +12,7 @@ from omni.myriad.torch_utils import (
     tensor_clamp,
     torch_rand_float,
 )
+from omni.myriad.task.terms import uniform
 
 FEET = ("front_left_foot", "front_right_foot", "left_back_foot", "right_back_foot")
 

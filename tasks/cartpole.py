@@ -6,7 +6,7 @@ import math
 import torch
 
 from omni.myriad import ActionTerm, ArticulationView, ObservationTerm, RLTask, Scene
-from omni.myriad.terms import uniform
+from omni.myriad.task.terms import uniform
 
 
 class Cartpole(RLTask):

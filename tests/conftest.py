@@ -3,9 +3,9 @@
 
 import pytest
 
-from omni.myriad.config import load_config
+from omni.myriad.app.config import load_config
+from omni.myriad.app.runs import make_env
 from omni.myriad.engine import SimConfig, make_engine
-from omni.myriad.runs import make_env
 
 
 @pytest.fixture

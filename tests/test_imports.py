@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Imports point one way: entry points -> ppo, policy, ui -> vec_env -> task -> engine. Sources are read, not run."""
+"""Imports point one way: verbs -> app -> learn, policy, deploy, ui -> env -> task -> engine; sources are read."""
 
 import ast
 from collections.abc import Iterator
@@ -9,26 +9,20 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# A room may import rooms with the same or a smaller number.
+# A room may import itself and rooms with a smaller number; `learn` and `policy` know each other, as do what runs them.
 FLOORS = {
     "__version__": 0,  # no room, but a name in omni.myriad itself
     "errors": 0,
+    "maths": 0,
     "provenance": 0,
-    "graph": 0,
-    "torch_utils": 0,
-    "terms": 1,
     "engine": 1,
     "task": 2,
-    "task_graph": 2,
-    "masked_reset": 2,
-    "vec_env": 3,
-    "task_loader": 3,
-    "config": 4,
-    "ppo": 4,
-    "policy": 4,
+    "env": 3,
     "render": 4,
+    "learn": 4,
+    "policy": 4,
 }
-TOP = 5  # every other room: ui, doctor, cli and whatever the entry points share
+TOP = 5  # every other room: app, ui, deploy, benchmark
 TASKS_MAY_IMPORT = ("math", "torch", "omni.myriad")
 # Package: the folders and files that may import it. Parts of `omni` other than ours are Kit's.
 BELONGS_TO = {
@@ -39,9 +33,9 @@ BELONGS_TO = {
     "omni": ("omni/myriad/engine", "omni/myriad/ui"),
     "omni.ui": ("omni/myriad/ui",),
     # A task authors environment 0, the renderer reads its shapes.
-    "pxr": ("omni/myriad/engine", "omni/myriad/task.py", "omni/myriad/render", "assets"),
-    "rl_games": ("omni/myriad/ppo",),
-    "mujoco": ("omni/myriad/deploy",),  # it judges policies there, and trains none: no engine
+    "pxr": ("omni/myriad/engine", "omni/myriad/task", "omni/myriad/render", "assets"),
+    "rl_games": ("omni/myriad/learn/rl_games",),
+    "mujoco": ("omni/myriad/engine/mujoco",),
     "newton": ("omni/myriad/render",),
     "imageio_ffmpeg": ("omni/myriad/render",),
 }
@@ -53,7 +47,7 @@ def inside(name: str, package: str) -> bool:
 
 
 def module_name(file: Path, root: Path) -> str:
-    """Turn omni/myriad/ppo/agent.py into omni.myriad.ppo.agent, and a package's __init__.py into the package."""
+    """Turn omni/myriad/learn/base.py into omni.myriad.learn.base, and a package's __init__.py into the package."""
     parts = file.relative_to(root).with_suffix("").parts
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
@@ -177,24 +171,36 @@ def test_the_project_keeps_its_rules():
 @pytest.mark.parametrize(
     ("path", "code", "complaint"),
     [
-        ("omni/myriad/engine/base.py", "from omni.myriad.vec_env import VecEnv", "engine must not know vec_env"),
-        ("omni/myriad/task.py", "def f():\n    from omni.myriad import ppo", "task must not know ppo"),
+        ("omni/myriad/engine/base.py", "from omni.myriad.env.vec_env import VecEnv", "engine must not know env"),
+        ("omni/myriad/task/rl_task.py", "def f():\n    from omni.myriad import learn", "task must not know learn"),
         (
             "omni/myriad/engine/base.py",
             "if TYPE_CHECKING:\n    pass\nelse:\n    from omni.myriad import ui",
             "not know ui",
         ),
-        ("omni/myriad/vec_env.py", "from .ppo.agent import Agent", "vec_env must not know ppo"),
-        ("omni/myriad/ppo/agent.py", "import ovphysx", "only omni/myriad/engine may"),
-        ("omni/myriad/policy/export.py", "from rl_games.torch_runner import Runner", "only omni/myriad/ppo may"),
-        ("omni/myriad/task.py", "import importlib\nimportlib.import_module('isaacsim')", "only omni/myriad/engine may"),
+        ("omni/myriad/env/vec_env.py", "from ..learn.rl_games import agent", "env must not know learn"),
+        ("omni/myriad/learn/rl_games/agent.py", "import ovphysx", "only omni/myriad/engine may"),
+        (
+            "omni/myriad/policy/export.py",
+            "from rl_games.torch_runner import Runner",
+            "only omni/myriad/learn/rl_games may",
+        ),
+        (
+            "omni/myriad/task/rl_task.py",
+            "import importlib\nimportlib.import_module('isaacsim')",
+            "only omni/myriad/engine may",
+        ),
         ("omni/myriad/engine/physx/scene.py", "import omni.ui as ui", "only omni/myriad/ui may"),
-        ("omni/myriad/ppo/runner.py", "from omni import physx", "only omni/myriad/engine, omni/myriad/ui may"),
-        ("train.py", "from pxr import Usd", "omni/myriad/task.py, omni/myriad/render, assets may"),
-        ("omni/myriad/engine/base.py", "import mujoco", "only omni/myriad/deploy may"),
+        (
+            "omni/myriad/learn/rl_games/runner.py",
+            "from omni import physx",
+            "only omni/myriad/engine, omni/myriad/ui may",
+        ),
+        ("train.py", "from pxr import Usd", "omni/myriad/task, omni/myriad/render, assets may"),
+        ("omni/myriad/engine/base.py", "import mujoco", "only omni/myriad/engine/mujoco may"),
         ("omni/myriad/deploy/deployment.py", "from newton.sensors import SensorCamera", "only omni/myriad/render may"),
         ("tasks/ant.py", "import numpy as np", "tasks import math, torch, omni.myriad only"),
-        ("omni/myriad/ppo/agent.py", "from omni.myriad.novelty import thing", "ppo must not know novelty"),
+        ("omni/myriad/learn/rl_games/agent.py", "from omni.myriad.novelty import thing", "learn must not know novelty"),
         ("omni/__init__.py", "", "omni is Kit's namespace package"),
         ("omni/myriad/policy/runtime.py", "from omni.myriad.errors import MyriadError\nimport torch", "reaches torch"),
     ],
@@ -220,16 +226,24 @@ def test_runtime_is_followed_through_our_modules_and_packages(tmp_path):
 
 
 def test_imports_that_are_right_pass(tmp_path):
-    write(tmp_path, "train.py", "from omni.myriad.ppo.runner import train")
+    write(tmp_path, "train.py", "from omni.myriad.learn.rl_games.runner import train")
     write(
         tmp_path,
-        "omni/myriad/ppo/runner.py",
-        "import rl_games\nfrom ..vec_env import VecEnv\nfrom omni.myriad import errors",
+        "omni/myriad/learn/rl_games/runner.py",
+        "import rl_games\nfrom ...env.vec_env import VecEnv\nfrom omni.myriad import errors",
     )
     write(tmp_path, "omni/myriad/engine/physx/scene.py", "import ovphysx\nfrom pxr import Usd")
-    write(tmp_path, "omni/myriad/ui/window.py", "import omni.ui\nimport carb\nfrom omni.myriad.ppo import runner")
-    write(tmp_path, "omni/myriad/task.py", "from pxr import Gf\nif TYPE_CHECKING:\n    from .vec_env import VecEnv")
-    write(tmp_path, "tasks/ant.py", "import math\nimport torch\nfrom omni.myriad.task import RLTask")
+    write(
+        tmp_path,
+        "omni/myriad/ui/window.py",
+        "import omni.ui\nimport carb\nfrom omni.myriad.learn.rl_games import runner",
+    )
+    write(
+        tmp_path,
+        "omni/myriad/task/rl_task.py",
+        "from pxr import Gf\nif TYPE_CHECKING:\n    from ..env.vec_env import VecEnv",
+    )
+    write(tmp_path, "tasks/ant.py", "import math\nimport torch\nfrom omni.myriad.task.rl_task import RLTask")
     assert violations(tmp_path) == []
 
 

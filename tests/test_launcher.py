@@ -139,7 +139,7 @@ def test_distance(checkout, kitten, sitting, distance):
         ("export", "{root}/export.py"),
         ("benchmark", "{root}/benchmark.py"),
         ("test", "-m> <pytest"),
-        ("doctor", "-m> <omni.myriad.doctor"),
+        ("doctor", "-m> <omni.myriad.app.doctor"),
     ],
 )
 def test_verbs_run_python_with_their_arguments(checkout, verb, program):

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from omni.myriad.engine import ArticulationView, RigidPrimView, Scene
-    from omni.myriad.task import RLTask
-    from omni.myriad.terms import ActionTerm, ObservationTerm
+    from omni.myriad.task.rl_task import RLTask
+    from omni.myriad.task.terms import ActionTerm, ObservationTerm
 
 __version__ = "0.1.0"
 
@@ -23,7 +23,7 @@ __all__ = ["ActionTerm", "ArticulationView", "ObservationTerm", "RLTask", "Rigid
 def __getattr__(name: str) -> Any:
     # Lazily, so that `import omni.myriad` costs nothing and touches no physics.
     if name == "RLTask":
-        from omni.myriad.task import RLTask
+        from omni.myriad.task.rl_task import RLTask
 
         return RLTask
     if name in ("ArticulationView", "RigidPrimView", "Scene"):
@@ -31,7 +31,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(engine, name)
     if name in ("ActionTerm", "ObservationTerm"):
-        from omni.myriad import terms
+        from omni.myriad.task.rl_task import terms
 
         return getattr(terms, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from omni.myriad.app.config import load_config
 from omni.myriad.benchmark import measurements, peers
 from omni.myriad.benchmark.options import Options
-from omni.myriad.config import load_config
 
 TINY = Options(repeats=2, seconds=0.02, epochs=5, reward=(1.0, 5.0, 1e6))
 

@@ -25,7 +25,7 @@ STEPS = 1000
 
 def configuration(engine: str, task: str, num_envs: int, *overrides: str) -> dict[str, Any]:
     """Compose a run's configuration for the CPU."""
-    from omni.myriad.config import load_config
+    from omni.myriad.app.config import load_config
 
     return load_config(
         [f"task={task}", f"num_envs={num_envs}", f"engine={engine}", "sim_device=cpu", "seed=7", *overrides]
@@ -56,7 +56,7 @@ def roll_out(env: Any, steps: int) -> dict[str, torch.Tensor]:
 
 def tasks(engine: str) -> dict[str, Any]:
     """Run Cartpole and Ant for a thousand random steps each, then train Cartpole for a few epochs."""
-    from omni.myriad import runs
+    from omni.myriad.app import runs
 
     results: dict[str, Any] = {}
     for task, num_envs in (("Cartpole", 16), ("Ant", 16)):
@@ -76,7 +76,7 @@ def views(engine: str) -> dict[str, Any]:
     """Ask every method of both views on the same state."""
     import view_calls
 
-    from omni.myriad import runs
+    from omni.myriad.app import runs
 
     folder = Path(__file__).parent / "scene"
     env: Any = runs.make_env(configuration(engine, "ViewsScene", 4, f"task.task_path=[{folder}]", "engine.shards=1"))
@@ -88,7 +88,7 @@ def views(engine: str) -> dict[str, Any]:
 
 def order(engine: str) -> dict[str, Any]:
     """Let PhysX hold the environments in another order than they were cloned in, and say where robots are."""
-    from omni.myriad import runs
+    from omni.myriad.app import runs
 
     if engine == "isaacsim":
         from standin import start_options
@@ -109,7 +109,7 @@ def order(engine: str) -> dict[str, Any]:
 
 def joined(engine: str) -> dict[str, Any]:
     """Run Cartpole inside a Kit that owns the loop: on Isaac Sim only asynchronous calls are allowed there."""
-    from omni.myriad import runs
+    from omni.myriad.app import runs
 
     config = configuration(engine, "Cartpole", 16, "engine.shards=1")
     if engine == "physx":
@@ -125,11 +125,11 @@ def joined(engine: str) -> dict[str, Any]:
 
 async def _joined(config: dict[str, Any]) -> dict[str, Any]:
     import omni.kit.app  # pyright: ignore[reportMissingImports]
+    from omni.myriad.app.runs import set_seed
     from omni.myriad.engine import SimConfig, make_engine, make_engine_async
+    from omni.myriad.env.vec_env import VecEnv
     from omni.myriad.errors import MyriadError
-    from omni.myriad.task_loader import load_task_class
-    from omni.myriad.torch_utils import set_seed
-    from omni.myriad.vec_env import VecEnv
+    from omni.myriad.task.loader import load_task_class
 
     sim_config = SimConfig(config)
     refused = []
@@ -158,7 +158,7 @@ def strict(engine: str) -> dict[str, Any]:
     sys.argv[1:], command = ["task=Cartpole"], sys.argv[1:]
     from isaacsim import SimulationApp  # pyright: ignore[reportMissingImports]
 
-    from omni.myriad import runs
+    from omni.myriad.app import runs
 
     said: dict[str, str] = {}
 

@@ -3,9 +3,9 @@
 
 import pytest
 
-from omni.myriad import runs
-from omni.myriad.config import load_config
-from omni.myriad.terms import describe_terms
+from omni.myriad.app import runs
+from omni.myriad.app.config import load_config
+from omni.myriad.task.terms import describe_terms
 
 
 @pytest.fixture(scope="session")

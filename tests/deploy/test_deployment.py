@@ -12,7 +12,7 @@ import numpy as np
 import onnx
 import pytest
 
-from omni.myriad.config import load_config
+from omni.myriad.app.config import load_config
 from omni.myriad.deploy import deployment
 from omni.myriad.deploy.deployment import deploy
 from omni.myriad.errors import MyriadError

@@ -2,7 +2,7 @@
 import pytest
 from pxr import Usd, UsdPhysics
 
-from omni.myriad.config import load_config
+from omni.myriad.app.config import load_config
 from omni.myriad.engine import SimConfig
 from omni.myriad.errors import MyriadError
 

@@ -8,8 +8,8 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from omni.myriad import runs
-from omni.myriad.config import load_config
+from omni.myriad.app import runs
+from omni.myriad.app.config import load_config
 
 MAX_EFFORT = 250.0  # not the task's own
 

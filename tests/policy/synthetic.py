@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
+from omni.myriad.learn.rl_games import checkpoint
+from omni.myriad.learn.rl_games.runner import new_player
+from omni.myriad.learn.rl_games.settings import rl_games_params
 from omni.myriad.policy.description import describe_space
 from omni.myriad.policy.export import Spaces
 from omni.myriad.policy.recording import Recording
-from omni.myriad.ppo import checkpoint
-from omni.myriad.ppo.runner import _make_runner, _quiet
-from omni.myriad.ppo.settings import rl_games_params
 
 CONTINUOUS = {
     "mu_activation": "None",
@@ -94,8 +94,7 @@ def make_policy(folder: Path, description, network=None, config=None, model=None
     env = Spaces(description, 4)
     params = rl_games_params(cfg, env, folder)
     params["config"]["player"] = {"use_vecenv": True, "deterministic": True}
-    with _quiet():
-        player = _make_runner(params, env).create_player()
+    player = new_player(params, env)
     generator = torch.Generator().manual_seed(1)
     weights = player.model.state_dict()
     for name, value in weights.items():

@@ -18,7 +18,7 @@ from omni.myriad.policy.description import (
     settings_hash,
     write_description,
 )
-from omni.myriad.terms import ActionTerm
+from omni.myriad.task.terms import ActionTerm
 from tests.policy.synthetic import box
 
 

@@ -11,10 +11,10 @@ import torch
 from gymnasium import spaces
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn.rl_games.runner import make_player
 from omni.myriad.policy import graph
 from omni.myriad.policy.export import Spaces, export_policy
 from omni.myriad.policy.runtime import METADATA_KEY, Policy
-from omni.myriad.ppo.runner import make_player
 from tests.policy.synthetic import CNN, CRITIC, box, describe, make_policy
 
 FLAT, TWO = box(5), box(2, low=-1.0, high=1.0)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from omni.myriad import runs
-from omni.myriad.config import load_config
+from omni.myriad.app import runs
+from omni.myriad.app.config import load_config
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn.rl_games import checkpoint
+from omni.myriad.learn.rl_games.runner import make_player
 from omni.myriad.policy.runtime import Policy
-from omni.myriad.ppo import checkpoint
-from omni.myriad.ppo.runner import make_player
 from tests.policy.conftest import MAX_EFFORT
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -9,8 +9,8 @@ import onnx
 import pytest
 import yaml
 
-from omni.myriad import runs
-from omni.myriad.config import load_config
+from omni.myriad.app import runs
+from omni.myriad.app.config import load_config
 from tests.policy.conftest import MAX_EFFORT
 
 

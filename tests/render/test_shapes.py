@@ -6,7 +6,7 @@ import pytest
 from pxr import Gf, Usd, UsdGeom
 
 from omni.myriad.render.shapes import robot_shapes
-from omni.myriad.task import ASSETS_PATH
+from omni.myriad.task.rl_task import ASSETS_PATH
 
 
 def stage_with(name):

@@ -12,7 +12,7 @@ import torch
 from myriad_policy.mapping import IMU_SOURCES, PolicyMapping, imu_reading, joint_state_fields
 from myriad_policy.runtime import Command, Policy, PolicyError
 
-from omni.myriad.torch_utils import get_euler_xyz
+from omni.myriad.maths import get_euler_xyz
 from tests.policy.conftest import hand_made  # noqa: F401 - a fixture
 
 PACKAGE = Path(__file__).resolve().parents[2] / "ros2"

@@ -24,7 +24,7 @@ TINY = "train.params.config.horizon_length=8 train.params.config.minibatch_size=
 async def story(folder: Path) -> dict[str, Any]:
     """Load, train, play, export, stop, and close in the middle of a training."""
     import omni.kit.app  # pyright: ignore[reportMissingImports]
-    from omni.myriad.runs import make_env_async
+    from omni.myriad.app.runs import make_env_async
     from omni.myriad.ui.drive import HandOver
     from omni.myriad.ui.model import Model, Settings
 

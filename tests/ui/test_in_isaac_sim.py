@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from omni.myriad import runs
-from omni.myriad.config import load_config
+from omni.myriad.app import runs
+from omni.myriad.app.config import load_config
 from tests.ui.kit_story import TINY
 from tests.ui.test_model import rewards_of
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from omni.myriad import runs
-from omni.myriad.config import load_config
+from omni.myriad.app import runs
+from omni.myriad.app.config import load_config
 from omni.myriad.errors import MyriadError
 from omni.myriad.ui.drive import Direct, HandOver, RenderMode
 from omni.myriad.ui.model import Model, Settings, State

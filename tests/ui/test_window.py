@@ -143,7 +143,7 @@ def test_root_shadows_no_module():
 
 def test_a_missing_package_is_said_with_the_command(tmp_path, monkeypatch):
     model = Model(train_dir=tmp_path)
-    monkeypatch.setitem(sys.modules, "omni.myriad.config", None)
+    monkeypatch.setitem(sys.modules, "omni.myriad.app.config", None)
     model.train()
     model.wait(30)
     assert "is missing here" in model.message and "-m pip install -e" in model.message

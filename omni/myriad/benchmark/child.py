@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from omni.myriad import cli
+from omni.myriad.app import cli
 
 
 def main(job: dict[str, Any], config: dict[str, Any]) -> None:

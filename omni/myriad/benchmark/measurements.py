@@ -36,7 +36,7 @@ def synchronizer(device: torch.device) -> Callable[[], None]:
 
 def floor(config: Config, options: Options) -> Result:
     """Measure a bare PhysX loop on the task's scene: random torques in, root, joints and joint forces out."""
-    from omni.myriad.runs import make_env
+    from omni.myriad.app.runs import make_env
 
     env = make_env(config)
     if env.engine.name != "physx":
@@ -72,7 +72,7 @@ def floor(config: Config, options: Options) -> Result:
 
 def env(config: Config, options: Options) -> Result:
     """Measure the environment alone, stepped with random actions that are drawn on the device."""
-    from omni.myriad.runs import make_env
+    from omni.myriad.app.runs import make_env
 
     env = make_env(config)
     env.reset()
@@ -179,8 +179,8 @@ def _train(
     config: Config, epochs: int | None
 ) -> tuple[list[dict[str, str]], list[tuple[float, int]], dict[str, float]]:
     """Train in a folder of its own; return the rows of progress.csv, the clock's marks and memory."""
-    from omni.myriad.ppo import runner
-    from omni.myriad.runs import make_env
+    from omni.myriad.app.runs import make_env
+    from omni.myriad.learn.rl_games import runner
 
     if epochs is not None:
         config["max_iterations"] = epochs
@@ -206,8 +206,8 @@ def startup(config: Config, options: Options, started: float, result_file: Path)
         result_file: Where to write; the process ends before it could return anything.
     """
     import omni.myriad.engine as engine_package
-    from omni.myriad import runs
-    from omni.myriad.vec_env import VecEnv
+    from omni.myriad.app import runs
+    from omni.myriad.env.vec_env import VecEnv
 
     marks = [("imports and configuration", time.time())]
 

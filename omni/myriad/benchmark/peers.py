@@ -43,8 +43,8 @@ def rl_games_compiled(config: Config, options: Options) -> Result:
 
 
 def _stock(config: Config, options: Options, compiled: bool) -> Result:
-    from omni.myriad.ppo import stock
-    from omni.myriad.runs import make_env
+    from omni.myriad.app.runs import make_env
+    from omni.myriad.learn.rl_games import stock
 
     config["max_iterations"] = options.epochs + 1
     env = make_env(config)

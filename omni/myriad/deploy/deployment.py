@@ -15,9 +15,9 @@ import torch
 
 from omni.myriad.deploy.episodes import Episodes, Film, SingleRobot, Starts, batch_act, draw_starts, only, play
 from omni.myriad.deploy.report import Report, Row
+from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.policy.runtime import Policy, PolicyError
-from omni.myriad.vec_env import VecEnv
 
 ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo"}
 """The engines that a policy is judged in, and what the table calls them."""
@@ -49,7 +49,7 @@ def deploy(config: Mapping[str, Any], file: Path, engine: str = "physx") -> Repo
 
 
 def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
-    from omni.myriad import runs
+    from omni.myriad.app import runs
 
     policy = Policy(file)
     meta = policy.metadata
@@ -78,7 +78,7 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
     try:
         for name in ENGINES if engine == "mujoco" else ("physx",):
             if name == "mujoco":
-                from omni.myriad.deploy.mujoco_engine import MujocoEngine
+                from omni.myriad.engine.mujoco.engine import MujocoEngine
 
                 MujocoEngine.take_over(env, view_name, meta)
             film = Film(list(env.engine_views()[view_name].body_names))
@@ -167,7 +167,7 @@ def _find_checkpoint(meta: Mapping[str, Any], config: Mapping[str, Any], file: P
     Raises:
         MyriadError: If the one given is another.
     """
-    from omni.myriad.run_folder import find_checkpoint
+    from omni.myriad.app.run_folder import find_checkpoint
 
     def fits(path: Path) -> bool:
         return path.is_file() and hashlib.sha256(path.read_bytes()).hexdigest() == meta["run"]["checkpoint_sha256"]
@@ -184,7 +184,7 @@ def _find_checkpoint(meta: Mapping[str, Any], config: Mapping[str, Any], file: P
 
 def _player(config: dict[str, Any], env: VecEnv, path: Path) -> Callable[[dict[str, torch.Tensor]], torch.Tensor]:
     """Return what acts as rl-games' player does."""
-    from omni.myriad.ppo import checkpoint, runner
+    from omni.myriad.learn.rl_games import checkpoint, runner
 
     player = runner.make_player(config, env, checkpoint.load(path), path)
 

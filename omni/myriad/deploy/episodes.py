@@ -11,9 +11,9 @@ import numpy as np
 import torch
 
 from omni.myriad.deploy.sources import Sensors
+from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.policy.runtime import Command, Policy
-from omni.myriad.vec_env import VecEnv
 
 Starts = dict[str, Any]
 """What `VecEnv.get_env_state` returned when every environment had just been reset."""

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.torch_utils import get_euler_xyz, normalize, normalize_angle, quat_rotate, quat_rotate_inverse
+from omni.myriad.maths import get_euler_xyz, normalize, normalize_angle, quat_rotate, quat_rotate_inverse
 
 Tensor = torch.Tensor
 Term = Mapping[str, Any]

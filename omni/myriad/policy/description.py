@@ -16,7 +16,7 @@ import torch
 from gymnasium import spaces
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.terms import describe_terms
+from omni.myriad.task.terms import describe_terms
 
 FORMAT = 1
 FILE_NAME = "task.json"

@@ -63,7 +63,7 @@ def export_policy(
         MyriadError: If the checkpoint does not fit its task, the network cannot be exported, or the exported policy
             acts differently; then nothing is written.
     """
-    from omni.myriad.ppo.runner import make_player
+    from omni.myriad.learn.rl_games.runner import make_player
 
     if output.suffix != ".onnx":
         raise MyriadError(f"output={output} must be a file that ends in .onnx.")

@@ -19,7 +19,7 @@ import torch
 from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
-    from omni.myriad.vec_env import VecEnv
+    from omni.myriad.env.vec_env import VecEnv
 
 FRAME_SECONDS = 1.0 / 30.0
 """How long physics may keep the application from drawing itself."""
@@ -81,7 +81,7 @@ class Direct:
 
     def make_env(self, config: dict[str, Any]) -> VecEnv:
         """Make an environment."""
-        from omni.myriad.runs import make_env
+        from omni.myriad.app.runs import make_env
 
         return make_env(config)
 

@@ -57,7 +57,7 @@ class Extension(omni.ext.IExt):
         self._window.destroy()
 
     async def _make_env(self, config: dict[str, Any]) -> Any:
-        from omni.myriad.runs import make_env_async
+        from omni.myriad.app.runs import make_env_async
 
         return await make_env_async(config)
 

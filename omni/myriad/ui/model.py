@@ -15,15 +15,15 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from omni.myriad.app.run_folder import last_run, trained_checkpoint
 from omni.myriad.errors import MyriadError
-from omni.myriad.run_folder import last_run, trained_checkpoint
-from omni.myriad.task_loader import TASKS_PATH, task_files
+from omni.myriad.task.loader import TASKS_PATH, task_files
 from omni.myriad.ui.drive import Direct, Drive, DrivenEnv
 
 if TYPE_CHECKING:
-    from omni.myriad.ppo.agent import PPOAgent
-    from omni.myriad.ppo.meters import Epoch
-    from omni.myriad.vec_env import VecEnv
+    from omni.myriad.env.vec_env import VecEnv
+    from omni.myriad.learn.record.meters import Epoch
+    from omni.myriad.learn.rl_games.agent import PPOAgent
 
 logger = logging.getLogger(__name__)
 
@@ -210,7 +210,7 @@ class Model:
     def _work(self, job: Callable[[dict[str, Any]], str], settings: Settings) -> None:
         try:
             # Here, because Kit starts the extension before anybody may have installed what this imports.
-            from omni.myriad.config import load_config
+            from omni.myriad.app.config import load_config
 
             message = job(load_config(settings.overrides(self._train_dir)))
         except MyriadError as error:
@@ -228,14 +228,14 @@ class Model:
 
     def _load(self, config: dict[str, Any]) -> str:
         self._build(config)
-        from omni.myriad.ppo import agent  # noqa: F401  # seconds, better spent here than when Train is pressed
+        from omni.myriad.learn.rl_games import agent  # noqa: F401  # seconds, better spent here than when Train is pressed
 
         return (
             f"Loaded {config['task_name']}: {config['task']['env']['numEnvs']} environments on {config['sim_device']}"
         )
 
     def _train(self, config: dict[str, Any]) -> str:
-        from omni.myriad import runs
+        from omni.myriad.app import runs
 
         self.run_dir, self.epoch, self.rewards, self.speeds = None, None, [], []
         self.result = runs.train(config, self._build, self._watch())
@@ -243,13 +243,13 @@ class Model:
         return f"Trained {self.result['epochs']} epochs: reward {'none yet' if reward is None else f'{reward:.1f}'}"
 
     def _play(self, config: dict[str, Any]) -> str:
-        from omni.myriad import runs
+        from omni.myriad.app import runs
 
         self.result = runs.play(config, self._build)
         return f"Played {self.result['episodes']} episodes: mean reward {self.result['reward_mean']:.1f}"
 
     def _export(self, config: dict[str, Any]) -> str:
-        from omni.myriad import runs
+        from omni.myriad.app import runs
 
         checkpoint = trained_checkpoint(config)
         config["checkpoint"] = str(checkpoint)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from omni.myriad import engine
-from omni.myriad.config import load_config
+from omni.myriad.app.config import load_config
 from omni.myriad.engine import SimConfig, choose, make_engine
 from omni.myriad.engine.isaacsim import app
 from omni.myriad.errors import MyriadError

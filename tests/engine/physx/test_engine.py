@@ -150,8 +150,8 @@ def test_views_share_no_name(engine_of):
 SCRIPT = """
 import logging
 logging.basicConfig(level=logging.WARNING)
-from omni.myriad.config import load_config
-from omni.myriad.runs import make_env
+from omni.myriad.app.config import load_config
+from omni.myriad.app.runs import make_env
 for _ in range(2):
     env = make_env(load_config(["task=Cartpole", "num_envs=4", "sim_device=cpu", "engine.shards=2"]))
     env.reset()

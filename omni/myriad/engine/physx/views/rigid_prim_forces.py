@@ -9,7 +9,7 @@ from omni.myriad.engine.physx.views import checks
 from omni.myriad.engine.physx.views.prim import Indices, needs_physics
 from omni.myriad.engine.physx.views.rigid_prim_masses import MassMethods
 from omni.myriad.engine.physx.views.states import StateMethods
-from omni.myriad.torch_utils import quat_rotate
+from omni.myriad.maths import quat_rotate
 
 _WRENCH = "RIGID_BODY_WRENCH"
 

@@ -11,7 +11,7 @@ from pxr import Gf, UsdGeom
 from omni.myriad.engine.base import ENV_0_PATH
 from omni.myriad.engine.physx.views import checks
 from omni.myriad.engine.physx.views.prim import Indices, PrimView, needs_physics
-from omni.myriad.torch_utils import quat_conjugate, quat_mul
+from omni.myriad.maths import quat_conjugate, quat_mul
 
 
 class StateMethods(PrimView):

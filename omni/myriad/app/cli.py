@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What train.py, play.py and the other entry points share: from the command line to an exit code."""
+
+from __future__ import annotations
+
+import inspect
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omni.myriad.errors import MyriadError
+
+EXIT_BAD_INPUT = 2
+EXIT_INTERRUPTED = 130
+
+
+def run(main: Callable[[dict[str, Any]], None], usage: str, argv: list[str] | None = None) -> None:
+    """Run an entry point and exit: 0 when done, 2 with one line on bad input, 130 on Ctrl-C.
+
+    Args:
+        main: Called with the resolved configuration.
+        usage: Printed for --help.
+        argv: Command line, by default the process's.
+    """
+    argv = sys.argv[1:] if argv is None else argv
+    if any(argument in ("-h", "--help") for argument in argv):
+        print(usage.strip())
+        sys.exit(0)
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    code = 0
+    try:
+        from omni.myriad.app.config import load_config
+
+        main(load_config(argv))
+    except MyriadError as error:
+        code = _say(str(error), error)
+    except KeyboardInterrupt as interrupt:
+        print(f"\nInterrupted. {interrupt}".rstrip(), file=sys.stderr)
+        code = EXIT_INTERRUPTED
+    except Exception as error:
+        place = _task_place(error)
+        if place is None:
+            raise
+        code = _say(f"{place}: {type(error).__name__}: {error}", error)
+    sys.stdout.flush()
+    if path := os.environ.get("MYRIAD_EXIT_CODE"):
+        Path(path).write_text(str(code))  # for the launcher: Isaac Sim's python.sh makes a 1 of every failure
+    if isaac_sim := sys.modules.get("omni.myriad.engine.isaacsim.app"):
+        isaac_sim.leave(code)  # Kit has to be closed, and would end the process with its own exit code
+    sys.exit(code)
+
+
+def _say(message: str, error: BaseException) -> int:
+    if os.environ.get("MYRIAD_TRACEBACK"):
+        traceback.print_exception(error)
+    print("Error: " + " ".join(message.split()), file=sys.stderr)
+    return EXIT_BAD_INPUT
+
+
+def _task_place(error: BaseException) -> str | None:
+    """Return file:line if the error passed through a task's file: then it is the task's mistake, not Myriad's."""
+    tasks = {
+        inspect.getsourcefile(module) for name, module in list(sys.modules.items()) if name.startswith("myriad_tasks.")
+    }
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in tasks]
+    return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else None

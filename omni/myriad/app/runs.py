@@ -1,0 +1,298 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A run from its configuration to its folder: start the environment, train, play or export, leave everything behind."""
+
+from __future__ import annotations
+
+import copy
+import json
+import os
+import random
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from omni.myriad.app.run_folder import find_checkpoint, is_first_rank, new_run_dir, trained_checkpoint
+from omni.myriad.env.vec_env import VecEnv
+from omni.myriad.errors import MyriadError
+from omni.myriad.policy import description, recording
+from omni.myriad.provenance import git_revision, versions
+
+if TYPE_CHECKING:
+    from omni.myriad.engine import SimConfig
+    from omni.myriad.learn.rl_games.runner import Watch
+    from omni.myriad.task.rl_task import RLTask
+
+Build = Callable[[dict[str, Any]], VecEnv]
+"""What makes an environment from a configuration, for those who do it in another way than `make_env`."""
+
+
+def train(config: dict[str, Any], build: Build | None = None, watch: Watch | None = None) -> dict[str, Any]:
+    """Train as configured and return the summary, which the run's folder also holds.
+
+    Args:
+        config: The resolved configuration of `config.load_config`.
+        build: Makes the environment, by default `make_env`.
+        watch: Told of the run's progress.
+
+    Raises:
+        MyriadError: If the run's folder is taken, or anything the run needs is wrong.
+        KeyboardInterrupt: On Ctrl-C, after the last checkpoint was written; its message says where.
+    """
+    from omni.myriad.learn.rl_games import checkpoint, runner
+
+    if config["checkpoint"]:
+        config["checkpoint"] = str(find_checkpoint(config["checkpoint"], "last", config["train_dir"]))
+        checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
+    run_dir = new_run_dir(config)
+    _announce(config, run_dir)
+    env = (build or make_env)(config)
+    config["engine"]["name"] = env.engine.name  # what auto turned out to be
+    try:
+        _write_provenance(config, env, run_dir)
+        summary = runner.train(config, env, run_dir, watch)
+        if is_first_rank() and summary["checkpoint"]:
+            _record(config, env, Path(summary["checkpoint"]), run_dir)
+    finally:
+        env.close()
+    if is_first_rank():
+        _print_result(summary, run_dir)
+    return summary
+
+
+def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
+    """Play a checkpoint, print reward and length of its episodes and write them beside it as `play.json`.
+
+    Args:
+        config: The resolved configuration; without `checkpoint` the task's last run is played.
+        build: Makes the environment, by default `make_env`.
+
+    Raises:
+        MyriadError: If there is no checkpoint, or it belongs to another task.
+    """
+    from omni.myriad.learn.rl_games import checkpoint, runner
+
+    path = trained_checkpoint(config)
+    checkpoint.load(path)  # an unreadable file is said before physics starts
+    config["test"] = True
+    env = (build or make_env)(config)
+    try:
+        result = runner.play(config, env, path, config["episodes"])
+    finally:
+        env.close()
+    target = path.parent.parent / "play.json" if path.parent.name == "checkpoints" else path.with_suffix(".play.json")
+    target.write_text(json.dumps(result, indent=2) + "\n")
+    _print_table(result, target)
+    return result
+
+
+def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
+    """Export a checkpoint as one ONNX file, proven against rl-games' player, and return its metadata.
+
+    What the run's folder holds suffices. If it holds no task.json or observations.npz, or those of other settings than
+    the checkpoint's, the task is run for a moment to make them.
+
+    Args:
+        config: The resolved configuration: `task`, `checkpoint` (else the task's last run), `output` (else
+            `exported/policy.onnx` in the run's folder) and `opset`. The policy's own settings are the checkpoint's.
+        build: Makes the environment, if one is needed, by default `make_env`.
+
+    Raises:
+        MyriadError: If there is no checkpoint, it belongs to another task, or the exported policy acts differently.
+    """
+    from omni.myriad.learn.rl_games import checkpoint
+    from omni.myriad.policy.export import export_policy
+
+    path = trained_checkpoint(config)
+    state = checkpoint.load(path)
+    trained = state["myriad"]["task"]
+    if trained != config["task_name"]:
+        raise MyriadError(
+            f"checkpoint {path} was trained for task {trained}, not {config['task_name']}: give task={trained}."
+        )
+    run_dir = path.parent.parent if path.parent.name == "checkpoints" else None
+    output = Path(config["output"] or (run_dir or path.parent) / "exported" / "policy.onnx").expanduser().absolute()
+    described = description.read_description(run_dir) if run_dir else None
+    file = run_dir / recording.FILE_NAME if run_dir else None
+    settings = state["myriad"]["config"]["task"]
+    if described and file and file.is_file() and described["settings_sha256"] == description.settings_hash(settings):
+        recorded = recording.load_recording(file)
+    else:
+        described, recorded = _describe_again(state["myriad"]["config"], config, path, run_dir, build or make_env)
+    meta = export_policy(state, path, described, recorded, output, config["opset"])
+    parity = meta["parity"]
+    print(
+        f"Exported {trained} to {output}\n"
+        f"Parity with {parity['against']}: maximum error {parity['max_error']:.3g} "
+        f"over {parity['steps']:,} steps and {parity['episodes']:,} starts of episodes"
+    )
+    return meta
+
+
+def _describe_again(
+    trained: dict[str, Any], asked: dict[str, Any], path: Path, run_dir: Path | None, build: Build
+) -> tuple[dict[str, Any], recording.Recording]:
+    """Run the task of a checkpoint for a moment, as it was trained, to describe it and record observations."""
+    config = copy.deepcopy(trained)
+    config |= {"sim_device": asked["sim_device"], "multi_gpu": False, "test": True, "checkpoint": str(path)}
+    config["engine"] = asked["engine"]  # that of this machine, which need not be the one it was trained on
+    config["task"]["env"]["numEnvs"] = recording.MAX_ENVS
+    config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
+    print(f"{config['task_name']}: the run holds no description and observations that fit, so the task is run a moment")
+    env = build(config)
+    try:
+        described = env.perform(description.describe_task)
+        with tempfile.TemporaryDirectory() as scratch:
+            recorded = _record(config, env, path, run_dir or Path(scratch))
+    finally:
+        env.close()
+    if run_dir:
+        description.write_description(described, run_dir)
+    return described, recorded
+
+
+def make_env(config: dict[str, Any]) -> VecEnv:
+    """Start the engine, load the task and build its scene.
+
+    Args:
+        config: The resolved configuration; `seed` is replaced by the one drawn if it is -1.
+
+    Returns:
+        The environment, ready to be reset.
+    """
+    from omni.myriad.engine import make_engine
+
+    sim_config = _seeded(config)
+    engine = make_engine(sim_config)
+    try:
+        env = VecEnv(engine, sim_config)
+        env.set_task(_make_task(config, env))
+    except BaseException:
+        engine.close()
+        raise
+    return env
+
+
+async def make_env_async(config: dict[str, Any]) -> VecEnv:
+    """Do what `make_env` does inside a running Isaac Sim, on Kit's own loop, where nothing may wait."""
+    from omni.myriad.engine import make_engine_async
+
+    sim_config = _seeded(config)
+    engine = await make_engine_async(sim_config)
+    try:
+        env = VecEnv(engine, sim_config)
+        await env.set_task_async(_make_task(config, env))
+    except BaseException:
+        engine.close()
+        raise
+    return env
+
+
+def _seeded(config: dict[str, Any]) -> SimConfig:
+    from omni.myriad.engine import SimConfig
+
+    rank = int(os.environ.get("RANK", "0")) if config["multi_gpu"] else 0
+    config["seed"] = set_seed(config["seed"], config["torch_deterministic"])
+    config["train"]["params"]["seed"] = config["seed"]
+    if rank:
+        set_seed(config["seed"] + rank, config["torch_deterministic"])
+    return SimConfig(config)
+
+
+def set_seed(seed: int, torch_deterministic: bool = False) -> int:
+    """Seed Python, numpy and torch, and return the seed.
+
+    Args:
+        seed: The seed; -1 draws one at random.
+        torch_deterministic: Whether torch must refuse operations whose results vary between runs.
+    """
+    if seed == -1:
+        seed = random.SystemRandom().randrange(2**31)
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+    if torch_deterministic != torch.are_deterministic_algorithms_enabled():
+        # Only where it changes something: the call imports torch's compiler, which takes seconds.
+        torch.use_deterministic_algorithms(torch_deterministic)
+    torch.backends.cudnn.deterministic = torch_deterministic
+    return seed
+
+
+def _make_task(config: dict[str, Any], env: VecEnv) -> RLTask:
+    from omni.myriad.task.loader import load_task_class
+
+    name = config["task"]["name"]
+    task_class = load_task_class(name, [Path(folder) for folder in config["task"]["task_path"]])
+    # The three arguments of OmniIsaacGymEnvs' tasks, which have a constructor of their own.
+    return task_class(name=name, sim_config=env.sim_config, env=env)
+
+
+def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> None:
+    """Write what is needed to repeat the run: configuration, versions, git state."""
+    if not is_first_rank():
+        return
+    from omegaconf import OmegaConf
+
+    (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
+    run = {
+        "task": config["task_name"],
+        "engine": env.engine.version,
+        "device": str(env.device),
+        "versions": versions(),
+        "git": git_revision(),
+        "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }
+    (run_dir / "run.json").write_text(json.dumps(run, indent=2) + "\n")
+    description.write_description(env.perform(description.describe_task), run_dir)
+
+
+def _record(config: dict[str, Any], env: VecEnv, path: Path, run_dir: Path) -> recording.Recording:
+    """Step a trained policy, and keep the observations with which its export will be proven."""
+    from omni.myriad.learn.rl_games import checkpoint, runner
+
+    recorded = recording.record(env, runner.make_player(config, env, checkpoint.load(path), path))
+    recorded.save(run_dir / recording.FILE_NAME)
+    return recorded
+
+
+# -- what people read -------------------------------------------------------------------------------------------------
+
+
+def _announce(config: dict[str, Any], run_dir: Path) -> None:
+    if not is_first_rank():
+        return
+    device, why = config["sim_device"], ""
+    if config["num_envs"] == "":
+        why = " (fit for its cores; num_envs=... sets another)" if device == "cpu" else " (the task's number)"
+    num_envs = config["task"]["env"]["numEnvs"]
+    print(f"{config['task_name']}: {num_envs} environments on {device}{why}, seed {config['seed']}")
+    print(f"Run folder: {run_dir}", flush=True)
+
+
+def _print_result(summary: dict[str, Any], run_dir: Path) -> None:
+    reward = summary["reward_mean"]
+    print(
+        f"Trained {summary['task']} for {summary['frames']:,} frames in {summary['train_seconds']:.0f} s: "
+        f"mean episode reward {'none yet' if reward is None else f'{reward:.1f}'}."
+    )
+    print(f"Curve: {run_dir / 'curve.png'}")
+    print(f"Play:  ./myriad play task={summary['task']} checkpoint={run_dir}")
+
+
+def _print_table(result: dict[str, Any], target: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    title = f"{result['task']}: {result['episodes']} episodes of {result['checkpoint']}"
+    table = Table(title=title, title_justify="left")
+    for column in ("", "mean", "std", "min", "max"):
+        table.add_column(column, justify="left" if not column else "right")
+    for row, name in (("reward", "reward"), ("length in steps", "episode_length")):
+        numbers = [result.get(f"{name}_{statistic}") for statistic in ("mean", "std", "min", "max")]
+        table.add_row(row, *("" if number is None else f"{number:,.2f}" for number in numbers))
+    Console().print(table)
+    print(f"Written to {target}")

@@ -1,0 +1,317 @@
+# SPDX-License-Identifier: Apache-2.0
+"""VecEnv: steps a task on an engine and hands the trainer what it wants."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any, cast
+
+import gymnasium
+import torch
+
+from omni.myriad.engine import Engine, SimConfig
+from omni.myriad.env.graph import Tensors
+from omni.myriad.env.masked_reset import MaskedReset
+from omni.myriad.env.task_graph import TaskGraph
+from omni.myriad.env.threads import single_threaded
+from omni.myriad.errors import MyriadError
+from omni.myriad.task.rl_task import RLTask
+
+StepResult = tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]
+
+
+class VecEnv:
+    """A vectorised environment: one task, one engine, `num_envs` environments.
+
+    Args:
+        engine: Engine that steps physics.
+        sim_config: The run's configuration.
+
+    Attributes:
+        phase_seconds: Seconds spent so far in "physics" and "task", by the host's clock.
+    """
+
+    def __init__(self, engine: Engine, sim_config: SimConfig) -> None:
+        self.engine = engine
+        self.sim_config = sim_config
+        self.phase_seconds = {"physics": 0.0, "task": 0.0}
+        self._task: RLTask | None = None
+
+    def set_task(self, task: RLTask) -> None:
+        """Build the task's scene, start physics and let the task look around."""
+        self._task = task
+        task.set_up_scene(self.engine.scene)
+        self.engine.reset()
+        self._look_around(task)
+
+    async def set_task_async(self, task: RLTask) -> None:
+        """Do what `set_task` does inside a running Isaac Sim, where physics starts on Kit's own loop."""
+        self._task = task
+        task.set_up_scene(self.engine.scene)
+        await self.engine.reset_async()  # type: ignore[attr-defined]  # of Isaac Sim's engine alone
+        self._look_around(task)
+
+    def _look_around(self, task: RLTask) -> None:
+        task.post_reset()
+        self._actions = torch.zeros((task.num_envs, task.num_actions), device=self.device)
+        self._obs = torch.zeros_like(task.obs_buf)
+        self._states = torch.zeros_like(task.states_buf)
+        self._before_graph = self._after_graph = None
+        if task.capturable and self.device.type == "cuda" and hasattr(self.engine, "keep_reading"):
+            self._after_graph = TaskGraph(task, self._look_for_graph)
+            if type(task).pre_physics_step is RLTask.pre_physics_step:
+                self._masked_reset = MaskedReset(task, self.engine)
+                self._before_graph = TaskGraph(task, self._act_for_graph)
+        self._writes: Any = None
+
+    @property
+    def task(self) -> RLTask:
+        """The task that is stepped."""
+        if self._task is None:
+            raise MyriadError("The environment has no task yet: call set_task(task).")
+        return self._task
+
+    @property
+    def world(self) -> Engine:
+        """The engine, under OmniIsaacGymEnvs' name."""
+        return self.engine
+
+    @property
+    def num_envs(self) -> int:
+        """Number of environments."""
+        return self.task.num_envs
+
+    @property
+    def num_actions(self) -> int:
+        """Size of an action."""
+        return self.task.num_actions
+
+    @property
+    def num_states(self) -> int:
+        """Size of the critic's private observation, 0 for none."""
+        return self.task.num_states
+
+    @property
+    def device(self) -> torch.device:
+        """Device of every tensor."""
+        return self.engine.device
+
+    @property
+    def observation_space(self) -> gymnasium.Space:
+        """Space of one observation."""
+        return self.task.observation_space
+
+    @property
+    def action_space(self) -> gymnasium.Space:
+        """Space of one action."""
+        return self.task.action_space
+
+    @property
+    def state_space(self) -> gymnasium.Space | None:
+        """Space of one private observation of the critic, or None."""
+        return self.task.state_space
+
+    def get_env_info(self) -> dict[str, Any]:
+        """Return the spaces in the form rl-games asks for."""
+        info: dict[str, Any] = {
+            "observation_space": self.observation_space,
+            "action_space": self.action_space,
+            "agents": 1,
+            "value_size": 1,
+        }
+        if self.num_states:
+            info["state_space"] = self.state_space
+        return info
+
+    def step(self, actions: torch.Tensor) -> StepResult:
+        """Apply actions for one control period.
+
+        Args:
+            actions: (num_envs, num_actions), clamped here to the task's `clipActions`.
+
+        Returns:
+            Observations {"obs": (num_envs, num_observations)}, with "states" where the critic sees more; rewards
+            (num_envs,); dones (num_envs,); extras. These are buffers: the next step overwrites them.
+        """
+        with single_threaded(self.device):
+            start = time.perf_counter()
+            self._before_physics(actions)
+            before = time.perf_counter()
+            self.engine.step(self.task.control_frequency_inv)
+            after = time.perf_counter()
+            result = self._after_physics()
+            self.phase_seconds["physics"] += after - before
+            self.phase_seconds["task"] += (before - start) + (time.perf_counter() - after)
+        return result
+
+    def _before_physics(self, actions: torch.Tensor) -> None:
+        """Let the task reset and act, at once where it can be captured as a CUDA graph."""
+        graph, engine = self._before_graph, cast(Any, self.engine)
+        if graph is None:
+            self.task.pre_physics_step(self._clamped(actions))
+            return
+        if engine.pending:
+            engine.flush()  # somebody else's writes, from tensors that the graph is about to fill
+        replays = graph.captured
+        graph({"actions": actions})
+        # Nobody calls the views any more, so the engine has to be told what the graph has written.
+        if replays:
+            engine.write_again(self._writes)
+        elif graph.captured:
+            self._writes = engine.pending_writes()
+
+    def _act_for_graph(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        self._masked_reset()
+        self.task.apply_actions(self._clamped(inputs["actions"]))
+        return {}
+
+    def _clamped(self, actions: torch.Tensor) -> torch.Tensor:
+        if not actions.is_floating_point():
+            return actions
+        clip = self.task.clip_actions
+        return torch.clamp(actions, -clip, clip, out=self._actions)
+
+    def _after_physics(self) -> StepResult:
+        """Let the task look at the world, at once where it can be captured as a CUDA graph."""
+        graph = self._after_graph
+        if graph is None:
+            return self._look()
+        replays = graph.captured
+        graph({})
+        if graph.captured and not replays:
+            # Nobody asks the views any more, so the engine has to know what the graph looks at.
+            cast(Any, self.engine).keep_reading()
+        return self._result
+
+    def _look(self) -> StepResult:
+        _, rewards, dones, extras = self.task.post_physics_step()
+        return self._observations(), rewards, dones, extras
+
+    def _look_for_graph(self, _: Tensors) -> dict[str, torch.Tensor]:
+        self._result = self._look()
+        return {}
+
+    def reset(self) -> dict[str, torch.Tensor]:
+        """Start every environment anew and return its first observations.
+
+        As in OmniIsaacGymEnvs, environments are marked for reset and stepped once with zero actions.
+        """
+        self.task.reset()
+        return self.step(torch.zeros_like(self._actions))[0]
+
+    def perform(self, function: Callable[[VecEnv], Any]) -> Any:
+        """Return `function(self)`; whoever steps physics on another thread than the caller's does it there."""
+        return function(self)
+
+    def _observations(self) -> dict[str, torch.Tensor]:
+        task = self.task
+        clip = task.clip_obs
+        observations = {"obs": torch.clamp(task.obs_buf, -clip, clip, out=self._obs)}
+        if task.num_states:
+            observations["states"] = torch.clamp(task.states_buf, -clip, clip, out=self._states)
+        return observations
+
+    # -- what rl-games also asks for ----------------------------------------------------------------------------------
+
+    def get_number_of_agents(self) -> int:
+        """Return 1: one policy acts in each environment."""
+        return 1
+
+    def has_action_masks(self) -> bool:
+        """Return False: every action is allowed at every time."""
+        return False
+
+    def stagger_episodes(self) -> None:
+        """Let episodes begin at random ages, so that they do not all end in the same step."""
+        task = self.task
+        task.progress_buf.random_(0, task.max_episode_length)
+
+    def set_train_info(self, env_frames: int, *_: Any) -> None:
+        """Tell the task how many frames the policy has been trained on, for curricula, as `task.env_frames`."""
+        self.task.env_frames = env_frames
+
+    # -- saving and restoring -----------------------------------------------------------------------------------------
+
+    def get_env_state(self) -> dict[str, Any]:
+        """Return the task's tensors and the views' physical states, as tensors and plain values.
+
+        PhysX keeps more than can be read, such as contact caches and the solver's last impulses: environments continue
+        from the same state, but not to the last bit.
+        """
+        task = self.task
+        tensors = {
+            name: value.clone()
+            for name, value in vars(task).items()
+            if isinstance(value, torch.Tensor) and value.shape[:1] == (task.num_envs,)
+        }
+        views = {name: view_state(view) for name, view in self.engine_views().items()}
+        return {"task": tensors, "views": views, "num_envs": task.num_envs}
+
+    def set_env_state(self, state: dict[str, Any] | None) -> None:
+        """Write a state of `get_env_state` back.
+
+        With another number of environments there is nothing to write, and all start anew.
+        """
+        task = self.task
+        if not state or state["num_envs"] != task.num_envs:
+            task.reset()
+            return
+        for name, view in self.engine_views().items():
+            if name in state["views"]:
+                restore_view(view, state["views"][name], self.device)
+        for name, saved in state["task"].items():
+            current = getattr(task, name, None)
+            if isinstance(current, torch.Tensor) and current.shape == saved.shape:
+                current.copy_(saved)
+
+    def engine_views(self) -> dict[str, Any]:
+        """Return the task's views by name."""
+        return {view.name: view for view in vars(self.task).values() if _is_view(self.engine, view)}
+
+    def close(self) -> None:
+        """Release physics."""
+        self.engine.close()
+
+
+_STATE_METHODS = (
+    # getter, setter; positions before targets, because setting a position also sets its target
+    ("get_velocities", "set_velocities"),
+    ("get_joint_positions", "set_joint_positions"),
+    ("get_joint_velocities", "set_joint_velocities"),
+)
+
+
+def _is_view(engine: Engine, value: Any) -> bool:
+    name = getattr(value, "name", None)
+    return isinstance(name, str) and engine.scene.object_exists(name) and engine.scene.get_object(name) is value
+
+
+def view_state(view: Any) -> dict[str, torch.Tensor]:
+    """Read a view's poses, velocities and joints through its public getters."""
+    positions, orientations = view.get_world_poses()
+    state = {"positions": positions, "orientations": orientations}
+    for getter, _ in _STATE_METHODS:
+        if hasattr(view, getter):
+            state[getter] = getattr(view, getter)()
+    if hasattr(view, "get_applied_actions"):
+        actions = view.get_applied_actions()
+        state["position_targets"] = actions.joint_positions
+        state["velocity_targets"] = actions.joint_velocities
+        state["efforts"] = actions.joint_efforts
+    return state
+
+
+def restore_view(view: Any, state: dict[str, torch.Tensor], device: torch.device) -> None:
+    """Write a state of `view_state` through the view's public setters."""
+    if getattr(view, "is_non_root_articulation_link", False):
+        return  # moved by the joints of its robot
+    state = {name: tensor.to(device) for name, tensor in state.items()}
+    view.set_world_poses(state["positions"], state["orientations"])
+    for getter, setter in _STATE_METHODS:
+        if getter in state:
+            getattr(view, setter)(state[getter])
+    if "efforts" in state:
+        view.set_joint_position_targets(state["position_targets"])
+        view.set_joint_velocity_targets(state["velocity_targets"])
+        view.set_joint_efforts(state["efforts"])

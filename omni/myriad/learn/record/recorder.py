@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Write down how a run went: TensorBoard events, progress.csv, curve.png, summary.json, and wandb when asked."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omni.myriad.errors import MyriadError
+from omni.myriad.learn.record.meters import Epoch
+
+_COLUMNS = (
+    "epoch", "frames", "seconds", "reward_mean", "reward_best", "episode_length_mean", "episodes", "learning_rate",
+    "frames_per_second", "physics_seconds", "task_seconds", "policy_seconds", "update_seconds",
+)  # fmt: skip
+
+
+def scalars(epoch: Epoch) -> dict[str, tuple[float, float]]:
+    """Return TensorBoard's scalars as name: (value, position), under the names that rl-games made familiar.
+
+    Names end in `/step`, `/iter` and `/time` where a value is shown against frames, epochs and seconds.
+    """
+    rollout = epoch.physics_seconds + epoch.task_seconds + epoch.policy_seconds
+    stepping = epoch.physics_seconds + epoch.task_seconds
+    found = {
+        "performance/step_inference_rl_update_fps": epoch.frames_per_second,
+        "performance/step_inference_fps": epoch.epoch_frames / max(rollout, 1e-9),
+        "performance/step_fps": epoch.epoch_frames / max(stepping, 1e-9),
+        "performance/rl_update_time": epoch.update_seconds,
+        "performance/step_inference_time": rollout,
+        "performance/step_time": stepping,
+        "performance/physics_time": epoch.physics_seconds,
+        "performance/task_time": epoch.task_seconds,
+        "info/last_lr": epoch.learning_rate,
+        "info/lr_mul": 1.0,
+        "info/e_clip": epoch.clip_range,
+        "info/epochs": float(epoch.epoch),
+    }
+    for name, value in epoch.losses.items():
+        found["info/kl" if name == "kl" else f"losses/{name}"] = value
+    located = {name: (value, float(epoch.frames)) for name, value in found.items()}
+    for name, value in (
+        ("rewards", epoch.reward_mean),
+        ("shaped_rewards", epoch.shaped_reward_mean),
+        ("episode_lengths", epoch.episode_length_mean),
+    ):
+        if value is not None:
+            for axis, position in (("step", epoch.frames), ("iter", epoch.epoch), ("time", epoch.seconds)):
+                located[f"{name}/{axis}"] = (value, float(position))
+    located |= {f"Episode/{name}": (value, float(epoch.epoch)) for name, value in epoch.extras.items()}
+    return located
+
+
+class Recorder:
+    """Keep the record of one run in its folder."""
+
+    def __init__(self, run_dir: Path, writer: Any, wandb_run: Any = None) -> None:
+        """Open the records; those of a run that is resumed in its own folder go on.
+
+        Args:
+            run_dir: the run's folder.
+            writer: TensorBoard's SummaryWriter.
+            wandb_run: what `start_wandb` returned, or None.
+        """
+        self.run_dir = run_dir
+        self.writer = writer
+        self.wandb_run = wandb_run
+        self.last: Epoch | None = None
+        self.curve: list[tuple[float, float, float]] = []  # frames, seconds, mean reward
+        self._csv: Any = None
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Write one epoch down."""
+        row = {name: getattr(epoch, name) for name in _COLUMNS} | epoch.losses
+        if self._csv is None:
+            self._csv = self._open_csv(epoch.epoch, list(row))
+        self._csv.writerow(["" if value is None else value for value in row.values()])
+        self._file.flush()
+        if epoch.reward_mean is not None:
+            self.curve.append((epoch.frames, epoch.seconds, epoch.reward_mean))
+        located = scalars(epoch)
+        for name, (value, position) in located.items():
+            # Seconds go in as the step too, rounded: TensorBoard's steps are integers.
+            self.writer.add_scalar(name, value, int(position))
+        if self.wandb_run is not None:
+            self.wandb_run.log({name: value for name, (value, _) in located.items()}, step=epoch.frames)
+        self.last = epoch
+
+    def _open_csv(self, first_epoch: int, columns: list[str]) -> Any:
+        path = self.run_dir / "progress.csv"
+        rows: list[list[str]] = []
+        if path.exists():  # resumed in place: what came after the checkpoint is about to be repeated
+            with open(path, newline="") as file:
+                header, *old = list(csv.reader(file)) or [[]]
+            if header == columns:
+                rows = [row for row in old if len(row) == len(columns) and int(row[0]) < first_epoch]
+        self.curve = [(float(row[1]), float(row[2]), float(row[3])) for row in rows if row[3]]
+        self._file = open(path, "w", newline="")  # noqa: SIM115 - open for the length of the run
+        writer = csv.writer(self._file)
+        writer.writerow(columns)
+        writer.writerows(rows)
+        return writer
+
+    def close(self, summary: Mapping[str, Any]) -> None:
+        """Write summary.json and curve.png, and close everything."""
+        self.writer.close()
+        if self._csv is not None:
+            self._file.close()
+        (self.run_dir / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        if self.curve:
+            draw_curve(self.run_dir / "curve.png", self.curve, f"{summary['task']}, {summary['num_envs']} environments")
+        if self.wandb_run is not None:
+            self.wandb_run.summary.update(dict(summary))
+            self.wandb_run.finish(exit_code=0 if summary["status"] == "finished" else 1)
+
+
+def draw_curve(path: Path, curve: list[tuple[float, float, float]], title: str) -> None:
+    """Draw mean reward against frames and against seconds.
+
+    Args:
+        path: the PNG to write.
+        curve: frames, seconds and mean reward of each epoch.
+        title: written above.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import EngFormatter
+
+    frames, seconds, rewards = zip(*curve, strict=True)
+    figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    left, right = figure.subplots(1, 2, sharey=True)
+    for axes, positions, label in ((left, frames, "frames"), (right, seconds, "training time (s)")):
+        axes.plot(positions, rewards, color="#1f77b4", linewidth=1.8, marker="." if len(curve) < 3 else "")
+        axes.set_xlabel(label)
+        axes.grid(alpha=0.3)
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.set_xlim(left=0)
+    left.set_ylabel("mean episode reward")
+    left.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    best = max(rewards)
+    right.axhline(best, color="#999999", linewidth=0.8, linestyle="--")
+    right.annotate(
+        f"best {best:,.1f}", (0.0, best), xycoords=("axes fraction", "data"), xytext=(4, -10),
+        textcoords="offset points", color="#666666", fontsize=9,
+    )  # fmt: skip
+    figure.suptitle(title)
+    figure.savefig(path)
+
+
+def start_wandb(cfg: Mapping[str, Any], run_dir: Path) -> Any:
+    """Start a Weights & Biases run, offline where there is no key or no network.
+
+    Args:
+        cfg: resolved configuration with `wandb_project`, `wandb_group`, `wandb_name`, `wandb_entity`, all optional.
+        run_dir: the run's folder; wandb's files go there.
+
+    Raises:
+        MyriadError: where wandb is not installed.
+    """
+    try:
+        import wandb
+        import wandb.errors
+    except ImportError as error:
+        raise MyriadError("wandb_activate=True needs wandb: pip install wandb") from error
+    options: dict[str, Any] = {
+        "project": cfg.get("wandb_project") or "myriad",
+        "group": cfg.get("wandb_group") or None,
+        "name": cfg.get("wandb_name") or run_dir.name,
+        "entity": cfg.get("wandb_entity") or None,
+        "config": dict(cfg),
+        "dir": str(run_dir),
+    }
+    mode = os.environ.get("WANDB_MODE")
+    if mode is None and "WANDB_API_KEY" not in os.environ and not _netrc_has_wandb():
+        mode = "offline"
+    settings = wandb.Settings(silent=True, init_timeout=20)
+    try:
+        return wandb.init(mode=mode, settings=settings, **options)  # type: ignore[arg-type]
+    except wandb.errors.Error:
+        return wandb.init(mode="offline", settings=settings, **options)
+
+
+def _netrc_has_wandb() -> bool:
+    import netrc
+
+    try:
+        return "api.wandb.ai" in netrc.netrc().hosts
+    except (OSError, netrc.NetrcParseError):
+        return False

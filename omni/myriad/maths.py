@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Batched rotations and scalings for tasks, with the names of `omni.isaac.core.utils.torch`.
+
+Quaternions are (w, x, y, z) and of unit length; the leading dimension is the batch.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+
+Tensor = torch.Tensor
+
+
+def torch_rand_float(lower: float, upper: float, shape: tuple[int, ...], device: torch.device | str) -> Tensor:
+    """Draw uniformly from [lower, upper)."""
+    return (upper - lower) * torch.rand(*shape, device=device) + lower
+
+
+def tensor_clamp(t: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """Clamp elementwise between two tensors."""
+    return torch.max(torch.min(t, upper), lower)
+
+
+def scale(x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """Map [-1, 1] linearly to [lower, upper]."""
+    return 0.5 * (x + 1.0) * (upper - lower) + lower
+
+
+def unscale(x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
+    """Map [lower, upper] linearly to [-1, 1]."""
+    return (2.0 * x - upper - lower) / (upper - lower)
+
+
+def normalize(x: Tensor, eps: float = 1e-9) -> Tensor:
+    """Scale vectors to unit length; shorter than `eps` they shrink towards zero."""
+    return x / x.norm(p=2, dim=-1, keepdim=True).clamp(min=eps)
+
+
+def normalize_angle(x: Tensor) -> Tensor:
+    """Map angles in rad to (-pi, pi]."""
+    return torch.atan2(torch.sin(x), torch.cos(x))
+
+
+def quat_conjugate(q: Tensor) -> Tensor:
+    """Return the inverse rotation, (N, 4)."""
+    return torch.cat((q[..., :1], -q[..., 1:]), dim=-1)
+
+
+def quat_mul(a: Tensor, b: Tensor) -> Tensor:
+    """Compose rotations: first `b`, then `a`, (N, 4)."""
+    w_a, v_a = a[..., :1], a[..., 1:]
+    w_b, v_b = b[..., :1], b[..., 1:]
+    w = w_a * w_b - (v_a * v_b).sum(-1, keepdim=True)
+    v = w_a * v_b + w_b * v_a + torch.linalg.cross(v_a, v_b)
+    return torch.cat((w, v), dim=-1)
+
+
+def quat_rotate(q: Tensor, v: Tensor) -> Tensor:
+    """Rotate vectors (N, 3) by quaternions (N, 4): v + 2w (u x v) + 2 u x (u x v), u the vector part."""
+    u = q[..., 1:]
+    twice = 2.0 * torch.linalg.cross(u, v)
+    return v + q[..., :1] * twice + torch.linalg.cross(u, twice)
+
+
+def quat_rotate_inverse(q: Tensor, v: Tensor) -> Tensor:
+    """Rotate vectors (N, 3) by the inverse of quaternions (N, 4)."""
+    return quat_rotate(quat_conjugate(q), v)
+
+
+def get_euler_xyz(q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return roll, pitch and yaw in [0, 2 pi), each (N,): rotations about fixed x, then y, then z."""
+    w, x, y, z = q.unbind(-1)
+    roll = torch.atan2(2.0 * (w * x + y * z), w * w - x * x - y * y + z * z)
+    pitch = torch.asin((2.0 * (w * y - z * x)).clamp(-1.0, 1.0))
+    yaw = torch.atan2(2.0 * (w * z + x * y), w * w + x * x - y * y - z * z)
+    return roll % math.tau, pitch % math.tau, yaw % math.tau
+
+
+def quat_from_euler_xyz(roll: Tensor, pitch: Tensor, yaw: Tensor) -> Tensor:
+    """Return the quaternions (N, 4) of rotations about fixed x, then y, then z."""
+    half = [(torch.cos(0.5 * angle), torch.sin(0.5 * angle)) for angle in (roll, pitch, yaw)]
+    (cr, sr), (cp, sp), (cy, sy) = half
+    w = cy * cr * cp + sy * sr * sp
+    x = cy * sr * cp - sy * cr * sp
+    y = cy * cr * sp + sy * sr * cp
+    z = sy * cr * cp - cy * sr * sp
+    return torch.stack((w, x, y, z), dim=-1)
+
+
+def compute_heading_and_up(
+    torso_rotation: Tensor, inv_start_rot: Tensor, to_target: Tensor, vec0: Tensor, vec1: Tensor, up_idx: int
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Project a torso's heading and up vectors, as OmniIsaacGymEnvs' locomotion tasks do.
+
+    Args:
+        torso_rotation: Orientations, (N, 4).
+        inv_start_rot: Inverse of the orientation that counts as upright and facing ahead, (N, 4).
+        to_target: Vectors to the target in the world frame, (N, 3).
+        vec0: Heading in the torso frame, (N, 3).
+        vec1: Up in the torso frame, (N, 3).
+        up_idx: World axis that is up.
+
+    Returns:
+        Orientations relative to the start (N, 4), component of up along the world's up (N,), cosine between heading
+        and target (N,), up vectors (N, 3) and heading vectors (N, 3) in the world frame.
+    """
+    torso_quat = quat_mul(torso_rotation, inv_start_rot)
+    up_vec = quat_rotate(torso_quat, vec1)
+    heading_vec = quat_rotate(torso_quat, vec0)
+    heading_proj = (heading_vec * normalize(to_target)).sum(-1)
+    return torso_quat, up_vec[:, up_idx], heading_proj, up_vec, heading_vec
+
+
+def compute_rot(
+    torso_quat: Tensor, velocity: Tensor, ang_velocity: Tensor, targets: Tensor, torso_positions: Tensor
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Express velocities in the torso frame and orientation as angles, as OmniIsaacGymEnvs' locomotion tasks do.
+
+    The angle to the target is taken in the x-z plane there, not in the ground plane; it is kept so that scores compare.
+
+    Returns:
+        Linear and angular velocity in the torso frame (N, 3), roll, pitch, yaw and angle to target in rad (N,).
+    """
+    vel_loc = quat_rotate_inverse(torso_quat, velocity)
+    angvel_loc = quat_rotate_inverse(torso_quat, ang_velocity)
+    roll, pitch, yaw = get_euler_xyz(torso_quat)
+    to_target = targets - torso_positions
+    return vel_loc, angvel_loc, roll, pitch, yaw, torch.atan2(to_target[:, 2], to_target[:, 0]) - yaw

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: Apache-2.0
+from __future__ import annotations
+
+import builtins
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from omni.myriad.errors import MyriadError
+from omni.myriad.learn.record.recorder import draw_curve, start_wandb
+from omni.myriad.learn.rl_games.runner import train
+from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg
+
+
+def test_tensorboard_has_the_familiar_names(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    env = CartPoleEnv(16, 20, with_states=True)
+    train(make_cfg(env, max_iterations=3), env, tmp_path)
+    events = EventAccumulator(str(tmp_path / "summaries"))
+    events.Reload()
+    names = set(events.Tags()["scalars"])
+    assert names >= {
+        "rewards/step", "rewards/iter", "rewards/time", "shaped_rewards/step", "episode_lengths/step",
+        "episode_lengths/iter", "episode_lengths/time", "losses/a_loss", "losses/c_loss", "losses/bounds_loss",
+        "losses/entropy", "losses/cval_loss", "info/last_lr", "info/lr_mul", "info/e_clip", "info/kl", "info/epochs",
+        "performance/step_inference_rl_update_fps", "performance/step_inference_fps", "performance/step_fps",
+        "performance/rl_update_time", "performance/step_inference_time", "performance/step_time", "Episode/angle",
+    }  # fmt: skip
+    rewards = {event.step: event.value for event in events.Scalars("rewards/step")}
+    shaped = {event.step: event.value for event in events.Scalars("shaped_rewards/step")}
+    assert list(rewards) == [256, 512, 768]
+    assert [event.step for event in events.Scalars("rewards/iter")] == [1, 2, 3]
+    assert shaped[768] != rewards[768]  # the learner sees a tenth, and bootstraps
+
+
+def test_curve_is_a_picture(tmp_path: Path) -> None:
+    draw_curve(tmp_path / "curve.png", [(100.0, 1.0, -3.0), (200.0, 2.0, 5.0)], "Ant")
+    data = (tmp_path / "curve.png").read_bytes()
+    assert data.startswith(b"\x89PNG")
+    assert len(data) > 5000
+
+
+def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("wandb")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.delenv("WANDB_MODE", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    env = CartPoleEnv(16, 20)
+    cfg = make_cfg(env, max_iterations=2) | {"wandb_activate": True, "wandb_project": "test", "wandb_group": ""}
+    summary = train(cfg, env, tmp_path / "run")
+    assert summary["status"] == "finished"
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+
+
+def test_wandb_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real_import = builtins.__import__
+
+    def without_wandb(name: str, *args: Any, **kwargs: Any) -> Any:
+        if name.startswith("wandb"):
+            raise ImportError(name)
+        return real_import(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", without_wandb)
+    with pytest.raises(MyriadError, match="pip install wandb"):
+        start_wandb({}, tmp_path)
