@@ -31,7 +31,7 @@ def __getattr__(name: str) -> Any:
 
         return getattr(engine, name)
     if name in ("ActionTerm", "ObservationTerm"):
-        from omni.myriad.task.rl_task import terms
+        from omni.myriad.task import terms
 
         return getattr(terms, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
