@@ -6,6 +6,7 @@ import pytest
 from omni.myriad.app.config import load_config
 from omni.myriad.app.runs import make_env
 from omni.myriad.engine import SimConfig, make_engine
+from omni.myriad.task.terms import describe_terms
 
 
 @pytest.fixture
@@ -34,3 +35,30 @@ def engine_of():
     yield build
     for engine in engines:
         engine.close()
+
+
+@pytest.fixture
+def metadata_of():
+    """Return the part of a policy file's metadata that a robot needs, from its task alone."""
+
+    def describe(env, view):
+        task = env.task
+        names = view.dof_names
+
+        def row(values):
+            return values[0].tolist()
+
+        return {
+            "timing": {"physics_dt": env.engine.physics_dt, "decimation": task.control_frequency_inv},
+            "conventions": {"gravity": task.task_config["sim"]["gravity"]},
+            "joints": {
+                "names": list(names),
+                "stiffness": row(view.get_gains()[0]),
+                "damping": row(view.get_gains()[1]),
+                "armature": row(view.get_armatures()),
+            },
+            "observations": {"terms": describe_terms("observation", task.observation_terms(), task.num_observations)},
+            "config": {"task": task.task_config},
+        }
+
+    return describe

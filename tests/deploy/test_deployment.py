@@ -81,9 +81,9 @@ def test_engines_that_are_unknown_or_missing_are_named(exported, monkeypatch):
     with pytest.raises(MyriadError, match="engine=bullet is unknown here; choose one of: physx, mujoco"):
         deploy(config(), exported, "bullet")
     monkeypatch.setitem(sys.modules, "mujoco", None)
-    for module in ("mujoco_engine", "mujoco_view"):
-        monkeypatch.delitem(sys.modules, f"omni.myriad.deploy.{module}", raising=False)
-        monkeypatch.delattr(f"omni.myriad.deploy.{module}", raising=False)
+    for module in ("engine", "view"):
+        monkeypatch.delitem(sys.modules, f"omni.myriad.engine.mujoco.{module}", raising=False)
+        monkeypatch.delattr(f"omni.myriad.engine.mujoco.{module}", raising=False)
     with pytest.raises(MyriadError, match="MuJoCo, which is not installed"):
         deploy(config(), exported, "mujoco")
 

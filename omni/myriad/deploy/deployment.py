@@ -41,7 +41,7 @@ def deploy(config: Mapping[str, Any], file: Path, engine: str = "physx") -> Repo
     if engine not in ENGINES:
         raise MyriadError(f"engine={engine} is unknown here; choose one of: {', '.join(ENGINES)}.")
     if engine == "mujoco":
-        from omni.myriad.deploy import mujoco_engine  # noqa: F401 - if MuJoCo is missing, it is said before anything starts
+        from omni.myriad.engine.mujoco import engine as _  # noqa: F401 - if MuJoCo is missing, it is said before anything starts
     try:
         return _deploy(config, file, engine)
     except PolicyError as error:
