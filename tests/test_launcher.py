@@ -7,9 +7,14 @@ import shutil
 import signal
 import stat
 import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from tests import stub_backend
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -20,7 +25,8 @@ case "$*" in
   *CDLL*) exit 1 ;;
   *find_spec*) for module in "${@:3}"; do [[ " ${FAKE_MISSING:-} " != *" $module "* ]] || echo "$module"; done; exit ;;
   "-V") echo "Python 3.11.7"; exit ;;
-  "-m venv"*) mkdir -p "${*: -1}/bin" && cp "$0" "${*: -1}/bin/python"; exit ;;
+  "-m venv"*) rm -rf "${*: -1}" && mkdir -p "${*: -1}/bin" && cp "$0" "${*: -1}/bin/python"; exit ;;
+  "-m pip --version") exit ;;
   "-m pip"*)
     echo "$*" >>"$CALLS"
     echo "Collecting patience"
@@ -62,6 +68,7 @@ class Checkout:
     def start(self, *arguments: str, **variables: str) -> subprocess.Popen:
         return subprocess.Popen(
             [self.root / "myriad", *arguments],
+            start_new_session=True,  # a process group of its own, as on a terminal
             env={**self.environment, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -170,19 +177,24 @@ def test_tests_run_from_the_checkout_and_others_where_they_are_called(checkout, 
 
 def test_first_use_installs_and_later_uses_do_not(checkout):
     first = checkout.run("train")
-    assert "Setting up .venv with Python 3.11.7 [physx] (once, about 2 minutes" in first.stderr
+    assert "Setting up .venv with Python 3.11.7 [deploy,dev,export,physx] (once, about 2 minutes" in first.stderr
     (call,) = checkout.calls()
-    assert call.endswith(f"-c {checkout.root}/constraints.txt -e {checkout.root}[physx]")
+    assert call.endswith(f"-c {checkout.root}/constraints.txt -e {checkout.root}[deploy,dev,export,physx]")
     assert "Collecting patience" in (checkout.root / ".venv/install.log").read_text()
-    later = checkout.run("play")
-    assert later.stderr == ""
+    for verb in ("train", "play", "export", "deploy", "benchmark", "test", "doctor", "python"):
+        later = checkout.run(verb)
+        assert (later.returncode, later.stderr) == (0, "")
     assert len(checkout.calls()) == 1
 
 
-def test_developer_tools_are_added_once_and_kept(checkout):
-    for verb in ("train", "test", "test", "train", "python"):
-        assert checkout.run(verb).returncode == 0
-    assert [extras(call) for call in checkout.calls()] == ["physx", "dev,export,physx"]
+def test_other_extras_are_added_once_and_kept(checkout):
+    checkout.run("train")
+    for _ in range(2):
+        checkout.source("choose_python train physx,wandb")
+    (checkout.root / "constraints.txt").write_text("")
+    checkout.run("train")
+    every = "deploy,dev,export,physx"
+    assert [extras(call) for call in checkout.calls()] == [every, f"{every},wandb", f"{every},wandb"]
 
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
@@ -192,14 +204,14 @@ def test_changed_requirements_are_noticed(checkout, name):
         file.write("# changed\n")
     assert "the requirements changed" in checkout.run("train").stderr
     assert checkout.run("train").stderr == ""
-    assert [extras(call) for call in checkout.calls()] == ["dev,export,physx", "dev,export,physx"]
+    assert [extras(call) for call in checkout.calls()] == ["deploy,dev,export,physx"] * 2
 
 
 def test_moved_checkout_is_installed_again(checkout):
     checkout.run("train")
     checkout.root = checkout.root.rename(checkout.root.parent / "elsewhere")
     assert checkout.run("train").returncode == 0
-    assert checkout.calls()[1].endswith(f"{checkout.root}[physx]")
+    assert checkout.calls()[1].endswith(f"{checkout.root}[deploy,dev,export,physx]")
 
 
 def test_failed_installation_shows_why_and_is_tried_again(checkout):
@@ -210,6 +222,136 @@ def test_failed_installation_shows_why_and_is_tried_again(checkout):
     assert "ran" not in done.stdout
     assert checkout.run("train").returncode == 0
     assert len(checkout.calls()) == 2
+
+
+def test_failed_change_leaves_what_was_there(checkout):
+    checkout.run("train")
+    before = (checkout.root / "constraints.txt").read_text()
+    (checkout.root / "constraints.txt").write_text("nonsense")
+    assert checkout.run("train", FAKE_PIP_ERROR="No matching distribution").returncode == 1
+    (checkout.root / "constraints.txt").write_text(before)
+    assert checkout.run("train").stderr == ""
+    assert len(checkout.calls()) == 2
+
+
+# Needs no network: stub_backend.py builds it.
+PROJECT = """
+[build-system]
+requires = []
+build-backend = "stub_backend"
+backend-path = ["."]
+
+[project]
+name = "myriad-rl"
+version = "1.0"
+
+[project.optional-dependencies]
+physx = ["robots"]
+"""
+
+
+@pytest.fixture
+def real_checkout(checkout, tmp_path):
+    """Return a checkout with a real Python and a real pip, which find their one requirement in a folder."""
+    (checkout.root / "pyproject.toml").write_text(PROJECT)
+    (checkout.root / "constraints.txt").write_text("")
+    shutil.copy(stub_backend.__file__, checkout.root)
+    (tmp_path / "wheels").mkdir()
+    files = {"robots/__init__.py": "", **{f"robots/part{index}.py": "value = 1\n" * 50 for index in range(1000)}}
+    stub_backend.wheel(tmp_path / "wheels", "robots", files)
+    checkout.environment |= {
+        "MYRIAD_PYTHON": sys.executable,
+        "PIP_CONFIG_FILE": os.devnull,
+        "PIP_NO_INDEX": "1",
+        "PIP_FIND_LINKS": (tmp_path / "wheels").as_uri(),
+    }
+    return checkout
+
+
+def wait_until(condition, seconds=60.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "what was waited for did not happen"
+        time.sleep(0.002)
+
+
+def test_interrupted_set_up_is_made_again_by_the_next_use(real_checkout):
+    checkout, venv, hold = real_checkout, real_checkout.root / ".venv", real_checkout.root / "hold"
+    call = ("python", "-c", "import myriad_rl; print('works')")
+
+    def interrupt(sent: signal.Signals, moment: Callable[[], bool]) -> None:
+        process = checkout.start(*call)
+        wait_until(moment)
+        os.killpg(process.pid, sent)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == (130 if sent == signal.SIGINT else -sent), err
+        assert "works" not in out
+
+    def found(pattern: str) -> Callable[[], bool]:
+        return lambda: any(venv.glob(pattern))
+
+    def has_new_python() -> bool:
+        python = venv / "bin/python"
+        return python.is_symlink() and python.lstat().st_mtime > started
+
+    for sent in (signal.SIGINT, signal.SIGKILL):
+        started = time.time()
+        interrupt(sent, has_new_python)  # a Python, and no pip
+    interrupt(signal.SIGKILL, found("lib/python*/site-packages/pip/__init__.py"))  # ensurepip is at work
+    hold.touch()
+    interrupt(signal.SIGINT, lambda: "editable" in log(venv))  # pip has begun
+    hold.unlink()
+    interrupt(signal.SIGKILL, found("lib/python*/site-packages/robots/part1*.py"))  # pip is copying files
+    done = checkout.run(*call)
+    assert done.stdout == "works\n", done.stderr
+    assert "again, because it was interrupted" in done.stderr
+    assert checkout.run(*call).stderr == ""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGKILL])
+def test_interrupted_change_is_made_again_even_if_it_is_taken_back(checkout, sent):
+    checkout.run("train")
+    (checkout.root / ".venv/half").touch()
+    before = (checkout.root / "constraints.txt").read_text()
+    (checkout.root / "constraints.txt").write_text("# other requirements")
+    process = checkout.start("train", FAKE_PIP_SECONDS="60")
+    wait_until(lambda: len(checkout.calls()) == 2)
+    os.killpg(process.pid, sent)
+    process.communicate(timeout=10)
+    (checkout.root / "constraints.txt").write_text(before)
+    done = checkout.run("train")
+    assert "again, because it was interrupted" in done.stderr and "ran <" in done.stdout
+    assert not (checkout.root / ".venv/half").exists()
+
+
+def test_pip_that_outlives_a_killed_launcher_is_waited_for(checkout):
+    killed = checkout.start("train", FAKE_PIP_SECONDS="1")
+    wait_until(checkout.calls)
+    killed.kill()
+    done = checkout.run("train")
+    assert done.stderr.startswith("Waiting for another ./myriad")
+    assert "again, because it was interrupted" in done.stderr and "ran <" in done.stdout
+    killed.communicate(timeout=10)
+
+
+def log(venv: Path) -> str:
+    """Return what pip has said in this environment so far."""
+    file = venv / "install.log"
+    return file.read_text() if file.exists() else ""
+
+
+def test_environment_without_pip_is_made_again(checkout):
+    checkout.run("train")
+    script(checkout.root / ".venv/bin/python", '#!/bin/sh\necho "No module named pip" >&2; exit 1\n')
+    (checkout.root / ".venv/myriad.stamp").unlink()
+    assert "ran <" in checkout.run("train").stdout
+
+
+def test_environment_of_somebodys_own_making_is_kept(checkout):
+    script(checkout.root / ".venv/bin/python", FAKE_PYTHON)
+    (checkout.root / ".venv/notes").touch()
+    assert "ran <" in checkout.run("train").stdout
+    assert (checkout.root / ".venv/notes").exists()
 
 
 def test_launchers_started_together_install_once(checkout):
