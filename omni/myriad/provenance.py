@@ -9,6 +9,8 @@ import subprocess
 from importlib import metadata
 from pathlib import Path
 
+from omni.myriad.places import IN_WHEEL
+
 _PACKAGES = ("torch", "numpy", "rl-games", "gymnasium", "hydra-core", "ovphysx", "usd-core")
 
 
@@ -25,6 +27,8 @@ def versions() -> dict[str, str]:
 
 def git_revision() -> str | None:
     """Return the commit of the checkout that this file belongs to, with `-dirty` where it was edited, or None."""
+    if IN_WHEEL:  # a repository around it would be somebody else's
+        return None
     command = ["git", "-C", str(Path(__file__).parent), "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip() or None

@@ -17,10 +17,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def benchmark(tmp_path):
-    """Run benchmark.py in a scratch folder."""
+    """Run the verb in a scratch folder."""
 
     def run(*arguments):
-        command = [sys.executable, str(ROOT / "benchmark.py"), *arguments]
+        command = [sys.executable, "-m", "omni.myriad", "benchmark", *arguments]
         environment = {**os.environ, "PYTHONPATH": str(ROOT)}
         return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=200)
 

@@ -99,7 +99,11 @@ def test_engines_that_are_unknown_or_missing_are_named(exported, monkeypatch):
 )
 def test_the_command_exits_with_2_and_one_line(arguments, message):
     done = subprocess.run(
-        [sys.executable, "deploy.py", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=120
+        [sys.executable, "-m", "omni.myriad", "deploy", *arguments],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
     )
     assert done.returncode == 2
     assert message in done.stderr and len(done.stderr.strip().splitlines()) == 1

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What train.py, play.py and the other entry points share: from the command line to an exit code."""
+"""What the verbs share: from the command line to an exit code."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from omni.myriad.errors import MyriadError
 
@@ -18,7 +18,7 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 
-def run(main: Callable[[dict[str, Any]], None], usage: str, argv: list[str] | None = None) -> None:
+def run(main: Callable[[dict[str, Any]], None], usage: str, argv: Sequence[str] | None = None) -> NoReturn:
     """Run an entry point and exit: 0 when done, 2 with one line on bad input, 130 on Ctrl-C.
 
     Args:
@@ -46,6 +46,11 @@ def run(main: Callable[[dict[str, Any]], None], usage: str, argv: list[str] | No
         if place is None:
             raise
         code = _say(f"{place}: {type(error).__name__}: {error}", error)
+    leave(code)
+
+
+def leave(code: int) -> NoReturn:
+    """End the process with an exit code."""
     sys.stdout.flush()
     if path := os.environ.get("MYRIAD_EXIT_CODE"):
         Path(path).write_text(str(code))  # for the launcher: Isaac Sim's python.sh makes a 1 of every failure

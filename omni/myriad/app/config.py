@@ -22,9 +22,10 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.places import data_folder
 from omni.myriad.task.loader import TASKS_PATH, task_files
 
-CFG_PATH = Path(__file__).parents[3] / "cfg"
+CFG_PATH = data_folder("cfg")
 
 _GROUPS = ("task", "train", "engine")
 

@@ -4,8 +4,9 @@
 Nothing here imports a physics engine: PhysX is tried in processes of its own, and Isaac Sim is only looked for.
 """
 
+from __future__ import annotations
+
 import ctypes
-import functools
 import importlib.metadata
 import importlib.util
 import json
@@ -13,28 +14,19 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-ROOT = Path(__file__).resolve().parents[2]
+from omni.myriad.app.requirements import has_isaac_sim, install_command, requirements
+from omni.myriad.places import ROOT
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
+
 GLIBC = (2, 35)  # ovphysx is a manylinux_2_35 wheel
 PROBE_SECONDS = 180
-
-# Package: (at least, below), as pyproject.toml has them.
-PACKAGES: dict[str, tuple[str, str | None]] = {
-    "numpy": ("1.26", None),
-    "gymnasium": ("1.0", "2"),
-    "rl-games": ("1.6.5", "2"),
-    "hydra-core": ("1.3.2", "1.4"),
-}
-PHYSX_PACKAGES: dict[str, tuple[str, str | None]] = {
-    "ovphysx": ("0.7.0", "0.7.1"),
-    "usd-core": ("25.5", None),
-    "physx-usd-schemas": ("25.11.2", None),
-    "newton-usd-schemas": ("0.4.1", None),
-}
 
 
 @dataclass(frozen=True)
@@ -133,8 +125,11 @@ def torch_fact(version: str | None, cuda: str | None, devices: list[str]) -> Fac
         cuda: The CUDA version that torch was built for, None for a CPU build.
         devices: Names of the CUDA devices that torch can use.
     """
-    if version is None or version_tuple(version) < (2, 7):
-        return Fact("torch", version or "not installed", "bad", pip_install("'torch>=2.7'"))
+    if version and version.startswith("broken"):
+        return Fact("torch", version, "bad", pip_install("--force-reinstall torch"))
+    fact = package_fact(next(one for one in requirements() if one.name == "torch"), version)
+    if fact.state == "bad":
+        return fact
     built = f"CUDA {cuda}" if cuda else "CPU build"
     return Fact("torch", f"{version} ({built}), devices: {', '.join(['cpu', *devices])}")
 
@@ -160,29 +155,32 @@ def gpu_facts(nvidia_smi: str | None, cuda: str | None, devices: list[str]) -> l
             facts.append(Fact(f"GPU {index}", value))
     if not devices:
         mend = "update NVIDIA's driver: it is too old for torch's CUDA" if cuda else ""
-        mend = mend or pip_install("--force-reinstall 'torch>=2.7'") + "  # a build with CUDA"
+        mend = mend or pip_install("--force-reinstall torch") + "  # a build with CUDA"
         facts.append(Fact("CUDA in torch", "torch cannot use this GPU: training runs on the CPU", "note", mend))
     return facts
 
 
-def package_fact(package: str, version: str | None, bounds: tuple[str, str | None]) -> Fact:
-    """Check that a package's version lies in its bounds (at least, below)."""
-    least, below = bounds
-    wanted = f"{package}>={least}" + (f",<{below}" if below else "")
+def package_fact(wanted: Requirement, version: str | None) -> Fact:
+    """Check a package's version."""
+    mend = pip_install(f"'{wanted.name}{wanted.specifier}'")
     if version is None:
-        return Fact(package, "not installed", "bad", pip_install(f"'{wanted}'"))
-    if version_tuple(version) < version_tuple(least) or (below and version_tuple(version) >= version_tuple(below)):
-        return Fact(package, f"{version}, where {wanted} is needed", "bad", pip_install(f"'{wanted}'"))
-    return Fact(package, version)
+        return Fact(wanted.name, "not installed", "bad", mend)
+    if not wanted.specifier.contains(version, prereleases=True):
+        return Fact(wanted.name, f"{version}, where {wanted.name}{wanted.specifier} is needed", "bad", mend)
+    return Fact(wanted.name, version)
+
+
+def package_facts(extra: str = "") -> list[Fact]:
+    """Check the packages that an extra of pyproject.toml needs, or Myriad without extras; torch has its own line."""
+    return [package_fact(one, installed(one.name)) for one in requirements(extra) if one.name != "torch"]
 
 
 def isaac_sim() -> str | None:
     """Return Isaac Sim's version if this is Isaac Sim's Python, without importing any of it."""
-    folder = os.environ.get("ISAACSIM_PATH")
-    if folder:
+    if folder := os.environ.get("ISAACSIM_PATH"):
         file = Path(folder, "VERSION")
         return file.read_text().strip() if file.is_file() else f"of unknown version in {folder}"
-    return installed("isaacsim") if importlib.util.find_spec("isaacsim") else None
+    return installed("isaacsim") if has_isaac_sim() else None
 
 
 def engine_fact(isaac: str | None, ovphysx: str | None) -> Fact:
@@ -194,7 +192,7 @@ def engine_fact(isaac: str | None, ovphysx: str | None) -> Fact:
         return Fact("Engine", f"Isaac Sim {isaac} (not started here)")
     if ovphysx:
         return Fact("Engine", f"standalone PhysX, ovphysx {ovphysx}")
-    return Fact("Engine", "none", "bad", pip_install(f"-c '{ROOT}/constraints.txt' -e '{ROOT}[physx]'"))
+    return Fact("Engine", "none", "bad", install_command(["physx"]))
 
 
 def probe(device: str) -> dict:
@@ -279,15 +277,12 @@ def collect() -> list[Fact]:
         version, cuda, devices = f"broken ({error})", None, []
     look("torch", lambda: torch_fact(version, cuda, devices))
     look("GPU", lambda: gpu_facts(run_nvidia_smi(), cuda, devices))
-    for package, bounds in PACKAGES.items():
-        look(package, functools.partial(package_fact, package, installed(package), bounds))
-
+    look("Packages", package_facts)
     isaac = isaac_sim()
     look("Engine", lambda: engine_fact(isaac, installed("ovphysx")))
     if not isaac:
         look("libGL.so.1", libgl_fact)
-        for package, bounds in PHYSX_PACKAGES.items():
-            look(package, functools.partial(package_fact, package, installed(package), bounds))
+        look("Packages of PhysX", lambda: package_facts("physx"))
         look("PhysX on cpu", lambda: physx_fact("cpu", probe("cpu")))
         if devices:
             look("PhysX on cuda:0", lambda: physx_fact("cuda:0", probe("cuda:0")))
@@ -327,7 +322,7 @@ def show(facts: list[Fact]) -> None:
     print("\nTraining can run." if can_train(facts) else "\nTraining cannot run until the lines marked ✗ are mended.")
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: Sequence[str]) -> int:
     """Report, and return 0 if training can run, 1 if it cannot, 2 for arguments, of which there are none."""
     if arguments:
         print(f"doctor takes no arguments, got: {' '.join(arguments)}", file=sys.stderr)
@@ -335,10 +330,3 @@ def main(arguments: list[str]) -> int:
     facts = collect()
     show(facts)
     return 0 if can_train(facts) else 1
-
-
-if __name__ == "__main__":
-    try:
-        sys.exit(main(sys.argv[1:]))
-    except KeyboardInterrupt:
-        sys.exit(130)

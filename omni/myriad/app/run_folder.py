@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.places import COMMAND
 
 
 def is_first_rank() -> bool:
@@ -54,7 +55,7 @@ def last_run(task: str, train_dir: str) -> str:
     ]
     if not runs:
         raise MyriadError(
-            f"No run of {task} below {train_dir}/: train one (./myriad train task={task}) or give checkpoint=FILE."
+            f"No run of {task} below {train_dir}/: train one ({COMMAND} train task={task}) or give checkpoint=FILE."
         )
     return max(runs)[1]
 

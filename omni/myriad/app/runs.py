@@ -19,6 +19,7 @@ import torch
 from omni.myriad.app.run_folder import find_checkpoint, is_first_rank, new_run_dir, trained_checkpoint
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
+from omni.myriad.places import COMMAND
 from omni.myriad.policy import description, recording
 from omni.myriad.provenance import git_revision, versions
 
@@ -280,7 +281,7 @@ def _print_result(summary: dict[str, Any], run_dir: Path) -> None:
         f"mean episode reward {'none yet' if reward is None else f'{reward:.1f}'}."
     )
     print(f"Curve: {run_dir / 'curve.png'}")
-    print(f"Play:  ./myriad play task={summary['task']} checkpoint={run_dir}")
+    print(f"Play:  {COMMAND} play task={summary['task']} checkpoint={run_dir}")
 
 
 def _print_table(result: dict[str, Any], target: Path) -> None:

@@ -26,8 +26,9 @@ from omni.myriad.benchmark import machine, timing
 from omni.myriad.benchmark.measurements import Config, Result, synchronizer
 from omni.myriad.benchmark.options import Options
 from omni.myriad.errors import MyriadError
+from omni.myriad.places import data_folder
 
-ANT = Path(__file__).parents[3] / "assets" / "ant" / "ant.xml"
+ANT = data_folder("assets") / "ant" / "ant.xml"
 MJLAB_TASK = "Mjlab-Velocity-Flat-Unitree-Go1"
 _ENVS_A_VECTOR = 16  # of gymnasium: beyond a handful, more in a loop are not faster
 

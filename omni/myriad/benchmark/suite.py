@@ -21,9 +21,9 @@ from omni.myriad.benchmark import machine, report, results
 from omni.myriad.benchmark.options import Options, parse
 from omni.myriad.benchmark.peers import PEERS
 from omni.myriad.errors import MyriadError
+from omni.myriad.places import COMMAND, ROOT
 from omni.myriad.provenance import git_revision, versions
 
-ROOT = Path(__file__).parents[3]
 _STARTS = 3
 _LEAST_SECONDS = 5.0  # with less time left, nothing is started
 
@@ -58,7 +58,7 @@ def run(config: dict[str, Any], ours: dict[str, str], settings: Sequence[str]) -
     if options.merge:
         found = results.merge([results.load(Path(file)) for file in options.merge])
     else:
-        command = shlex.join(["./myriad", "benchmark", *settings, *(f"{name}={value}" for name, value in ours.items())])
+        command = shlex.join([COMMAND, "benchmark", *settings, *(f"{name}={value}" for name, value in ours.items())])
         found = measure(config, options, settings, command, folder / "logs")
     task, device = found["task"].lower(), machine.slug(found["machine"] or {})
     name = options.name or f"{task}-{device}"

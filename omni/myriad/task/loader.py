@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.places import data_folder
 
-TASKS_PATH = Path(__file__).parents[3] / "tasks"
+TASKS_PATH = data_folder("tasks")
 
 
 def task_files(folders: Sequence[Path]) -> dict[str, Path]:

@@ -13,6 +13,7 @@ import torch
 
 from omni.myriad.engine import ENV_0_PATH, ENVS_PATH, Engine, Scene, SimConfig
 from omni.myriad.errors import MyriadError
+from omni.myriad.places import data_folder
 from omni.myriad.task.terms import ActionTerm, ObservationTerm
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from omni.myriad.env.vec_env import VecEnv
 
-ASSETS_PATH = Path(__file__).parents[3] / "assets"
+ASSETS_PATH = data_folder("assets")
 
 
 class RLTask:

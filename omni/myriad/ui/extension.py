@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
 import carb.eventdispatcher  # type: ignore[import-not-found]
@@ -19,11 +18,12 @@ from omni.kit.menu.utils import (  # type: ignore[import-not-found]
     remove_menu_items,
 )
 from omni.kit.viewport.utility import get_active_viewport  # type: ignore[import-not-found]
+from omni.myriad.places import ROOT
 from omni.myriad.ui.drive import HandOver
 from omni.myriad.ui.model import Model
 from omni.myriad.ui.window import TITLE, Window
 
-RUNS_PATH = Path(__file__).parents[3] / "runs"
+RUNS_PATH = ROOT / "runs"
 _MENU = "Window"
 
 

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Myriad's command line: `python -m omni.myriad VERB`, which `./myriad` and the command of an installed wheel call.
+
+Imports nothing but the standard library until a verb is called: any Python can show the help.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from omni.myriad.app import cli, doctor, requirements, verbs
+from omni.myriad.places import COMMAND, IN_WHEEL
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A word that can follow `myriad`.
+
+    Attributes:
+        run: Called with the arguments behind the verb, returns an exit code or ends the process; None where the
+            launcher `./myriad` does it without us.
+        help: One line.
+        extras: What it needs of pyproject.toml's extras; None where it does not even need Myriad's own requirements.
+    """
+
+    run: Callable[[Sequence[str]], int | None] | None
+    help: str
+    extras: tuple[str, ...] | None = None
+
+
+# To add a verb, add it here. The launcher finds the names in these lines: each begins with one.
+VERBS = {
+    "train": Verb(verbs.train, "train a task: {myriad} train task=Cartpole", ("physx",)),
+    "play": Verb(verbs.play, "run a trained policy: {myriad} play task=Cartpole", ("physx",)),
+    "export": Verb(
+        verbs.export, "write a trained policy as one ONNX file: {myriad} export task=Cartpole", ("physx", "export")
+    ),
+    "deploy": Verb(
+        verbs.deploy,
+        "run a policy outside its trainer, and film it: {myriad} deploy policy.onnx",
+        ("physx", "export", "deploy"),
+    ),
+    "benchmark": Verb(verbs.benchmark, "measure speed: {myriad} benchmark task=Ant num_envs=4096,16384", ("physx",)),
+    "test": Verb(verbs.test, "run the tests (arguments go to pytest)", ("physx", "export", "dev")),
+    "gui": Verb(None, "open Isaac Sim with Myriad's window (needs ISAACSIM_PATH)", ("export",)),
+    "container": Verb(None, "build, run or test a container: {myriad} container run train task=Ant"),
+    "doctor": Verb(doctor.main, "say what works on this machine, and how to mend what does not"),
+    "python": Verb(None, "the project's own Python, with the developer tools"),
+    "help": Verb(None, "this page"),
+}
+
+_FIRST_STEPS = """
+First steps
+  {myriad} train task=Cartpole                   about two minutes, on any machine
+  {myriad} train task=Ant num_envs=4096 seed=42  every setting is an argument: name=value
+  {myriad} train --help                          the tasks and the settings
+"""
+_PYTHONS = """
+Which Python
+  default                   .venv, made at first use and kept in step with pyproject.toml; it holds what every verb
+                            needs: PhysX, torch, ONNX, MuJoCo, newton, and the developer tools
+  VIRTUAL_ENV, CONDA_PREFIX an active environment is used as it is (conda's base is not)
+  ISAACSIM_PATH=folder      Isaac Sim's own python.sh, and Isaac Sim's PhysX
+  MYRIAD_PYTHON=python3.12  makes .venv with this Python (3.10 to 3.13)
+"""
+
+
+def usage() -> str:
+    """Return the page that `myriad help` shows."""
+    lines = ["Myriad: reinforcement learning for robots, thousands at a time.", "", "  {myriad} VERB [ARGUMENTS]", ""]
+    lines += [f"  {name:9} {VERBS[name].help}" for name in known()]
+    return "\n".join([*lines, _FIRST_STEPS + ("" if IN_WHEEL else _PYTHONS)]).replace("{myriad}", COMMAND)
+
+
+def known() -> list[str]:
+    """Return the verbs that can be used here: some need the repository."""
+    return [name for name in VERBS if not (IN_WHEEL and name in ("test", "gui", "container", "python"))]
+
+
+def unknown(verb: str) -> str:
+    """Return the one line that answers a verb that does not exist."""
+    names = known()
+    near = [name for name in names if name.startswith(verb)] or difflib.get_close_matches(verb.lower(), names, 1, 0.5)
+    if near:
+        return f"myriad: no verb '{verb}'. Did you mean '{COMMAND} {near[0]}'? All verbs: {' '.join(names)}"
+    return f"myriad: no verb '{verb}'. The verbs are: {' '.join(names)}"
+
+
+def check(name: str) -> None:
+    """End the process with code 1 and a command to install them if this Python lacks packages that a verb needs."""
+    extras = VERBS[name].extras
+    if extras is not None and (lacking := requirements.missing(extras)):
+        command = requirements.install_command(extras)
+        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
+        cli.leave(1)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run a verb and end the process with its exit code.
+
+    Args:
+        arguments: A verb and what follows it, by default the process's.
+    """
+    name, *rest = (sys.argv[1:] if arguments is None else arguments) or ["help"]
+    if name in ("help", "-h", "--help"):
+        print(usage(), end="")
+        return
+    if name not in known():
+        print(unknown(name), file=sys.stderr)
+        cli.leave(2)
+    verb = VERBS[name]
+    if verb.run is None:
+        print(f"myriad: '{name}' is a verb of the launcher ./myriad.", file=sys.stderr)
+        cli.leave(2)
+    check(name)
+    try:
+        code = verb.run(rest) or 0
+    except KeyboardInterrupt:
+        code = cli.EXIT_INTERRUPTED
+    cli.leave(code)
+
+
+if __name__ == "__main__":
+    main()

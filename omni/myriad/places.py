@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where Myriad's own files are: beside `omni/` in a checkout, inside the package where a wheel was installed."""
+
+from pathlib import Path
+
+_PACKAGE = Path(__file__).parent
+ROOT = _PACKAGE.parents[1]
+"""The checkout, or the folder of installed packages: where Python finds `omni`."""
+
+IN_WHEEL = (_PACKAGE / "_data").is_dir()
+COMMAND = "myriad" if IN_WHEEL else "./myriad"
+"""What people type to start Myriad."""
+
+
+def data_folder(name: str) -> Path:
+    """Return the folder of `tasks`, `cfg` or `assets`, which setup.py puts into wheels."""
+    return (_PACKAGE / "_data" if IN_WHEEL else ROOT) / name
