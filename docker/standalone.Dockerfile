@@ -11,9 +11,9 @@ FROM ${BASE} AS build
 RUN apt-get update && apt-get install -y --no-install-recommends python3-venv && rm -rf /var/lib/apt/lists/*
 RUN python3 -m venv /opt/venv
 WORKDIR /myriad
-COPY pyproject.toml constraints.txt README.md ./
+COPY pyproject.toml setup.py constraints.txt README.md ./
 COPY omni/myriad/__init__.py omni/myriad/
-RUN /opt/venv/bin/pip install --no-cache-dir -c constraints.txt -e '.[physx,export,wandb]'
+RUN /opt/venv/bin/pip install --no-cache-dir -c constraints.txt -e '.[physx,export,deploy,wandb]'
 
 # ---- what runs
 FROM ${BASE} AS runtime
