@@ -43,6 +43,11 @@ def as_values(name: str, values: Any, shape: tuple[int, ...], device: torch.devi
     return values.detach()
 
 
+def as_flags(values: Any) -> Any:
+    """Return a tensor of booleans as the uint8 that PhysX wants, and anything else as it is."""
+    return values.to(torch.uint8) if isinstance(values, torch.Tensor) and values.dtype == torch.bool else values
+
+
 def as_indices(name: str, indices: Any, size: int, device: torch.device) -> torch.Tensor:
     """Return indices as an int64 tensor on `device`.
 

@@ -1,55 +1,46 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Methods of Isaac Sim's views that need what PhysX alone does not have: something that renders."""
+"""What Isaac Sim's views can do and PhysX alone cannot: methods that are there, and raise with the reason."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from omni.myriad.engine.physx.views.prim import Indices, PrimView
+import inspect
+from collections.abc import Callable
+from typing import Any, NoReturn
 
 _NO_RENDERER = "nothing is rendered here; use Isaac Sim (engine=isaacsim)"
 _NO_SCALING = "PhysX reads sizes from environment 0 when it starts; scale the prim there"
+_NO_RESIDUALS = "standalone PhysX reports no solver residuals"
+
+UNSUPPORTED = {
+    "set_visibilities": _NO_RENDERER,
+    "get_visibilities": _NO_RENDERER,
+    "apply_visual_materials": _NO_RENDERER,
+    "get_applied_visual_materials": _NO_RENDERER,
+    "is_visual_material_applied": _NO_RENDERER,
+    "get_world_scales": _NO_SCALING,
+    "get_local_scales": _NO_SCALING,
+    "set_local_scales": _NO_SCALING,
+    "get_position_residuals": _NO_RESIDUALS,
+    "get_velocity_residuals": _NO_RESIDUALS,
+}
+"""The methods that always raise NotImplementedError, and why; residuals are gone from Isaac Sim 6.0, too."""
 
 
-class RenderingMethods(PrimView):
-    """Visibility, scale and visual materials: each raises NotImplementedError with the reason."""
+def unsupported(name: str, *required: str, **optional: Any) -> Callable[..., NoReturn]:
+    """Return a method of that name that raises the reason in the table.
 
-    def _refuse_rendering(self, scales: Any, visibilities: Any) -> None:
-        if scales is not None:
-            self.set_local_scales(scales)
-        if visibilities is not None:
-            self.set_visibilities(visibilities)
+    Args:
+        name: Name of the method.
+        required: Names of Isaac Sim's arguments without a default.
+        optional: Isaac Sim's other arguments, and their defaults.
+    """
 
-    def set_visibilities(self, visibilities: Any, indices: Indices = None) -> None:
-        """Raise: nothing is rendered here."""
-        raise NotImplementedError(f"set_visibilities: {_NO_RENDERER}.")
+    def refuse(self: object, *args: Any, **kwargs: Any) -> NoReturn:
+        raise NotImplementedError(f"{name}: {UNSUPPORTED[name]}.")
 
-    def get_visibilities(self, indices: Indices = None) -> Any:
-        """Raise: nothing is rendered here."""
-        raise NotImplementedError(f"get_visibilities: {_NO_RENDERER}.")
-
-    def apply_visual_materials(
-        self, visual_materials: Any, weaker_than_descendants: Any = None, indices: Indices = None
-    ) -> None:
-        """Raise: nothing is rendered here."""
-        raise NotImplementedError(f"apply_visual_materials: {_NO_RENDERER}.")
-
-    def get_applied_visual_materials(self, indices: Indices = None) -> Any:
-        """Raise: nothing is rendered here."""
-        raise NotImplementedError(f"get_applied_visual_materials: {_NO_RENDERER}.")
-
-    def is_visual_material_applied(self, indices: Indices = None) -> Any:
-        """Raise: nothing is rendered here."""
-        raise NotImplementedError(f"is_visual_material_applied: {_NO_RENDERER}.")
-
-    def get_world_scales(self, indices: Indices = None) -> Any:
-        """Raise: PhysX keeps no scales."""
-        raise NotImplementedError(f"get_world_scales: {_NO_SCALING}.")
-
-    def set_local_scales(self, scales: Any, indices: Indices = None) -> None:
-        """Raise: PhysX keeps no scales."""
-        raise NotImplementedError(f"set_local_scales: {_NO_SCALING}.")
-
-    def get_local_scales(self, indices: Indices = None) -> Any:
-        """Raise: PhysX keeps no scales."""
-        raise NotImplementedError(f"get_local_scales: {_NO_SCALING}.")
+    plain = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters = [inspect.Parameter(argument, plain) for argument in ("self", *required)]
+    parameters += [inspect.Parameter(argument, plain, default=default) for argument, default in optional.items()]
+    refuse.__name__, refuse.__doc__ = name, f"Raise: {UNSUPPORTED[name]}."
+    vars(refuse)["__signature__"] = inspect.Signature(parameters)
+    return refuse
