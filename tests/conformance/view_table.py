@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+from omni.myriad.engine.physx.views.unsupported import UNSUPPORTED
+
 from . import view_calls
 
-_RENDERING = "nothing is rendered: ours raises NotImplementedError"
-_SCALING = "PhysX reads sizes once: ours raises NotImplementedError"
+_RESIDUALS = ("get_position_residuals", "get_velocity_residuals")
 _ONCE = "Isaac Sim writes USD, which PhysX reads once, when it starts: ours raises NotImplementedError"
 _COMPENSATION = (
     "of a floating base Isaac Sim returns the root's columns in the place of joints'; ours returns the joints'"
@@ -14,14 +15,11 @@ _COMPENSATION = (
 _FRICTION = "not compared: standalone PhysX has the newer friction model alone, which ours writes"
 
 _BOTH = {
-    "set_visibilities": _RENDERING,
-    "get_visibilities": _RENDERING,
-    "apply_visual_materials": _RENDERING,
-    "get_applied_visual_materials": _RENDERING,
-    "is_visual_material_applied": _RENDERING,
-    "get_world_scales": _SCALING,
-    "get_local_scales": _SCALING,
-    "set_local_scales": _SCALING,
+    **{
+        name: f"{reason}: ours raises NotImplementedError"
+        for name, reason in UNSUPPORTED.items()
+        if name not in _RESIDUALS
+    },
     "set_sleep_thresholds": _ONCE,
     "prims": "clones are not on the stage here, so there are no USD prims to return",
     "destroy": "nothing to deregister here: `scene.remove_object(name)` forgets a view",
@@ -56,7 +54,7 @@ _DIFFERENCES = {
 }
 
 NOT_ASKED = {
-    "ArticulationView": {"__init__", "get_position_residuals", "get_velocity_residuals"},
+    "ArticulationView": {"__init__", *_RESIDUALS},
     "RigidPrimView": {"__init__"},
 }
 """Methods that no call asks: constructors are compared by signature, and residuals are gone from Isaac Sim 6.0."""

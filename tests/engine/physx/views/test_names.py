@@ -9,6 +9,8 @@ import torch
 from pxr import Usd
 
 from omni.myriad.engine.physx import ArticulationView, RigidPrimView
+from omni.myriad.engine.physx.views.prim import BEFORE_PHYSICS
+from omni.myriad.engine.physx.views.unsupported import UNSUPPORTED
 from omni.myriad.errors import MyriadError
 
 from .scenes import ENV_0, arm, body, box, floating_arm
@@ -175,3 +177,36 @@ def test_what_only_a_renderer_has_says_so():
         ArticulationView("/World/envs/.*/Arm", enable_residual_reports=True)
     with pytest.raises(NotImplementedError, match="residuals"):
         ArticulationView("/World/envs/.*/Arm").get_velocity_residuals()
+
+
+@pytest.mark.parametrize("cls", [ArticulationView, RigidPrimView])
+def test_whatever_is_unsupported_raises_the_reason_in_the_table(cls):
+    view = cls("/World/envs/.*/box", "unsupported")
+    methods = [name for name in UNSUPPORTED if hasattr(cls, name)]
+    assert len(methods) == len(UNSUPPORTED) - (0 if cls is ArticulationView else 2)
+    for name in methods:
+        with pytest.raises(NotImplementedError) as raised:
+            getattr(view, name)()
+        assert str(raised.value) == f"{name}: {UNSUPPORTED[name]}."
+        assert UNSUPPORTED[name] in getattr(cls, name).__doc__
+
+
+def test_every_name_that_does_not_wait_for_physics_is_one_of_a_view():
+    assert [
+        name for name in BEFORE_PHYSICS if not (hasattr(ArticulationView, name) or hasattr(RigidPrimView, name))
+    ] == []
+
+
+def test_subclasses_may_define_methods_of_their_own(simulate):
+    class Robots(ArticulationView):
+        def initialize(self, physics_sim_view=None):
+            super().initialize(physics_sim_view)
+            self.started = True
+
+        def hello(self):
+            return self.num_dof
+
+    view = Robots("/World/envs/.*/Arm", "robots")
+    assert view.hello() is None
+    simulate(arm, view)
+    assert view.started and view.hello() == 2
