@@ -528,26 +528,18 @@ class PrimView:
         columns: Tensor | None = None,
     ) -> None:
         """Write positions (M, ..., 3) and orientations (M, ..., 4) as wxyz; what is None keeps its value."""
-        quantity = self._quantity(tensor_type)
-        rows = self._rows(indices)
-        lead = self._shape(quantity, rows, columns)[:-1]
-        if positions is not None:
-            positions = self._floats("positions", positions, (*lead, 3))
-        if orientations is not None:
-            orientations = self._floats("orientations", orientations, (*lead, 4)).roll(-1, -1)
-        complete = positions is not None and orientations is not None and columns is None
-        data = quantity.data if complete else quantity.read()
-        where = selection(rows, columns, data.device)
-        for values, part in ((positions, data[..., :3]), (orientations, data[..., 3:])):
-            if values is not None:
-                part[where] = values.to(data.device)
-        quantity.write(rows)
+        lead = self._shape(self._quantity(tensor_type), self._rows(indices), columns)[:-1]
+        if positions is None or orientations is None:
+            now = self._read_poses(tensor_type, indices, columns, False)
+        positions = now[0] if positions is None else self._floats("positions", positions, (*lead, 3))
+        orientations = now[1] if orientations is None else self._floats("orientations", orientations, (*lead, 4))
+        self._write(tensor_type, "poses", torch.cat((positions, orientations.roll(-1, -1)), -1), indices, columns)
 
 
-def selection(rows: Tensor | None, columns: Tensor | None, device: torch.device) -> Any:
+def selection(rows: Tensor | None, columns: Tensor | None, device: torch.device) -> tuple[Any, ...]:
     """Return what picks rows and columns of a tensor on `device`; a plain slice, and so a view, if all are wanted."""
     if rows is None:
-        return slice(None) if columns is None else (slice(None), columns.to(device))
+        return (slice(None),) if columns is None else (slice(None), columns.to(device))
     if columns is None:
-        return rows.to(device)
+        return (rows.to(device),)
     return rows.to(device)[:, None], columns.to(device)
