@@ -26,15 +26,7 @@ _VELOCITY_TARGET = "ARTICULATION_DOF_VELOCITY_TARGET"
 _EFFORT = "ARTICULATION_DOF_ACTUATION_FORCE"
 _STIFFNESS = "ARTICULATION_DOF_STIFFNESS"
 _DAMPING = "ARTICULATION_DOF_DAMPING"
-_MAX_FORCE = "ARTICULATION_DOF_MAX_FORCE"
-_MAX_VELOCITY = "ARTICULATION_DOF_MAX_VELOCITY"
-_ARMATURE = "ARTICULATION_DOF_ARMATURE"
 _FRICTION = "ARTICULATION_DOF_FRICTION_PROPERTIES"
-_DRIVE_TYPE = "ARTICULATION_DOF_DRIVE_TYPE"
-_JACOBIAN = "ARTICULATION_JACOBIAN"
-_MASS_MATRIX = "ARTICULATION_MASS_MATRIX"
-_BODY_COM = "ARTICULATION_BODY_COM_POSE"
-_DISABLE_GRAVITY = "ARTICULATION_BODY_DISABLE_GRAVITY"
 _TENDON = "ARTICULATION_FIXED_TENDON_"
 
 _FOLLOWED_WITH = {_POSITION_TARGET: _STIFFNESS, _VELOCITY_TARGET: _DAMPING}
@@ -467,14 +459,15 @@ class ArticulationView(PrimView):
 
     def get_drive_types(self) -> Tensor:
         """Return 0 (none), 1 (force) or 2 (acceleration), (N, num_dof) uint8, always on the CPU."""
-        return self._quantity(_DRIVE_TYPE).read().clone()
+        return self._quantity("ARTICULATION_DOF_DRIVE_TYPE").read().clone()
 
     def get_effort_modes(
         self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
     ) -> list[list[str]]:
         """Return "force" or "acceleration" per articulation and degree of freedom; without a drive it is "force"."""
-        types = self._read(_DRIVE_TYPE, indices, self._dofs(joint_indices, joint_names), False).tolist()
-        return [[_EFFORT_MODES[drive_type == 2] for drive_type in row] for row in types]
+        dofs = self._dofs(joint_indices, joint_names)
+        types = self._read("ARTICULATION_DOF_DRIVE_TYPE", indices, dofs, False)
+        return [[_EFFORT_MODES[drive_type == 2] for drive_type in row] for row in types.tolist()]
 
     def set_effort_modes(
         self, mode: str, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
@@ -515,37 +508,37 @@ class ArticulationView(PrimView):
         self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
     ) -> Tensor:
         """Return the largest effort of each drive, (M, K) in N m or N."""
-        return self._read(_MAX_FORCE, indices, self._dofs(joint_indices, joint_names), clone)
+        return self._read("ARTICULATION_DOF_MAX_FORCE", indices, self._dofs(joint_indices, joint_names), clone)
 
     def set_max_efforts(
         self, values: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
     ) -> None:
         """Set the largest effort of each drive, (M, K) in N m or N."""
-        self._write(_MAX_FORCE, "values", values, indices, self._dofs(joint_indices, joint_names))
+        self._write("ARTICULATION_DOF_MAX_FORCE", "values", values, indices, self._dofs(joint_indices, joint_names))
 
     def get_joint_max_velocities(
         self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
     ) -> Tensor:
         """Return the largest velocity of each joint, (M, K) in rad/s or m/s."""
-        return self._read(_MAX_VELOCITY, indices, self._dofs(joint_indices, joint_names), clone)
+        return self._read("ARTICULATION_DOF_MAX_VELOCITY", indices, self._dofs(joint_indices, joint_names), clone)
 
     def set_max_joint_velocities(
         self, values: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
     ) -> None:
         """Set the largest velocity of each joint, (M, K) in rad/s or m/s."""
-        self._write(_MAX_VELOCITY, "values", values, indices, self._dofs(joint_indices, joint_names))
+        self._write("ARTICULATION_DOF_MAX_VELOCITY", "values", values, indices, self._dofs(joint_indices, joint_names))
 
     def get_armatures(
         self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
     ) -> Tensor:
         """Return the inertia that is added along each degree of freedom, (M, K) in kg m^2 or kg."""
-        return self._read(_ARMATURE, indices, self._dofs(joint_indices, joint_names), clone)
+        return self._read("ARTICULATION_DOF_ARMATURE", indices, self._dofs(joint_indices, joint_names), clone)
 
     def set_armatures(
         self, values: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
     ) -> None:
         """Set the inertia that is added along each degree of freedom, (M, K) in kg m^2 or kg."""
-        self._write(_ARMATURE, "values", values, indices, self._dofs(joint_indices, joint_names))
+        self._write("ARTICULATION_DOF_ARMATURE", "values", values, indices, self._dofs(joint_indices, joint_names))
 
     def get_friction_coefficients(
         self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
@@ -611,7 +604,7 @@ class ArticulationView(PrimView):
 
     def get_body_coms(self, indices: Indices = None, body_indices: Indices = None, clone: bool = True) -> Poses:
         """Return centres of mass (M, K, 3) in m and the principal axes' orientations (M, K, 4) as wxyz, in the link."""
-        return self._read_poses(_BODY_COM, indices, self._bodies(body_indices), clone)
+        return self._read_poses("ARTICULATION_BODY_COM_POSE", indices, self._bodies(body_indices), clone)
 
     def set_body_coms(
         self,
@@ -628,23 +621,24 @@ class ArticulationView(PrimView):
             indices: Articulations; None means all.
             body_indices: Links; None means all.
         """
-        self._write_poses(_BODY_COM, positions, orientations, indices, self._bodies(body_indices))
+        self._write_poses("ARTICULATION_BODY_COM_POSE", positions, orientations, indices, self._bodies(body_indices))
 
     def get_body_disable_gravity(
         self, indices: Indices = None, body_indices: Indices = None, clone: bool = True
     ) -> Tensor:
         """Return 1 where a link feels no gravity, (M, K) uint8."""
-        return self._read(_DISABLE_GRAVITY, indices, self._bodies(body_indices), clone)
+        return self._read("ARTICULATION_BODY_DISABLE_GRAVITY", indices, self._bodies(body_indices), clone)
 
     def set_body_disable_gravity(self, values: Tensor, indices: Indices = None, body_indices: Indices = None) -> None:
         """Free links from gravity where `values`, (M, K) uint8 or bool, is not zero."""
-        self._write(_DISABLE_GRAVITY, "values", checks.as_flags(values), indices, self._bodies(body_indices))
+        values = checks.as_flags(values)
+        self._write("ARTICULATION_BODY_DISABLE_GRAVITY", "values", values, indices, self._bodies(body_indices))
 
     # -- equations of motion, in which a floating root's six velocities come before the joints' -----------------------
 
     def get_jacobian_shape(self) -> tuple[int, int, int]:
         """Return (links, 6, coordinates) of one Jacobian; a fixed base has no row and no columns of its own."""
-        rows, columns = self._quantity(_JACOBIAN).data.shape[1:]
+        rows, columns = self._quantity("ARTICULATION_JACOBIAN").data.shape[1:]
         return rows // 6, 6, columns
 
     def get_jacobians(self, indices: Indices = None, clone: bool = True) -> Tensor:
@@ -653,16 +647,16 @@ class ArticulationView(PrimView):
         Six rows a link: linear velocity of its centre of mass, then angular velocity, in the world frame. With a fixed
         base the root link is left out, and num_dof columns remain of 6 + num_dof.
         """
-        return self._read(_JACOBIAN, indices, None, clone).unflatten(1, (-1, 6))
+        return self._read("ARTICULATION_JACOBIAN", indices, None, clone).unflatten(1, (-1, 6))
 
     def get_mass_matrix_shape(self) -> tuple[int, int]:
         """Return the shape of one mass matrix, num_dof or, on a floating base, 6 + num_dof squared."""
-        rows, columns = self._quantity(_MASS_MATRIX).data.shape[1:]
+        rows, columns = self._quantity("ARTICULATION_MASS_MATRIX").data.shape[1:]
         return rows, columns
 
     def get_mass_matrices(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return generalised mass matrices in kg, kg m and kg m^2, without armatures, (M, *get_mass_matrix_shape())."""
-        return self._read(_MASS_MATRIX, indices, None, clone)
+        return self._read("ARTICULATION_MASS_MATRIX", indices, None, clone)
 
     def get_coriolis_and_centrifugal_forces(
         self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True

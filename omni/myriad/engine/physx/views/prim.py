@@ -62,8 +62,8 @@ def needs_physics(view: _V) -> _V:
         def wrapper(self: PrimView, *args: Any, **kwargs: Any) -> Any:
             if self.is_physics_handle_valid():
                 return method(self, *args, **kwargs)
-            method_name = method.__name__
-            logger.warning("%s.%s: physics is not running, so there is nothing to get or set", self.name, method_name)
+            names = (self.name, method.__name__)
+            logger.warning("%s.%s: physics is not running, so there is nothing to get or set", *names)
             return None
 
         return wrapper
@@ -244,21 +244,17 @@ class PrimView:
         """Return the parents' linear maps (M, 3, 3), world positions (M, 3) and orientations (M, 4) as wxyz."""
         engine = self._require_engine()
         if self._parents is None:
-            env_0 = engine.stage.GetPrimAtPath(ENV_0_PATH)
-            cache = UsdGeom.XformCache()
-            maps, offsets, rotations = [], [], []
-            for path in self._relative_paths:
-                parent = engine.stage.GetPrimAtPath(f"{ENV_0_PATH}/{path}").GetParent()
-                matrix: Gf.Matrix4d = cache.ComputeRelativeTransform(parent, env_0)[0]
-                rotation = matrix.RemoveScaleShear().ExtractRotationQuat()
-                # USD multiplies row vectors, torch columns.
-                maps.append([[matrix[column][row] for column in range(3)] for row in range(3)])
-                offsets.append(list(matrix.ExtractTranslation()))
-                rotations.append([rotation.GetReal(), *rotation.GetImaginary()])
-            in_world = torch.tensor(offsets).to(self._device) + engine.env_positions[:, None]
+            stage, cache = engine.stage, UsdGeom.XformCache()
+            env_0 = stage.GetPrimAtPath(ENV_0_PATH)
+            parents = [stage.GetPrimAtPath(f"{ENV_0_PATH}/{path}").GetParent() for path in self._relative_paths]
+            frames: list[Gf.Matrix4d] = [cache.ComputeRelativeTransform(parent, env_0)[0] for parent in parents]
+            quaternions = [frame.RemoveScaleShear().ExtractRotationQuat() for frame in frames]
+            rotations = [[quaternion.GetReal(), *quaternion.GetImaginary()] for quaternion in quaternions]
+            matrices = torch.tensor([[list(row) for row in frame] for frame in frames]).to(self._device)
+            offsets = matrices[:, 3, :3] + engine.env_positions[:, None]
             self._parents = (
-                torch.tensor(maps).to(self._device).repeat(engine.num_envs, 1, 1),
-                in_world.reshape(-1, 3),
+                matrices[:, :3, :3].mT.repeat(engine.num_envs, 1, 1),  # USD multiplies row vectors, torch columns
+                offsets.reshape(-1, 3),
                 torch.tensor(rotations).to(self._device).repeat(engine.num_envs, 1),
             )
         rows = self._rows(indices)

@@ -23,9 +23,6 @@ from omni.myriad.maths import quat_rotate
 
 logger = logging.getLogger(__name__)
 
-_MASS = "RIGID_BODY_MASS"
-_INERTIA = "RIGID_BODY_INERTIA"
-_COM = "RIGID_BODY_COM_POSE"
 _DISABLE_GRAVITY = "RIGID_BODY_DISABLE_GRAVITY"
 _DISABLE_SIMULATION = "RIGID_BODY_DISABLE_SIMULATION"
 
@@ -252,11 +249,11 @@ class RigidPrimView(PrimView):
 
     def get_masses(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return masses, (M,) in kg."""
-        return self._read(_MASS, indices, None, clone)
+        return self._read("RIGID_BODY_MASS", indices, None, clone)
 
     def set_masses(self, masses: Tensor, indices: Indices = None) -> None:
         """Set masses, (M,) in kg; inertias stay as they are."""
-        self._write(_MASS, "masses", masses, indices)
+        self._write("RIGID_BODY_MASS", "masses", masses, indices)
 
     def get_inv_masses(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return inverse masses, (M,) in 1/kg."""
@@ -267,11 +264,11 @@ class RigidPrimView(PrimView):
 
         The nine numbers are a symmetric matrix, so that Isaac Sim's column-major order is PhysX's row-major order.
         """
-        return self._read(_INERTIA, indices, None, clone)
+        return self._read("RIGID_BODY_INERTIA", indices, None, clone)
 
     def set_inertias(self, values: Tensor, indices: Indices = None) -> None:
         """Set inertia tensors about the centre of mass in the body's frame, symmetric, (M, 9) in kg m^2."""
-        self._write(_INERTIA, "values", values, indices)
+        self._write("RIGID_BODY_INERTIA", "values", values, indices)
 
     def get_inv_inertias(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return inverse inertia tensors, (M, 9) in 1/(kg m^2)."""
@@ -279,7 +276,7 @@ class RigidPrimView(PrimView):
 
     def get_coms(self, indices: Indices = None, clone: bool = True) -> Poses:
         """Return centres of mass (M, 1, 3) in m and the principal axes' orientations (M, 1, 4) as wxyz, in the body."""
-        positions, orientations = self._read_poses(_COM, indices, None, clone)
+        positions, orientations = self._read_poses("RIGID_BODY_COM_POSE", indices, None, clone)
         return positions[:, None], orientations[:, None]
 
     def set_coms(
@@ -297,7 +294,7 @@ class RigidPrimView(PrimView):
             positions = self._floats("positions", positions, (num_rows, 1, 3))[:, 0]
         if orientations is not None:
             orientations = self._floats("orientations", orientations, (num_rows, 1, 4))[:, 0]
-        self._write_poses(_COM, positions, orientations, indices)
+        self._write_poses("RIGID_BODY_COM_POSE", positions, orientations, indices)
 
     # -- switches -----------------------------------------------------------------------------------------------------
 
