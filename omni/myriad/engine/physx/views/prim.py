@@ -133,6 +133,7 @@ class PrimView:
     def bind(self, engine: PhysXEngine) -> None:
         """Connect the view to the engine whose scene it was added to."""
         self._engine = engine
+        self._on_bound()
 
     def initialize(self, physics_sim_view: Any = None) -> None:
         """Find the prims once physics runs; before that, getters return None.
@@ -339,6 +340,9 @@ class PrimView:
 
     def _require_movable(self, what: str) -> None:
         """Raise if this view's prims cannot be moved one by one."""
+
+    def _on_bound(self) -> None:
+        """Author on environment 0 what physics reads when it starts."""
 
     def _on_physics_ready(self) -> None:
         """Write what the constructor was given, and read what does not change while physics runs."""
