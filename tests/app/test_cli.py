@@ -7,7 +7,7 @@ from omni.myriad.errors import MyriadError
 
 def ended(main, capsys):
     with pytest.raises(SystemExit) as exit_info:
-        cli.run(main, "how to use it", ["sim_device=cpu"])
+        cli.run("train", main, ["sim_device=cpu"])
     return exit_info.value.code, capsys.readouterr()
 
 
@@ -35,13 +35,37 @@ def test_ctrl_c_is_code_130(capsys):
 
 def test_a_defect_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
-        cli.run(raising(ZeroDivisionError()), "", ["sim_device=cpu"])
+        cli.run("train", raising(ZeroDivisionError()), ["sim_device=cpu"])
 
 
-def test_help_is_printed_before_anything_is_loaded(capsys):
+def test_help_is_printed_whatever_else_is_given(capsys):
     with pytest.raises(SystemExit) as exit_info:
-        cli.run(raising(AssertionError()), "how to use it", ["task=Nope", "--help"])
-    assert exit_info.value.code == 0 and capsys.readouterr().out == "how to use it\n"
+        cli.run("train", raising(AssertionError()), ["task=Nope", "seed", "--help"])
+    assert exit_info.value.code == 0 and capsys.readouterr().out.startswith("./myriad train task=Ant num_envs=4096")
+
+
+def test_each_verb_takes_its_own_settings(capsys):
+    for verb, taken, refused in (
+        ("export", ["opset=16", "engine=physx"], ["seed=3", "engine.shards=2", "task.env.clipActions=2", "num_envs=3"]),
+        ("deploy", ["video=False", "seed=3"], ["task=Ant", "num_envs=8", "train=AntPPO", "+task.env.goal=1"]),
+        ("play", ["episodes=3", "engine.shards=2"], ["max_iterations=3", "wandb_activate=True", "opset=17"]),
+        ("train", ["max_iterations=3", "+task.env.goal=1", "task.env.resetDist=2"], ["opset=17", "video=False"]),
+        ("benchmark", ["torch_deterministic=True"], ["experiment=a", "checkpoint=b"]),
+    ):
+        with pytest.raises(SystemExit) as exit_info:
+            cli.run(verb, print, taken)
+        assert exit_info.value.code == 0, capsys.readouterr().err
+        for override in refused:
+            capsys.readouterr()
+            with pytest.raises(SystemExit) as exit_info:
+                cli.run(verb, print, [override])
+            assert exit_info.value.code == 2
+            why = {
+                "export": "takes a policy's settings from its run",
+                "deploy": "takes a policy's settings from its file",
+            }
+            said = f"Error: {override}: {verb} {why.get(verb, 'does not take it')}; it understands "
+            assert capsys.readouterr().err.startswith(said)
 
 
 @pytest.mark.parametrize(("error", "code"), [(MyriadError("bad"), "2"), (KeyboardInterrupt(), "130")])

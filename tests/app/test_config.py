@@ -1,8 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
+import subprocess
+import sys
+import types
+
 import pytest
+from gymnasium.spaces import Box
 
 from omni.myriad.app.config import load_config
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn.rl_games.settings import rl_games_params
 
 
 def load(*overrides):
@@ -26,7 +32,7 @@ def test_defaults_are_those_of_omniisaacgymenvs():
 def test_overrides_reach_everything():
     config = load("task=Ant", "num_envs=8", "max_iterations=3", "train.params.config.gamma=0.9", "engine.shards=2")
     assert config["task"]["env"]["numEnvs"] == 8
-    assert config["train"]["params"]["config"]["max_epochs"] == 3
+    assert config["max_iterations"] == 3
     assert config["train"]["params"]["config"]["gamma"] == 0.9
     assert config["engine"]["shards"] == 2
 
@@ -95,6 +101,186 @@ def test_a_folder_of_ones_own_tasks(tmp_path):
     config = load("task=ReachGoal", f"task.task_path={tmp_path}", "task.env.goal=4")
     assert config["task"]["env"]["goal"] == 4
     assert config["train"]["params"]["config"]["gamma"] == 0.5
+
+
+def test_settings_that_no_yaml_has_are_taken_where_their_section_is():
+    config = load("train.params.config.max_frames=100", "train.params.config.reward_shaper.shift_value=1.5")
+    assert config["train"]["params"]["config"]["max_frames"] == 100
+    assert config["train"]["params"]["config"]["reward_shaper"] == {"scale_value": 0.1, "shift_value": 1.5}
+    assert load("+task.sim.Robot.density=5")["task"]["sim"]["Robot"] == {"density": 5}
+    rnn = "+train.params.network.rnn={name:lstm,units:8,layers:1}"
+    network = load(rnn, "train.params.network.rnn.units=16")["train"]["params"]["network"]
+    assert network["rnn"] == {"name": "lstm", "units": 16, "layers": 1}
+    assert load("+task.env.goal=[1,2]")["task"]["env"]["goal"] == [1, 2]
+
+
+def test_empty_numbers_and_names_that_are_numbers_are_meant_as_such():
+    config = load("num_envs=", "max_iterations=null", "experiment=5", "checkpoint=null", "task.env.clipActions=inf")
+    assert (config["num_envs"], config["max_iterations"]) == (None, None)
+    assert (config["experiment"], config["checkpoint"]) == ("5", "")
+
+
+def test_a_setting_of_on_cpu_gives_way_to_the_command_line(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1})
+    learner = load("task=Ant")["train"]["params"]["config"]
+    assert (learner["horizon_length"], learner["minibatch_size"], learner["max_epochs"]) == (32, 2048, 600)
+    learner = load("task=Ant", "train.params.config.horizon_length=8")["train"]["params"]["config"]
+    assert (learner["horizon_length"], learner["minibatch_size"]) == (8, 2048)
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("task.env.steps=1.5", "task.env.steps=1.5 cannot be: it must be a whole number"),
+        ("task.env.steps=null", "task.env.steps=null cannot be"),
+        ("task.env.speed=fast", "task.env.speed=fast cannot be: it must be a number"),
+        ("task.env.mode=3", None),
+        ("task.env.mode=[a]", "task.env.mode=['a'] cannot be: it must be text"),
+        ("task.env.push=1", "task.env.push=1 cannot be: it must be True or False"),
+        ("task.env.goal=[1,2]", "task.env.goal=[1, 2] cannot be: it must be a list of 3 numbers"),
+        ("task.env.goal=[1,2,x]", "it must be a list of 3 numbers"),
+        ("task.env.ids=[1,2.5]", "it must be a list of 2 whole numbers"),
+        ("task.env.noise=5", "task.env.noise=5 cannot be: it must be a section"),
+        ("task.env.noise.scale=x", "task.env.noise.scale=x cannot be: it must be a number"),
+        ("task.env.goal2=1", "Unknown key 'task.env.goal2'; did you mean task.env.goal"),
+        ("task.mine.a=x", "task.mine.a=x cannot be: it must be a whole number"),
+        ("task.env.speed=2", None),
+        ("task.env.goal=[0,0,0]", None),
+        ("task.env.nothing=[1,a]", None),
+        ("task.env.limit=inf", None),
+        ("task.env.noise.scale=1", None),
+    ],
+)
+def test_a_tasks_own_settings_stay_what_its_yaml_declares(own_task, override, message):
+    if message is None:
+        load(*own_task, override)
+    else:
+        with pytest.raises(MyriadError) as caught:
+            load(*own_task, override)
+        assert message in str(caught.value)
+
+
+@pytest.fixture
+def own_task(tmp_path):
+    """A task of one's own, with settings of every type."""
+    (tmp_path / "own.py").write_text("")
+    (tmp_path / "cfg" / "task").mkdir(parents=True)
+    (tmp_path / "cfg/task/Own.yaml").write_text(
+        "defaults: [Default]\nname: Own\nmine: {a: 1}\nenv:\n  steps: 3\n  speed: 1.0\n  mode: slow\n  push: False\n"
+        "  goal: [0.0, 1, 2]\n  ids: [1, 2]\n  noise: {scale: 0.1}\n  nothing: null\n  limit: .inf\n"
+    )
+    return "task=Own", f"task.task_path={tmp_path}"
+
+
+def test_a_yaml_that_is_wrong_is_told_in_one_line_too(tmp_path):
+    (tmp_path / "cfg" / "task").mkdir(parents=True)
+    for text in (
+        "name: [",
+        "- a",
+        "5",
+        "name: Odd\nenv: {envSpacing: -1}",
+        "defaults: [Nowhere]\nname: Odd",
+        "a: \x00",
+    ):
+        (tmp_path / "cfg/task/Odd.yaml").write_text(text)
+        with pytest.raises(MyriadError) as caught:
+            load("task=Odd", f"task.task_path={tmp_path}")
+        assert "\n" not in str(caught.value), text
+
+
+_WITHOUT_TORCH = """
+import sys
+from omni.myriad.app.config import load_config
+from omni.myriad.app.help import print_help
+
+load_config(["sim_device=cpu", "task=Ant"], "train")
+print_help("train", ["task=Ant"])
+assert not {"torch", "pxr", "rl_games"} & sys.modules.keys()
+"""
+
+
+def test_settings_are_checked_and_shown_without_torch_and_physics():
+    done = subprocess.run([sys.executable, "-c", _WITHOUT_TORCH], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+_OIGE_TRAIN = """
+params:
+  seed: ${...seed}
+  algo: {name: a2c_continuous}
+  model: {name: continuous_a2c_logstd}
+  network:
+    name: actor_critic
+    separate: False
+    space:
+      continuous:
+        mu_activation: None
+        sigma_activation: None
+        mu_init: {name: default}
+        sigma_init: {name: const_initializer, val: 0}
+        fixed_sigma: True
+    mlp:
+      units: [256, 128, 64]
+      activation: elu
+      d2rl: False
+      initializer: {name: default}
+      regularizer: {name: None}
+  load_checkpoint: ${if:${...checkpoint},True,False}
+  load_path: ${...checkpoint}
+  config:
+    name: ${resolve_default:Old,${....experiment}}
+    full_experiment_name: ${.name}
+    env_name: rlgpu
+    device: ${....rl_device}
+    device_name: ${....rl_device}
+    multi_gpu: ${....multi_gpu}
+    ppo: True
+    mixed_precision: True
+    normalize_input: True
+    normalize_value: True
+    num_actors: ${....task.env.numEnvs}
+    reward_shaper: {scale_value: 0.01}
+    normalize_advantage: True
+    gamma: 0.99
+    tau: 0.95
+    learning_rate: 3e-4
+    lr_schedule: adaptive
+    schedule_type: legacy
+    kl_threshold: 0.008
+    score_to_win: 20000
+    max_epochs: ${resolve_default:500,${....max_iterations}}
+    save_best_after: 100
+    save_frequency: 50
+    grad_norm: 1.0
+    entropy_coef: 0.0
+    truncate_grads: True
+    e_clip: 0.2
+    horizon_length: 16
+    minibatch_size: 32768
+    mini_epochs: 4
+    critic_coef: 2
+    clip_value: True
+    seq_length: 4
+    bounds_loss_coef: 0.0001
+"""
+
+
+def test_a_train_yaml_of_omniisaacgymenvs_is_taken_as_it_is(tmp_path):
+    (tmp_path / "old.py").write_text("")
+    (tmp_path / "cfg" / "train").mkdir(parents=True)
+    (tmp_path / "cfg/train/OldPPO.yaml").write_text(_OIGE_TRAIN)
+    config = load(
+        "task=Old", f"task.task_path={tmp_path}", "num_envs=8", "max_iterations=3", "seed=7", "experiment=here"
+    )
+    params = config["train"]["params"]
+    assert (params["config"]["name"], params["config"]["num_actors"], params["load_checkpoint"]) == ("here", 8, False)
+    # All that it decides there is decided once more, in one place.
+    env = types.SimpleNamespace(action_space=Box(-1.0, 1.0, (1,)), num_envs=8, device="cpu")
+    params = rl_games_params(config, env, tmp_path / "here")
+    assert params["seed"] == 7
+    learner = params["config"]
+    assert (learner["name"], learner["env_name"], learner["device"]) == ("Old", "myriad", "cpu")
+    assert (learner["num_actors"], learner["max_epochs"], learner["multi_gpu"]) == (8, 3, False)
 
 
 def test_yaml_of_omniisaacgymenvs_composes(tmp_path):

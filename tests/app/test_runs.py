@@ -24,7 +24,7 @@ def start(tmp_path, monkeypatch, capsys):
 
     def run(main, *arguments):
         with pytest.raises(SystemExit) as ended:
-            cli.run(main, "usage", list(arguments))
+            cli.run(main.__name__, main, list(arguments))
         captured = capsys.readouterr()
         return ended.value.code, captured.out, captured.err
 

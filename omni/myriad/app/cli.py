@@ -18,24 +18,26 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 
-def run(main: Callable[[dict[str, Any]], None], usage: str, argv: Sequence[str] | None = None) -> NoReturn:
-    """Run an entry point and exit: 0 when done, 2 with one line on bad input, 130 on Ctrl-C.
+def run(verb: str, main: Callable[[dict[str, Any]], object], argv: Sequence[str] | None = None) -> NoReturn:
+    """Run a verb and exit: 0 when done, 2 with one line on bad input, 130 on Ctrl-C.
 
     Args:
+        verb: Key of `schema.VERBS`, which says what the command line may hold and what --help prints.
         main: Called with the resolved configuration.
-        usage: Printed for --help.
         argv: Command line, by default the process's.
     """
     argv = sys.argv[1:] if argv is None else argv
     if any(argument in ("-h", "--help") for argument in argv):
-        print(usage.strip())
+        from omni.myriad.app.help import print_help
+
+        print_help(verb, argv)
         sys.exit(0)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     code = 0
     try:
         from omni.myriad.app.config import load_config
 
-        main(load_config(argv))
+        main(load_config(argv, verb))
     except MyriadError as error:
         code = _say(str(error), error)
     except KeyboardInterrupt as interrupt:

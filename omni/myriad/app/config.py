@@ -1,51 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
 """Turn the command line into a checked configuration.
 
-Hydra composes `cfg/`; every mistake ends in one line that names it and what would be right.
+Hydra composes `cfg/`, `schema` says what may be; every mistake ends in one line that names it and what would be right.
 """
 
 from __future__ import annotations
 
 import difflib
 import os
-import re
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hydra import compose, initialize_config_dir
+from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
+from omni.myriad.app.options import UNSET, Option, check, find, keys, options
+from omni.myriad.app.schema import GROUPS, VERBS, everything
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
 from omni.myriad.task.loader import TASKS_PATH, task_files
 
 CFG_PATH = data_folder("cfg")
 
-_GROUPS = ("task", "train", "engine")
-
 _ENVS_PER_CORE = 128
 """Environments a CPU core steps well: more lengthen an epoch without making a frame cheaper."""
 
 # OmniIsaacGymEnvs' resolvers, so that its YAML files compose.
 OmegaConf.register_new_resolver(
-    "resolve_default", lambda default, value: default if value == "" else value, replace=True
+    "resolve_default", lambda default, value: default if value in ("", None) else value, replace=True
 )
 OmegaConf.register_new_resolver("eq", lambda x, y: str(x).lower() == str(y).lower(), replace=True)
 OmegaConf.register_new_resolver("contains", lambda x, y: str(x).lower() in str(y).lower(), replace=True)
 OmegaConf.register_new_resolver("if", lambda condition, a, b: a if condition else b, replace=True)
 
+# What cfg/config.yaml lists as `options`.
+ConfigStore.instance().store(
+    "options", {name: found.default for name, found in everything().items() if name not in GROUPS}
+)
 
-def load_config(overrides: Sequence[str]) -> dict[str, Any]:
+
+def load_config(overrides: Sequence[str], verb: str | None = None) -> dict[str, Any]:
     """Compose, check and resolve a run's configuration.
 
     Args:
         overrides: Command line such as ["task=Ant", "num_envs=512", "train.params.config.gamma=0.98"].
+        verb: Key of `VERBS` whose settings are allowed, by default those of all.
 
     Returns:
         The configuration as plain dictionaries, with `sim_device` and `num_envs` decided.
@@ -55,24 +62,32 @@ def load_config(overrides: Sequence[str]) -> dict[str, Any]:
     """
     parsed = _parse(overrides)
     folders = _task_folders(parsed)
-    groups = _choose_groups(parsed, folders)
-    others = [text for text, override in zip(overrides, parsed, strict=True) if override.key_or_group not in _GROUPS]
-    roots = [f"file://{folder / 'cfg'}" for folder in folders if (folder / "cfg").is_dir()]
-    search = [f"hydra.searchpath=[{','.join(roots)}]"] if roots else []
+    config = _compose(_choose_groups(parsed, folders))
+    declared = _plain(config)
+    _override(config, parsed, verb)
+    if OmegaConf.select(config, "task.task_path") is not None:
+        config.task.task_path = [str(folder) for folder in folders]
+    found = _checked(config, declared)
+    _decide(config, found, {override.key_or_group for override in parsed})
+    return _checked(config, declared)
 
-    base = _compose([*search, *groups])
-    for override in parsed:
-        if override.key_or_group not in _GROUPS:
-            _check_key(override, base)
-    config = _compose([*search, *groups, *others])
+
+def show_config(overrides: Sequence[str]) -> dict[str, Any]:
+    """Return what the YAML files that a command line chooses hold, whatever else it says; nothing is decided.
+
+    Raises:
+        MyriadError: On an unknown task, train or engine.
+    """
+    parsed = _parse([text for text in overrides if "=" in text])
+    folders = _task_folders(parsed)
+    config = _compose(_choose_groups(parsed, folders))
     config.task.task_path = [str(folder) for folder in folders]
-    try:
-        _decide(config, {override.key_or_group for override in parsed})
-        resolved = OmegaConf.to_container(config, resolve=True)
-    except OmegaConfBaseException as error:
-        raise MyriadError(f"The configuration does not resolve: {_first_line(error)}") from None
-    assert isinstance(resolved, dict)
-    return resolved  # type: ignore[return-value]
+    return _plain(config)
+
+
+def all_tasks(folders: Sequence[Path] = ()) -> list[str]:
+    """Return the names of Myriad's tasks and of those in some folders."""
+    return sorted({*_yaml_names("task", folders), *task_files([TASKS_PATH, *folders])} - {"Default"})
 
 
 def _parse(overrides: Sequence[str]) -> list[Override]:
@@ -83,48 +98,49 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
                 f"{text} is not understood; settings are written key=value, such as task=Ant num_envs=512."
             )
         try:
-            parsed += OverridesParser.create().parse_overrides([text])
+            override = OverridesParser.create().parse_override(text)
         except HydraException:
-            raise MyriadError(
-                f"{text!r} is not understood; settings are written key=value, such as num_envs=512."
-            ) from None
+            override = None
+        if override is None or override.package is not None:
+            raise MyriadError(f"{text!r} is not understood; settings are written key=value, such as num_envs=512.")
+        if override.is_sweep_override():
+            raise MyriadError(f"{text} cannot be: a setting has one value; a list is written [1,2].")
+        parsed.append(override)
     return parsed
 
 
-def _task_folders(parsed: list[Override]) -> list[Path]:
+def _task_folders(parsed: Sequence[Override]) -> list[Path]:
     """Return the folders of the override `task.task_path`, which say where else task files and YAML are found."""
     folders: list[Path] = []
     for override in parsed:
         if override.key_or_group == "task.task_path":
             value = override.value()
-            folders = [
-                Path(str(item)).expanduser().resolve() for item in (value if isinstance(value, list) else [value])
-            ]
-    for folder in folders:
-        if not folder.is_dir():
-            raise MyriadError(f"task.task_path={folder} is no folder.")
+            items = value if isinstance(value, list) else [value]
+            folders = [Path(str(item)).expanduser().resolve() for item in items]
+            for item, folder in zip(items, folders, strict=True):
+                if not item or not folder.is_dir():
+                    raise MyriadError(f"task.task_path={item} is no folder: {folder}.")
     return folders
 
 
-def _choose_groups(parsed: list[Override], folders: list[Path]) -> list[str]:
-    """Return the group overrides, with defaults in the place of YAML files that a task does without."""
-    chosen = {o.key_or_group: str(o.value()) for o in parsed if o.key_or_group in _GROUPS}
-    result = []
+def _choose_groups(parsed: Sequence[Override], folders: Sequence[Path]) -> list[str]:
+    """Return the group overrides for hydra, with defaults in the place of YAML files that a task does without."""
+    chosen = {o.key_or_group: str(o.value()) for o in parsed if o.key_or_group in GROUPS and not o.is_delete()}
+    roots = [f"file://{folder / 'cfg'}" for folder in folders if (folder / "cfg").is_dir()]
+    result = [f"hydra.searchpath=[{','.join(roots)}]"] if roots else []
     task = chosen.get("task", "Cartpole")
-    if _yaml_exists("task", task, folders):
+    if task in _yaml_names("task", folders):
         result.append(f"task={task}")
-    else:
-        tasks = sorted({*_yaml_names("task", folders), *task_files([TASKS_PATH, *folders])} - {"Default"})
-        if task not in task_files(folders):
-            raise MyriadError(f"Unknown task {task!r}{_nearest(task, tasks)} The tasks are: {', '.join(tasks)}.")
+    elif task in task_files(folders):
         result += ["task=Default", f"task.name={task}"]
+    else:
+        tasks = all_tasks(folders)
+        raise MyriadError(f"Unknown task {task!r}{_nearest(task, tasks)} The tasks are: {', '.join(tasks)}.")
     train = chosen.get("train", f"{task}PPO")
-    if not _yaml_exists("train", train, folders):
-        if "train" in chosen:
-            trains = _yaml_names("train", folders)
-            raise MyriadError(f"Unknown train={train}{_nearest(train, trains)} There are: {', '.join(trains)}.")
-        train = "DefaultPPO"
-    result.append(f"train={train}")
+    trains = _yaml_names("train", folders)
+    if train not in trains and "train" in chosen:
+        raise MyriadError(f"Unknown train={train}{_nearest(train, trains)} There are: {', '.join(trains)}.")
+    result.append(f"train={train if train in trains else 'DefaultPPO'}")
     engine = chosen.get("engine", "auto")
     engines = _yaml_names("engine", folders)
     if engine not in engines:
@@ -132,13 +148,9 @@ def _choose_groups(parsed: list[Override], folders: list[Path]) -> list[str]:
     return [*result, f"engine={engine}"]
 
 
-def _yaml_names(group: str, folders: list[Path]) -> list[str]:
+def _yaml_names(group: str, folders: Sequence[Path]) -> list[str]:
     roots = [CFG_PATH, *(folder / "cfg" for folder in folders)]
     return sorted({path.stem for root in roots for path in (root / group).glob("*.yaml")})
-
-
-def _yaml_exists(group: str, name: str, folders: list[Path]) -> bool:
-    return name in _yaml_names(group, folders)
 
 
 def _compose(overrides: list[str]) -> DictConfig:
@@ -146,90 +158,118 @@ def _compose(overrides: list[str]) -> DictConfig:
     try:
         with initialize_config_dir(str(CFG_PATH), version_base="1.3"):
             return compose("config", overrides)
-    except (HydraException, OmegaConfBaseException) as error:
+    except (HydraException, OmegaConfBaseException, YAMLError, OSError) as error:
         raise MyriadError(f"The configuration cannot be composed: {_first_line(error)}") from None
 
 
-def _check_key(override: Override, base: DictConfig) -> None:
-    key = override.key_or_group
-    if override.is_add() or override.is_force_add():
-        return
-    known = _keys(base)
-    if key not in known:
-        raise MyriadError(
-            f"Unknown key {key!r}{_nearest(key, known)} Settings are in cfg/; a new one is added with +{key}=..."
+def _override(config: DictConfig, parsed: Sequence[Override], verb: str | None) -> None:
+    """Put the command line's settings into a configuration; those that the schema has and the YAML lacks are added.
+
+    Raises:
+        MyriadError: On a key that nothing has, or that the verb does not take.
+    """
+    takes = options(VERBS[verb]) if verb else everything()
+    declared = [*_keys(config)]
+    for override in parsed:
+        key, (top, _, below) = override.key_or_group, override.key_or_group.partition(".")
+        found = find(takes, key)
+        if verb and _is_taken(everything(), key) and not _is_taken(takes, key):
+            source = VERBS[verb].settings_of
+            why = f"takes a policy's settings from {source}" if source else "does not take it"
+            names = (name for name in keys(takes) if "." not in name or name == "task.task_path")
+            raise MyriadError(f"{override.input_line}: {verb} {why}; it understands {', '.join(names)}.")
+        if not below and override.is_delete():
+            raise MyriadError(f"~{key} cannot be: every run has it.")
+        if key in GROUPS:
+            continue
+        value, (parent, _, name) = override.value(), key.rpartition(".")
+        added = override.is_add() or override.is_force_add()
+        # What the schema names needs no +, but where it would begin a section. A section is not one value.
+        can_add = (
+            found and (added or (found.help and parent in declared)) and (isinstance(value, dict) or found.is_leaf)
         )
+        if top not in takes or (key not in declared and (override.is_delete() or not can_add)):
+            near = _nearest(key, [*declared, *keys(takes)])
+            raise MyriadError(
+                f"Unknown key {key!r}{near} --help lists the settings; a new one of a task needs +task.env.NAME=..."
+            )
+        try:
+            if override.is_delete():
+                with open_dict(config):
+                    del OmegaConf.select(config, parent)[name]
+            else:
+                OmegaConf.update(config, key, value, force_add=key not in declared)
+                declared = declared if key in declared else [*_keys(config)]
+        except OmegaConfBaseException as error:
+            raise MyriadError(f"{override.input_line} cannot be: {_first_line(error)}.") from None
 
 
-def _keys(node: Any, prefix: str = "") -> list[str]:
-    keys = []
-    if isinstance(node, DictConfig):
+def _is_taken(takes: Mapping[str, Option], key: str) -> bool:
+    """Tell whether a verb takes a key; in an open section YAML decides which there are."""
+    top, _, below = key.partition(".")
+    if below and top in takes and takes[top].is_open:
+        return True
+    found = find(takes, key)
+    return found is not None and (key not in GROUPS or found.default is not UNSET)
+
+
+def _keys(node: Any, prefix: str = "") -> Iterator[str]:
+    if isinstance(node, DictConfig) and not node._is_none() and not node._is_missing():
         for key in node:
-            keys.append(f"{prefix}{key}")
-            child = node._get_node(key)
-            keys += _keys(child, f"{prefix}{key}.")
-    return keys
+            yield f"{prefix}{key}"
+            yield from _keys(node._get_node(key), f"{prefix}{key}.")
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, n=3, cutoff=0.6)
-    if not near:
-        # A key given without its path, such as horizon_length, is found by its last part.
-        lowered = name.lower().split(".")[-1]
-        near = [k for k in known if k.lower().split(".")[-1] == lowered][:3]
-    return f"; did you mean {' or '.join(near)}?" if near else "."
+    # A key given without its path, such as horizon_length, is found by its last part.
+    near = [key for key in known if key.lower().split(".")[-1] == name.lower().split(".")[-1]][:3]
+    near = near or difflib.get_close_matches(name, known, n=3, cutoff=0.6)
+    return f"; did you mean {' or '.join(dict.fromkeys(near))}?" if near else "."
 
 
-def _decide(config: DictConfig, given: set[str]) -> None:
-    """Check values and decide those that are left to the machine: the device and the number of environments.
+def _plain(config: DictConfig) -> dict[str, Any]:
+    try:
+        return OmegaConf.to_container(config, resolve=True, throw_on_missing=True)  # type: ignore[return-value]
+    except RecursionError:
+        raise MyriadError("The configuration does not resolve: a setting refers to itself.") from None
+    except OmegaConfBaseException as error:
+        key = getattr(error, "full_key", "") or "The configuration"
+        raise MyriadError(f"{key} does not resolve: {_first_line(error)}") from None
+
+
+def _checked(config: DictConfig, declared: dict[str, Any]) -> dict[str, Any]:
+    """Return the resolved configuration, checked against the schema, and beyond it against what YAML declares."""
+    values = _plain(config)
+    check(everything(), values, declared)
+    return values
+
+
+def _decide(config: DictConfig, values: Mapping[str, Any], given: Collection[str]) -> None:
+    """Decide what is left to the machine: the device and the number of environments.
 
     Where a CPU gets fewer environments than a GPU would, the learner also gets the settings in `train.on_cpu`, but for
     those given on the command line.
     """
-    for key, minimum in (
-        ("num_envs", 1),
-        ("max_iterations", 1),
-        ("save_every", 1),
-        ("episodes", 1),
-        ("opset", 1),
-        ("seed", -1),
-    ):
-        value = config[key]
-        if value not in ("", None) and (isinstance(value, bool) or not isinstance(value, int) or value < minimum):
-            raise MyriadError(f"{key}={value} cannot be: it must be a whole number, at least {minimum}.")
-    for key in ("torch_deterministic", "multi_gpu", "headless", "test", "video", "wandb_activate"):
-        if not isinstance(config[key], bool):
-            raise MyriadError(f"{key}={config[key]} cannot be: it must be True or False.")
-    shards = config.engine.shards
-    if shards != "auto" and (not isinstance(shards, int) or shards < 1):
-        raise MyriadError(f"engine.shards={shards} cannot be: it must be auto or a whole number, at least 1.")
-    config.sim_device = _device(str(config.sim_device), config.multi_gpu)
-    full = OmegaConf.select(config, "task.env.numEnvs")
-    if not isinstance(full, int) or isinstance(full, bool) or full < 1:
-        raise MyriadError(f"task.env.numEnvs={full} cannot be: it must be a whole number, at least 1.")
-    if config.num_envs == "" and config.sim_device == "cpu":
-        config.task.env.numEnvs = min(full, _ENVS_PER_CORE * len(os.sched_getaffinity(0)))
-        for key, value in config.train.on_cpu.items():
-            if f"train.params.config.{key}" not in given and not (key == "max_epochs" and "max_iterations" in given):
-                config.train.params.config[key] = value
-    dt = config.task.sim.dt
-    if not isinstance(dt, (int, float)) or not 0.0 < dt <= 1.0:
-        raise MyriadError(f"task.sim.dt={dt} cannot be: it is the physics step in seconds, such as 0.0083.")
+    config.sim_device = device = _device(values["sim_device"], values["multi_gpu"])
+    if values["num_envs"] is None and device == "cpu":
+        most = _ENVS_PER_CORE * len(os.sched_getaffinity(0))
+        config.task.env.numEnvs = min(values["task"]["env"]["numEnvs"], most)
+        for key, value in (values["train"].get("on_cpu") or {}).items():
+            if f"train.params.config.{key}" not in given:
+                OmegaConf.update(config, f"train.params.config.{key}", value, force_add=True)
 
 
 def _device(wanted: str, multi_gpu: bool) -> str:
-    import torch
-
     if multi_gpu:
         wanted = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-    if wanted == "":
-        wanted = "cuda" if torch.cuda.is_available() else "cpu"
-    # OmniIsaacGymEnvs says gpu.
-    wanted = "cuda" if wanted == "gpu" else wanted
     if wanted == "cpu":
         return wanted
-    if not re.fullmatch(r"cuda(:\d+)?", wanted):
-        raise MyriadError(f"sim_device={wanted} cannot be: it must be cpu, cuda or cuda:<number>.")
+    import torch
+
+    if wanted == "" and not torch.cuda.is_available():
+        return "cpu"
+    # OmniIsaacGymEnvs says gpu.
+    wanted = "cuda" if wanted in ("", "gpu") else wanted
     if not torch.cuda.is_available():
         raise MyriadError(
             f"sim_device={wanted} asks for CUDA, but torch finds none here; use sim_device=cpu, or see ./myriad doctor."

@@ -198,7 +198,6 @@ def _seeded(config: dict[str, Any]) -> SimConfig:
 
     rank = int(os.environ.get("RANK", "0")) if config["multi_gpu"] else 0
     config["seed"] = set_seed(config["seed"], config["torch_deterministic"])
-    config["train"]["params"]["seed"] = config["seed"]
     if rank:
         set_seed(config["seed"] + rank, config["torch_deterministic"])
     return SimConfig(config)
@@ -267,7 +266,7 @@ def _announce(config: dict[str, Any], run_dir: Path) -> None:
     if not is_first_rank():
         return
     device, why = config["sim_device"], ""
-    if config["num_envs"] == "":
+    if config["num_envs"] is None:
         why = " (fit for its cores; num_envs=... sets another)" if device == "cpu" else " (the task's number)"
     num_envs = config["task"]["env"]["numEnvs"]
     print(f"{config['task_name']}: {num_envs} environments on {device}{why}, seed {config['seed']}")

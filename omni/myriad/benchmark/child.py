@@ -42,4 +42,4 @@ def main(job: dict[str, Any], config: dict[str, Any]) -> None:
 
 if __name__ == "__main__":
     task = json.loads(Path(sys.argv[1]).read_text())
-    cli.run(lambda config: main(task, config), "", task["settings"])
+    cli.run("benchmark", lambda config: main(task, config), task["settings"])

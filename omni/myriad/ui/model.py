@@ -267,7 +267,7 @@ class Model:
         wanted = _essence(config)
         loaded, self._loaded = self._loaded, None
         if self._env is not None and loaded is not None and loaded[0] == wanted:
-            config["seed"] = config["train"]["params"]["seed"] = loaded[1]
+            config["seed"] = loaded[1]
         else:
             if self._env is not None:
                 self.drive.close_env(self._env)

@@ -65,6 +65,9 @@ def update_threads(params: Mapping[str, Any], cores: int) -> int:
 def rl_games_params(cfg: Mapping[str, Any], env: Any, run_dir: Path) -> dict[str, Any]:
     """Return rl-games' `params` block with everything filled in that follows from the task and the command line.
 
+    This alone decides the seed, `name`, `env_name`, `num_actors`, `multi_gpu` and, where `max_iterations` or
+    `save_every` are given, `max_epochs` and `save_frequency`; what a YAML of OmniIsaacGymEnvs says of them gives way.
+
     Args:
         cfg: resolved configuration.
         env: vectorised environment.
@@ -89,7 +92,7 @@ def rl_games_params(cfg: Mapping[str, Any], env: Any, run_dir: Path) -> dict[str
         "num_actors": env.num_envs,
         "device": str(env.device),
         "device_name": str(env.device),
-        "multi_gpu": bool(cfg.get("multi_gpu", config.get("multi_gpu", False))),
+        "multi_gpu": bool(cfg.get("multi_gpu")),
         "train_dir": str(run_dir.parent),
         "full_experiment_name": run_dir.name,
     }

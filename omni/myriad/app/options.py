@@ -1,0 +1,262 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a setting is, said once, as a field of a dataclass: type, default, range and help; and the check of its value."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, ClassVar, Literal, get_args, get_origin
+
+from omni.myriad.errors import MyriadError
+
+UNSET: Any = object()
+
+_NOUNS = {int: "whole number", float: "number", str: "text", dict: "section"}
+
+
+def option(default: Any, help: str, **limits: Any) -> Any:
+    """Return the dataclass field of a setting; its annotation is the setting's type.
+
+    Args:
+        default: Its value where no YAML has one; UNSET if one must.
+        help: One line for people.
+        limits: Those attributes of `Option` that hold for it, from `least` on.
+    """
+    return field(default=default, metadata={"help": help, **limits})
+
+
+class Section:
+    """Make a dataclass of each class of settings: a section of the configuration, or what a verb takes.
+
+    Attributes:
+        others: What sections may be that it does not name; Option(Any) where anything may be added.
+        partial: Whether settings may be missing, all of them.
+        closed: Whether it may hold nothing beside what it names, even if its YAML does.
+        usage: The rest of a verb's command line.
+        settings_of: What else has settings that a verb does not take.
+    """
+
+    others: ClassVar[Option | None] = None
+    partial: ClassVar[bool] = False
+    closed: ClassVar[bool] = False
+    usage: ClassVar[str] = ""
+    settings_of: ClassVar[str] = ""
+
+    def __init_subclass__(cls) -> None:
+        dataclass(cls)
+
+
+@dataclass(frozen=True)
+class Option:
+    """A setting, as `option` said it.
+
+    Attributes:
+        hint: Its type: bool, int, float, str, a Literal, a list or tuple of these, dict, a dataclass; or a union.
+        default: Its value where no YAML has one.
+        help: One line for people.
+        least: The smallest number.
+        most: The largest number.
+        above: What a number must exceed.
+        size: Length of a list.
+        filled: Whether a list or text must not be empty.
+        infinite: Whether a number may be inf.
+        matches: What a text must match.
+        wants: How to say what is allowed, where type and limits do not say it.
+    """
+
+    hint: Any
+    default: Any = UNSET
+    help: str = ""
+    least: float | None = None
+    most: float | None = None
+    above: float | None = None
+    size: int | None = None
+    filled: bool = False
+    infinite: bool = False
+    matches: str = ".*"
+    wants: str = ""
+
+    @property
+    def hints(self) -> tuple[Any, ...]:
+        """The types that its type is a union of."""
+        return get_args(self.hint) if get_origin(self.hint) in (typing.Union, types.UnionType) else (self.hint,)
+
+    @property
+    def section(self) -> type[Section] | None:
+        """The class of the section that it is, or None."""
+        return next((hint for hint in self.hints if isinstance(hint, type) and issubclass(hint, Section)), None)
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether it may be something else than a section."""
+        return self.hint is Any or not (self.section or dict in self.hints)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is a section that may hold whatever its YAML does."""
+        return self.section is not None and not self.section.closed
+
+    @property
+    def allowed(self) -> str:
+        """What its value may be, in words such as: a whole number, at least 1, or empty."""
+        if self.wants:
+            return self.wants
+        words = [self._word(hint) for hint in self.hints if hint is not types.NoneType]
+        limits = {"at least": self.least, "above": self.above, "at most": self.most}
+        if self.least is not None and self.most is not None:
+            limits = {f"from {self.least} to": self.most}
+        text = ", ".join(
+            [" or ".join(words), *(f"{what} {limit}" for what, limit in limits.items() if limit is not None)]
+        )
+        if types.NoneType in self.hints:
+            text += ", or empty" if "," in text else " or empty"
+        return text
+
+    def _word(self, hint: Any) -> str:
+        if get_origin(hint) is Literal:
+            return ", ".join(str(choice) for choice in get_args(hint))
+        if get_origin(hint) in (list, tuple) and get_origin(get_args(hint)[0]) is Literal:
+            return f"some of {self._word(get_args(hint)[0])}"
+        if get_origin(hint) in (list, tuple):
+            return f"a list of {f'{self.size} ' if self.size else ''}{_NOUNS.get(get_args(hint)[0], 'value')}s"
+        if hint is bool:
+            return "True or False"
+        return "text" if hint is str else f"a {_NOUNS.get(hint, 'section')}"
+
+    def checked(self, key: str, value: Any) -> Any:
+        """Return what is meant by a value: None by an empty number, text by a name such as 5.
+
+        Raises:
+            MyriadError: If it cannot be, with its key and what is allowed.
+        """
+        meant = value
+        if str in self.hints:
+            meant = "" if value is None else str(value) if type(value) in (int, float) else value
+        elif value == "" and types.NoneType in self.hints:
+            meant = None
+        if not any(self._fits(meant, hint) for hint in self.hints):
+            shown = "null" if value is None else str(value)
+            shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
+            choices = all(get_origin(hint) is Literal for hint in self.hints)
+            want = f"choose one of {self.allowed}" if choices and not self.wants else f"it must be {self.allowed}"
+            raise MyriadError(f"{key}={shown} cannot be: {want}.")
+        return meant
+
+    def _fits(self, value: Any, hint: Any) -> bool:
+        origin, arguments = get_origin(hint), get_args(hint)
+        if hint is Any:
+            return True
+        if origin is Literal:
+            return any(type(value) is type(choice) and value == choice for choice in arguments)
+        if origin in (list, tuple):
+            fits = isinstance(value, origin) and len(value) == (self.size or len(value))
+            return fits and bool(value or not self.filled) and all(self._fits(item, arguments[0]) for item in value)
+        if hint is str:
+            return isinstance(value, str) and bool(value or not self.filled) and bool(re.fullmatch(self.matches, value))
+        if hint not in (int, float):
+            return isinstance(value, hint)
+        return (
+            isinstance(value, (int, hint))
+            and not isinstance(value, bool)
+            and (math.isfinite(value) or (self.infinite and not math.isnan(value)))
+            and (self.least is None or value >= self.least)
+            and (self.most is None or value <= self.most)
+            and (self.above is None or value > self.above)
+        )
+
+
+@cache
+def options(section: Any) -> dict[str, Option]:
+    """Return the settings that a section names."""
+    hints = typing.get_type_hints(section)
+    return {f.name: Option(hints[f.name], f.default, **f.metadata) for f in dataclasses.fields(section)}
+
+
+def find(known: Mapping[str, Option], key: str, others: Option | None = None) -> Option | None:
+    """Return the setting that a key such as task.env.numEnvs means, or None if there can be none.
+
+    Args:
+        known: Settings by name, as `options` returns them.
+        key: The key below them.
+        others: What settings of other names may be.
+    """
+    name, _, rest = key.partition(".")
+    found = known.get(name, others)
+    if found is None or not rest or found.hint is Any:
+        return found
+    if found.section:
+        return find(options(found.section), rest, found.section.others)
+    return Option(Any) if dict in found.hints else None
+
+
+def keys(known: Mapping[str, Option], prefix: str = "") -> Iterator[str]:
+    """Yield the keys of settings and of all below them."""
+    for name, found in known.items():
+        yield prefix + name
+        if found.section and not found.section.partial:
+            yield from keys(options(found.section), f"{prefix}{name}.")
+
+
+def check(
+    known: Mapping[str, Option],
+    values: dict[str, Any],
+    declared: Mapping[str, Any],
+    prefix: str = "",
+    section: type[Section] = Section,
+) -> None:
+    """Check the values of a section, and replace them by what is meant by them.
+
+    Args:
+        known: The settings that it names.
+        values: Their values and others.
+        declared: What its YAML has: others must be like it.
+        prefix: What goes before names in messages.
+        section: Its class.
+
+    Raises:
+        MyriadError: On a value that is missing or cannot be.
+    """
+    for name in [*known, *(name for name in values if name not in known)]:
+        if name not in values:
+            if known[name].default is UNSET and not section.partial:
+                raise MyriadError(f"{prefix}{name} is missing: it must be {known[name].allowed}.")
+            continue
+        value, below = values[name], declared.get(name)
+        found = known.get(name, section.others if isinstance(value, dict) else None)
+        if isinstance(value, dict) and found is not None and found.section:
+            below = below if isinstance(below, dict) else {}
+            check(options(found.section), value, below, f"{prefix}{name}.", found.section)
+        elif name in known:
+            values[name] = known[name].checked(prefix + name, value)
+        else:
+            values[name] = check_like(prefix + name, value, below)
+
+
+def check_like(key: str, value: Any, declared: Any) -> Any:
+    """Return what is meant by a value that must be like the one that a YAML declares.
+
+    A whole number must stay one, a list its length, a section a section; null and [] may become anything.
+
+    Raises:
+        MyriadError: If it is not like it.
+    """
+    if isinstance(declared, dict) and isinstance(value, dict):
+        return {name: check_like(f"{key}.{name}", item, declared.get(name)) for name, item in value.items()}
+    return like(declared).checked(key, value)
+
+
+def like(declared: Any) -> Option:
+    """Return the setting of which a value that a YAML declares is an example: anything where it has null or []."""
+    if declared is None or declared == []:
+        return Option(Any)
+    if not isinstance(declared, list):
+        return Option(type(declared), infinite=isinstance(declared, float) and math.isinf(declared))
+    kinds = {type(item) for item in declared}
+    kind = kinds.pop() if len(kinds) == 1 else float if kinds == {int, float} else Any
+    return Option(list[kind], size=len(declared), infinite=math.inf in declared)

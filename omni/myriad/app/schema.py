@@ -1,0 +1,430 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Every setting on one line: type, default, help, range. YAML in cfg/ holds the values of task, train and engine.
+
+UNSET says that the YAML must have a value; other defaults there are what holds where the YAML has none. Keys that a
+YAML declares beside these may be set too: a task's own ones are checked against what it declares.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Literal, get_args
+
+from omni.myriad.app.options import UNSET, Option, Section, option, options
+
+Activation = Literal["None", "relu", "tanh", "sigmoid", "elu", "selu", "swish", "gelu", "softplus"]
+Initializer = Literal[
+    "default", "const_initializer", "orthogonal_initializer", "orthogonal", "glorot_normal_initializer",
+    "glorot_uniform_initializer", "variance_scaling_initializer", "random_uniform_initializer", "kaiming_normal",
+]  # fmt: skip
+Compile = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
+Measure = Literal["floor", "env", "train", "startup", "peers", "reward"]
+Peer = Literal["rl_games", "rl_games_compiled", "mujoco_warp", "gymnasium", "mjlab"]
+
+_UINT = {"least": 0, "most": 2**32 - 1}  # PhysX's unsigned int
+
+# -- engine -----------------------------------------------------------------------------------------------------------
+
+
+class Engine(Section):
+    """Physics."""
+
+    name: Literal["auto", "isaacsim", "physx"] = option(UNSET, "which engine; engine=... sets it")
+    shards: Literal["auto"] | int = option(
+        UNSET, "PhysX scenes, one thread each; auto: one a core or 4096 envs", least=1
+    )
+    render_interval: int = option(UNSET, "Isaac Sim: control steps between frames of its window", least=1)
+    kit_args: list[str] = option(UNSET, "Isaac Sim: more arguments for Kit")
+
+
+# -- task -------------------------------------------------------------------------------------------------------------
+
+
+class Env(Section):
+    """The environment; a task's YAML adds its own."""
+
+    others = Option(Any)
+
+    numEnvs: int = option(UNSET, "environments; num_envs sets it", least=1)
+    envSpacing: float = option(UNSET, "m from one environment to the next", least=0)
+    episodeLength: int = option(UNSET, "control steps until an episode is cut short", least=1)
+    controlFrequencyInv: int = option(UNSET, "physics steps per control step: the decimation", least=1)
+    clipObservations: float = option(UNSET, "observations are clipped to so much", above=0, infinite=True)
+    clipActions: float = option(UNSET, "actions are clipped to so much", above=0, infinite=True)
+
+
+class Material(Section):
+    """The ground's material."""
+
+    static_friction: float = option(UNSET, "friction at rest", least=0)
+    dynamic_friction: float = option(UNSET, "friction in motion", least=0)
+    restitution: float = option(UNSET, "bounciness", least=0, most=1)
+
+
+class PhysX(Section):
+    """PhysX's solver, and its GPU buffers for one scene (shard)."""
+
+    solver_type: Literal[0, 1] = option(UNSET, "0: PGS, 1: TGS", wants="0 or 1")
+    solver_position_iteration_count: int = option(4, "iterations for positions", least=1, most=255)
+    solver_velocity_iteration_count: int = option(1, "iterations for velocities", least=0, most=255)
+    bounce_threshold_velocity: float = option(0.2, "m/s below which nothing bounces", least=0)
+    friction_offset_threshold: float = option(0.04, "m between surfaces below which there is friction", least=0)
+    friction_correlation_distance: float = option(0.025, "m within which contacts share friction", least=0)
+    enable_sleeping: bool = option(UNSET, "let bodies at rest sleep")
+    enable_stabilization: bool = option(False, "damp stacks of bodies")
+    gpu_max_rigid_contact_count: int = option(1048576, "contacts", **_UINT)
+    gpu_max_rigid_patch_count: int = option(163840, "contact patches", **_UINT)
+    gpu_found_lost_pairs_capacity: int = option(1048576, "pairs of shapes found or lost", **_UINT)
+    gpu_found_lost_aggregate_pairs_capacity: int = option(1048576, "pairs of aggregates found or lost", **_UINT)
+    gpu_total_aggregate_pairs_capacity: int = option(1048576, "pairs of aggregates", **_UINT)
+    gpu_heap_capacity: int = option(67108864, "bytes of heap", **_UINT)
+    gpu_temp_buffer_capacity: int = option(16777216, "bytes for what is temporary", least=0)
+    gpu_max_num_partitions: int = option(8, "partitions of the solver", least=1, most=32)
+    gpu_collision_stack_size: int = option(67108864, "bytes of stack for collisions", **_UINT)
+
+
+class Actor(Section):
+    """A robot or object, by its name; -1 leaves what its USD file says."""
+
+    override_usd_defaults: bool | None = option(None, "accepted and ignored, as in OmniIsaacGymEnvs")
+    enable_self_collisions: Literal[True, False, -1] | None = option(None, "whether its links collide with each other")
+    enable_gyroscopic_forces: Literal[True, False, -1] | None = option(None, "whether spinning links precess")
+    solver_position_iteration_count: int | None = option(None, "iterations for positions", least=-1, most=255)
+    solver_velocity_iteration_count: int | None = option(None, "iterations for velocities", least=-1, most=255)
+    sleep_threshold: float | None = option(None, "energy per mass below which it sleeps, m^2/s^2", least=-1)
+    stabilization_threshold: float | None = option(None, "energy per mass below which it is damped, m^2/s^2", least=-1)
+    max_depenetration_velocity: float | None = option(None, "m/s at most at which overlaps are resolved", least=-1)
+    density: float | None = option(None, "kg/m^3", least=-1)
+    mass: float | None = option(None, "kg, of each link", least=-1)
+    contact_offset: float | None = option(None, "m from its surface where contacts begin", least=-1)
+    rest_offset: float | None = option(None, "m between surfaces at rest")
+
+
+class Sim(Section):
+    """The simulation; a section with the name of a robot is for that robot."""
+
+    others = Option(Actor)
+
+    dt: float = option(UNSET, "physics step in s, rounded to whole steps a second", least=1e-6, most=1)
+    gravity: list[float] = option(UNSET, "m/s^2", size=3)
+    add_ground_plane: bool = option(UNSET, "put a ground at z = 0")
+    enable_scene_query_support: bool = option(UNSET, "for ray casts; costs a third of a step")
+    disable_contact_processing: bool = option(False, "if no view reads contacts: a little faster")
+    default_physics_material: Material = option(UNSET, "the ground's")
+    physx: PhysX = option(UNSET, "PhysX")
+
+
+class Task(Section):
+    """The task."""
+
+    name: str = option(UNSET, "its name: that of its file and class", filled=True)
+    task_path: list[str] = option(UNSET, "folders that hold tasks of your own")
+    env: Env = option(UNSET, "the environment")
+    sim: Sim = option(UNSET, "the simulation")
+
+
+class OwnTasks(Section):
+    """What is asked where a run or a file holds everything else of a task."""
+
+    closed = True
+
+    task_path: list[str] = option(UNSET, "folders that hold tasks of your own")
+
+
+# -- train: rl-games' block --------------------------------------------------------------------------------------------
+
+
+class Start(Section):
+    """How weights begin; what else is given goes to the initializer."""
+
+    others = Option(Any)
+
+    name: Initializer = option(UNSET, "how weights begin")
+
+
+class Continuous(Section):
+    """Continuous actions."""
+
+    mu_activation: Activation = option(UNSET, "of the means")
+    sigma_activation: Activation = option(UNSET, "of the deviations' logarithms")
+    mu_init: Start = option(UNSET, "how the means' weights begin")
+    sigma_init: Start = option(UNSET, "how the deviations' logarithms begin")
+    fixed_sigma: bool = option(UNSET, "the same deviations for all observations")
+
+
+class Space(Section):
+    """The network's outputs, by the kind of actions."""
+
+    continuous: Continuous | None = option(None, "for continuous actions")
+    discrete: dict | None = option(None, "for discrete ones")
+    multi_discrete: dict | None = option(None, "for several discrete ones")
+
+
+class Mlp(Section):
+    """The layers."""
+
+    units: list[int] = option(UNSET, "width of each hidden layer", least=1, filled=True)
+    activation: Activation = option(UNSET, "after each layer")
+    initializer: Start = option(UNSET, "how weights begin")
+    regularizer: dict | None = option(None, "has no effect in rl-games")
+    d2rl: bool = option(False, "feed the observations to every layer")
+    norm_only_first_layer: bool = option(False, "normalise the first layer alone")
+
+
+class Rnn(Section):
+    """Memory."""
+
+    name: Literal["lstm", "gru", "identity"] = option(UNSET, "kind of memory")
+    units: int = option(UNSET, "its width", least=1)
+    layers: int = option(UNSET, "its layers", least=1)
+    before_mlp: bool = option(False, "before the other layers, not behind them")
+    concat_input: bool = option(False, "give it the observations as well")
+    concat_output: bool = option(False, "give the outputs what went into it as well")
+    layer_norm: bool = option(False, "normalise its output")
+
+
+class Network(Section):
+    """The network."""
+
+    name: Literal["actor_critic", "resnet_actor_critic"] = option(UNSET, "its architecture")
+    separate: bool = option(False, "a network of its own for the value")
+    normalization: Literal["layer_norm", "batch_norm"] | None = option(None, "of layers")
+    value_activation: Activation = option("None", "of the value")
+    space: Space | None = option(None, "the outputs")
+    mlp: Mlp = option(UNSET, "the layers")
+    rnn: Rnn | None = option(None, "the memory")
+    cnn: dict | None = option(None, "convolutions, for images")
+
+
+class Algo(Section):
+    """The algorithm."""
+
+    name: Literal["a2c_continuous", "a2c_discrete"] = option(UNSET, "PPO for continuous or discrete actions")
+
+
+class Model(Section):
+    """What the network's outputs mean."""
+
+    name: Literal[
+        "continuous_a2c_logstd", "continuous_a2c", "continuous_a2c_tanh", "discrete_a2c", "multi_discrete_a2c"
+    ] = option(UNSET, "distribution of the actions")
+
+
+class RewardShaper(Section):
+    """Rewards that the learner sees."""
+
+    scale_value: float = option(1, "they are multiplied by this")
+    shift_value: float = option(0, "this is added first")
+    min_val: float = option(float("-inf"), "and they are at least this", infinite=True)
+    max_val: float = option(float("inf"), "and at most this", infinite=True)
+    log_val: bool = option(False, "their logarithm")
+
+
+class Update(Section):
+    """What policy and central value are learned with alike."""
+
+    learning_rate: float = option(UNSET, "step of the optimiser, at the start", above=0)
+    lr_schedule: Literal["adaptive", "linear", "constant", "identity", "None"] | None = option(None, "how it changes")
+    schedule_type: Literal["legacy", "standard"] = option("legacy", "adapted after each minibatch, or each mini epoch")
+    kl_threshold: float = option(0.008, "divergence of policies that adaptive keeps to", above=0)
+    minibatch_size: int | None = option(None, "samples at most; fitted to num_envs * horizon_length", least=1)
+    minibatch_size_per_env: int = option(0, "the same for each environment", least=0)
+    mini_epochs: int = option(UNSET, "passes over the samples of an epoch", least=1)
+    e_clip: float = option(0.2, "how far the policy may move in an epoch: PPO's epsilon", above=0)
+    clip_value: bool = option(UNSET, "keep the value as near as the policy")
+    grad_norm: float = option(1.0, "norm that gradients are cut to", above=0)
+    truncate_grads: bool = option(False, "cut gradients")
+    weight_decay: float = option(0.0, "of the optimiser", least=0)
+    normalize_input: bool = option(UNSET, "normalise observations by running mean and variance")
+    mixed_precision: bool = option(False, "16 bits where torch thinks that they do")
+    freeze_critic: bool = option(False, "do not learn the value")
+
+
+class CentralValue(Update):
+    """A value network of its own, on the task's states."""
+
+    network: Network = option(UNSET, "its network")
+
+
+class Config(Update):
+    """PPO, as rl-games reads it."""
+
+    horizon_length: int = option(UNSET, "control steps of every environment in an epoch", least=1)
+    max_epochs: int | None = option(None, "epochs; max_iterations goes before it", least=1)
+    max_frames: int | None = option(None, "environment steps to end after", least=1)
+    max_steps: int | None = option(None, "the same", least=1)
+    score_to_win: float = option(float("inf"), "mean reward to end at", infinite=True)
+    gamma: float = option(UNSET, "discount of later rewards", least=0, most=1)
+    tau: float = option(UNSET, "lambda of generalised advantage estimation", least=0, most=1)
+    critic_coef: float = option(UNSET, "weight of the value's loss", least=0)
+    entropy_coef: float = option(UNSET, "weight of the entropy", least=0)
+    bounds_loss_coef: float | None = option(None, "weight of the loss on means beyond the actions' bounds", least=0)
+    bound_loss_type: Literal["bound", "regularisation"] = option("bound", "loss beyond the bounds, or on all means")
+    ppo: bool = option(True, "clip as PPO does; else as A2C")
+    normalize_value: bool = option(False, "normalise returns by running mean and variance")
+    normalize_advantage: bool = option(UNSET, "normalise advantages over an epoch")
+    value_bootstrap: bool = option(True, "episodes cut short by the step limit count as going on")
+    reward_shaper: RewardShaper = option(UNSET, "rewards that the learner sees")
+    use_smooth_clamp: bool = option(False, "clip smoothly")
+    clip_actions: bool = option(True, "clip actions to the bounds")
+    schedule_entropy: bool = option(False, "lr_schedule=linear lowers entropy_coef as well")
+    init_at_random_ep_len: bool = option(False, "begin at random ages, so that episodes do not all end together")
+    seq_length: int = option(4, "steps of a sequence, with a memory", least=1)
+    zero_rnn_on_done: bool = option(True, "an episode begins with an empty memory")
+    lean: bool = option(True, "our own rollout and update where they apply; False: those of rl-games")
+    torch_compile: bool | Compile | dict = option(False, "compile the networks: True, or torch's mode")
+    games_to_track: int = option(100, "episodes that the mean reward is over", least=1)
+    save_best_after: int = option(100, "epochs before the first best.pth", least=0)
+    save_frequency: int = option(0, "epochs between numbered checkpoints, 0: none; save_every goes before it", least=0)
+    central_value_config: CentralValue | None = option(None, "a value network of its own")
+
+
+class OnCpu(Config):
+    """Some settings of `Config`."""
+
+    partial = True
+
+
+class Params(Section):
+    """The learner's settings, as rl-games reads them."""
+
+    torch_threads: Literal["auto"] | int = option("auto", "threads of an update on the CPU; 0: torch's", least=0)
+    algo: Algo = option(UNSET, "the algorithm")
+    model: Model = option(UNSET, "what the network's outputs mean")
+    network: Network = option(UNSET, "the network")
+    config: Config = option(UNSET, "PPO")
+
+
+class Train(Section):
+    """The learner."""
+
+    learner: str = option("rl_games", "library that learns", filled=True)
+    on_cpu: OnCpu | None = option(None, "replaces settings of params.config where num_envs is left to a CPU")
+    params: Params = option(UNSET, "the learner's settings")
+
+
+# -- verbs ------------------------------------------------------------------------------------------------------------
+
+_DEVICE = {"matches": r"(cpu|gpu|cuda(:\d+)?)?", "wants": "cpu, cuda or cuda:<number>"}
+_NAME = {"matches": r"(?!\.{1,2}$)[^/\x00-\x1f]{0,200}", "wants": "the name of a folder, without /"}
+_FOLDER = {"filled": True, "wants": "a folder"}
+_SEED = {"least": -1, "most": 2**32 - 1}
+
+
+class Simulate(Section):
+    """What runs a task."""
+
+    task: Task = option("Cartpole", "the task")
+    train: Train = option("", "the learner's YAML; empty: <task>PPO, else DefaultPPO")
+    engine: Engine = option("auto", "physics: physx or isaacsim; auto: Isaac Sim where it is installed")
+    num_envs: int | None = option(None, "environments; empty: the task's on a GPU, fit for the cores on a CPU", least=1)
+    seed: int = option(42, "seed of everything random; -1 draws one", **_SEED)
+    sim_device: str = option("", "cpu, cuda, cuda:<n>; empty: the GPU if there is one", **_DEVICE)
+    torch_deterministic: bool = option(False, "on a GPU, refuse operations whose results vary between runs (slower)")
+    headless: bool = option(True, "Isaac Sim without its window")
+    train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
+
+
+class PlayVerb(Simulate):
+    """Play a trained policy."""
+
+    usage = "task=Ant [checkpoint=FILE] [key=value ...]"
+
+    checkpoint: str = option("", "a checkpoint's file, or a run's name or folder; empty: the task's last run")
+    episodes: int = option(100, "episodes to play", least=1)
+
+
+class TrainVerb(Simulate):
+    """Train a policy."""
+
+    usage = "task=Ant num_envs=4096 seed=42 [key=value ...]"
+
+    max_iterations: int | None = option(None, "epochs to train for; empty: the task's number", least=1)
+    experiment: str = option("", "name of the run's folder; empty: task and time", **_NAME)
+    checkpoint: str = option("", "what to resume: a checkpoint's file, or a run's name or folder")
+    save_every: int | None = option(None, "epochs between numbered checkpoints; empty: save_frequency", least=1)
+    multi_gpu: bool = option(False, "on several GPUs, one process each, started by torchrun")
+    test: bool = option(False, "play the checkpoint instead, as the verb play does")
+    episodes: int = option(100, "with test=True: episodes to play", least=1)
+    wandb_activate: bool = option(False, "log to Weights & Biases: online with an API key, offline without")
+    wandb_project: str = option("myriad", "its project")
+    wandb_group: str = option("", "its group")
+    wandb_name: str = option("", "the run's name there; empty: that of its folder")
+    wandb_entity: str = option("", "whose project it is")
+
+
+class ExportVerb(Section):
+    """Write a trained policy as one ONNX file, if it acts as the learner's own does."""
+
+    usage = "task=Ant [checkpoint=FILE] [key=value ...]"
+    settings_of = "its run"
+
+    task: OwnTasks = option("Cartpole", "the task it was trained for")
+    checkpoint: str = option("", "a checkpoint's file, or a run's name or folder; empty: the task's last run")
+    output: str = option("", "file to write; empty: exported/policy.onnx in the run's folder")
+    opset: int = option(17, "ONNX operator set; old enough for the runtimes on robots", least=9, most=23)
+    engine: str = option("auto", "where the task is run, if the run's folder lacks what the proof needs")
+    sim_device: str = option("", "device for that", **_DEVICE)
+    train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
+
+
+class DeployVerb(Section):
+    """Run an exported policy outside its trainer; tables and films go to <policy>.deploy/ beside its file."""
+
+    usage = "policy.onnx [key=value ...]"
+    settings_of = "its file"
+
+    task: OwnTasks = option(UNSET, "the file's own")
+    engine: str = option("physx", "physx: one robot there; mujoco: the same robot in MuJoCo as well")
+    episodes: int = option(100, "episodes in each place, all from the same starts", least=1)
+    seed: int = option(42, "seed of the starts; -1 draws one", **_SEED)
+    video: bool = option(True, "film each engine's first episode")
+    checkpoint: str = option("", "what the file was exported from; empty: sought in its run")
+    train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
+
+
+class BenchmarkVerb(Simulate):
+    """Measure how fast this machine steps, trains and starts."""
+
+    usage = "task=Ant num_envs=4096,16384 [key=value ...]"
+
+    max_iterations: int | None = option(None, "measure=reward: epochs at most; empty: the task's number", least=1)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What the verb benchmark has beside the settings of the runs that it measures; commas separate several."""
+
+    num_envs: tuple[int, ...] = option((), "numbers of environments, each for itself; empty: the task's", least=1)
+    measure: tuple[Measure, ...] = option(get_args(Measure)[:-1], "floor: a bare PhysX loop; env: random actions; all")
+    peers: tuple[Peer, ...] = option(get_args(Peer), "measure=peers: what to compare with, as far as installed; none")
+    reward: tuple[float, ...] = option((3000.0, 5900.0), "measure=reward: mean rewards to train until")
+    seeds: tuple[int, ...] = option((1, 2, 3, 4, 5), "measure=reward: a run for each seed", least=0)
+    repeats: int = option(5, "how often each is measured; start-ups at most 3 times", least=1)
+    seconds: float = option(1.0, "length of one repeat", least=0.001)
+    epochs: int = option(50, "epochs measured in training, a fifth of them to warm up", least=5)
+    minutes: float = option(8.0, "what does not fit into so many is left out, and listed", least=0.001)
+    output: str = option("", "folder for results, which are added to; empty: one below runs/benchmarks")
+    name: str = option("", "name of the files; empty: task and device, such as ant-h200")
+    merge: tuple[str, ...] = option((), "results of earlier commands to put together, instead of measuring")
+    render: str = option("", "page whose tables are written anew, from the results in the folder of its name")
+
+
+GROUPS = ("task", "engine", "train")
+"""Options whose value is the name of a YAML file in the folder of that name."""
+
+VERBS = {
+    "train": TrainVerb,
+    "play": PlayVerb,
+    "export": ExportVerb,
+    "deploy": DeployVerb,
+    "benchmark": BenchmarkVerb,
+}
+
+
+@cache
+def everything() -> dict[str, Option]:
+    """Return the options of all verbs, which every configuration holds; the groups come last, as sections."""
+    plain = {name: o for verb in VERBS.values() for name, o in options(verb).items() if name not in GROUPS}
+    return plain | options(Simulate)
