@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a setting is, said once, as a field of a dataclass: type, default, range and help; and the check of its value."""
+"""What a setting is, said once as a field of a dataclass: type, default, range, help; and the check of its value."""
 
 from __future__ import annotations
 

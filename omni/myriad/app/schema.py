@@ -30,7 +30,7 @@ _UINT = {"least": 0, "most": 2**32 - 1}  # PhysX's unsigned int
 class Engine(Section):
     """Physics."""
 
-    name: Literal["auto", "isaacsim", "physx"] = option(UNSET, "which engine; engine=... sets it")
+    name: Literal["auto", "isaacsim", "mujoco", "physx"] = option(UNSET, "which engine; engine=... sets it")
     shards: Literal["auto"] | int = option(
         UNSET, "PhysX scenes, one thread each; auto: one a core or 4096 envs", least=1
     )
@@ -317,7 +317,7 @@ class Simulate(Section):
 
     task: Task = option("Cartpole", "the task")
     train: Train = option("", "the learner's YAML; empty: <task>PPO, else DefaultPPO")
-    engine: Engine = option("auto", "physics: physx or isaacsim; auto: Isaac Sim where it is installed")
+    engine: Engine = option("auto", "physics; auto: Isaac Sim where it is installed, else physx")
     num_envs: int | None = option(None, "environments; empty: the task's on a GPU, fit for the cores on a CPU", least=1)
     seed: int = option(42, "seed of everything random; -1 draws one", **_SEED)
     sim_device: str = option("", "cpu, cuda, cuda:<n>; empty: the GPU if there is one", **_DEVICE)
