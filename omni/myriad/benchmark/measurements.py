@@ -7,7 +7,6 @@ Every one takes the resolved configuration and the benchmark's options, and retu
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import os
@@ -41,12 +40,12 @@ def floor(config: Config, options: Options) -> Result:
     env = make_env(config)
     if env.engine.name != "physx":
         raise MyriadError(f"The bare loop is standalone PhysX's, and engine={env.engine.name} runs.")
-    from omni.myriad.engine.physx.floor import READS, Floor
+    from omni.myriad.engine.physx.bare_loop import READS, BareLoop
 
     engine: Any = env.engine
     efforts = [term.scale for term in env.task.action_terms() if term.kind == "effort"]
     max_effort = max((max(scale) if isinstance(scale, tuple) else scale for scale in efforts), default=1.0)
-    loop = Floor(engine, max_effort, env.task.control_frequency_inv)
+    loop = BareLoop(engine, max_effort, env.task.control_frequency_inv)
     synchronize = synchronizer(env.device)
     warm_up = timing.warm_up_steps(options.seconds)
     found = timing.rates(loop.advance, synchronize, options.repeats, options.seconds, warm_up)
@@ -101,19 +100,14 @@ def env(config: Config, options: Options) -> Result:
 
 def _env_phases(env: Any, run: Callable[[], None]) -> dict[str, float]:
     """Run once more, and return what part of the time goes into physics, reading, the task and the rest."""
-    before = dict(env.phase_seconds)
-    with contextlib.ExitStack() as stack:
-        read_seconds: Callable[[], float] = lambda: 0.0  # noqa: E731
-        if env.engine.name == "physx":
-            from omni.myriad.engine.physx.floor import reading
-
-            read_seconds = stack.enter_context(reading(env.engine))
-        start = time.perf_counter()
-        run()
-        synchronizer(env.device)()
-        elapsed = time.perf_counter() - start
+    before, read_before = dict(env.phase_seconds), env.engine.phase_seconds["read"]
+    start = time.perf_counter()
+    run()
+    synchronizer(env.device)()
+    elapsed = time.perf_counter() - start
     spent = {name: seconds - before.get(name, 0.0) for name, seconds in env.phase_seconds.items()}
-    spent |= {"read": read_seconds(), "physics": spent["physics"] - read_seconds()}  # PhysX's threads read as they end
+    read = env.engine.phase_seconds["read"] - read_before
+    spent |= {"read": read, "physics": spent["physics"] - read}  # PhysX's threads read as they end
     return _shares({**spent, "other": elapsed - sum(spent.values())})
 
 

@@ -119,6 +119,19 @@ def test_a_ground_plane_is_felt_by_every_shard(engine_of):
     torch.testing.assert_close(positions[:, :2], origins[:, :2], atol=5e-3, rtol=0.0)
 
 
+def test_phases_of_a_step_are_timed(env_of):
+    env = env_of("task=Ant", "num_envs=4", "engine.shards=2")
+    assert set(env.engine.phase_seconds.values()) == {0.0}
+    for _ in range(2):
+        env.step(torch.zeros(4, 8))  # what the first step's observations read is read by the second one's threads
+    write, step, read = (env.engine.phase_seconds[name] for name in ("write", "step", "read"))
+    assert min(write, step, read) > 0.0
+    assert write + step + read <= env.phase_seconds["physics"]
+    before = env.engine.phase_seconds
+    env.task.ants.get_joint_positions()
+    assert env.engine.phase_seconds == before, "only steps are timed"
+
+
 def test_failure_of_one_shard_stops_the_run_with_its_error(env_of):
     env = env_of("task=Cartpole", "num_envs=4", "engine.shards=2")
     env.reset()

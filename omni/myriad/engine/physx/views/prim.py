@@ -15,10 +15,10 @@ from torch import Tensor
 
 from omni.myriad.engine.base import ENV_0_PATH
 from omni.myriad.engine.physx.quantity import Kind, Quantity
-from omni.myriad.engine.physx.scene import break_instances
 from omni.myriad.engine.physx.views import checks, paths
 from omni.myriad.engine.physx.views.settings import Setting
 from omni.myriad.engine.physx.views.unsupported import UNSUPPORTED, unsupported
+from omni.myriad.engine.usd import break_instances
 from omni.myriad.maths import quat_conjugate, quat_mul
 
 if TYPE_CHECKING:
@@ -505,7 +505,7 @@ class PrimView:
         values = checks.as_values(name, values, shape, self._device, quantity.data.dtype).to(quantity.data.device)
         data = quantity.data if columns is None else quantity.read()
         where = selection(rows, columns, data.device)
-        envs = self._require_engine().only_envs
+        envs = self._require_engine().ledger.only_envs
         if quantity.idle and rows is not None and envs is not None:
             # It may be sent as a whole one day, so rows of other environments have to stay as they are.
             mask = envs[rows // (self.count // len(envs))].view(-1, *[1] * (values.ndim - 1))

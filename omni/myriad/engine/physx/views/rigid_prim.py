@@ -14,10 +14,10 @@ from torch import Tensor
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH, DynamicsViewState
 from omni.myriad.engine.physx.contacts import ContactSensors
-from omni.myriad.engine.physx.scene import PHYSICS_SCENE_PATH
 from omni.myriad.engine.physx.views import checks, paths
 from omni.myriad.engine.physx.views.prim import Indices, Poses, PrimView, needs_physics
 from omni.myriad.engine.physx.views.settings import Setting
+from omni.myriad.engine.usd import PHYSICS_SCENE_PATH
 from omni.myriad.errors import MyriadError
 from omni.myriad.maths import quat_rotate
 
