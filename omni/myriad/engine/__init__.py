@@ -86,7 +86,10 @@ def choose(sim_config: SimConfig) -> str:
 
 
 def _import(name: str) -> Any:
-    return importlib.import_module(f"{__name__}.{name}")
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ImportError as error:
+        raise MyriadError(f"engine={name} is not installed ({error}): pip install -e '.[{name}]'.") from None
 
 
 def __getattr__(name: str) -> Any:

@@ -29,7 +29,8 @@ ENV_0_PATH = f"{ENVS_PATH}/env_0"
 
 NO_ENVIRONMENTS = "The scene has no environments: call super().set_up_scene(scene), which clones environment 0."
 
-Indices = torch.Tensor | Sequence[int] | None
+Tensor = torch.Tensor
+Indices = Tensor | Sequence[int] | None
 
 
 class DofType(IntEnum):
@@ -51,9 +52,9 @@ class ArticulationActions:
         joint_names: Degrees of freedom by name, instead of `joint_indices`.
     """
 
-    joint_positions: torch.Tensor | None = None
-    joint_velocities: torch.Tensor | None = None
-    joint_efforts: torch.Tensor | None = None
+    joint_positions: Tensor | None = None
+    joint_velocities: Tensor | None = None
+    joint_efforts: Tensor | None = None
     joint_indices: Any = None
     joint_names: list[str] | None = None
 
@@ -62,27 +63,27 @@ class ArticulationActions:
 class JointsState:
     """Joint positions (rad or m), velocities (rad/s or m/s) and efforts (N m or N), (N, num_dof) each."""
 
-    positions: torch.Tensor | None
-    velocities: torch.Tensor | None
-    efforts: torch.Tensor | None
+    positions: Tensor | None
+    velocities: Tensor | None
+    efforts: Tensor | None
 
 
 @dataclass
 class XFormPrimViewState:
     """World positions (N, 3) in m and orientations (N, 4) as wxyz."""
 
-    positions: torch.Tensor | None
-    orientations: torch.Tensor | None
+    positions: Tensor | None
+    orientations: Tensor | None
 
 
 @dataclass
 class DynamicsViewState:
     """World positions (N, 3), orientations (N, 4) as wxyz, linear (m/s) and angular (rad/s) velocities (N, 3)."""
 
-    positions: torch.Tensor | None
-    orientations: torch.Tensor | None
-    linear_velocities: torch.Tensor | None
-    angular_velocities: torch.Tensor | None
+    positions: Tensor | None
+    orientations: Tensor | None
+    linear_velocities: Tensor | None
+    angular_velocities: Tensor | None
 
 
 class View(Protocol):
@@ -109,34 +110,31 @@ class View(Protocol):
 
     def initialize(self, physics_sim_view: Any = None) -> None:
         """Connect the view to running physics; `Engine.reset` does it."""
-        ...
 
-    def get_world_poses(self, indices: Indices = None, clone: bool = True) -> tuple[torch.Tensor, torch.Tensor]:
+    def get_world_poses(self, indices: Indices = None, clone: bool = True) -> tuple[Tensor, Tensor]:
         """Return positions (M, 3) in m and orientations (M, 4) as wxyz, in the world frame."""
         ...
 
     def set_world_poses(
         self,
-        positions: torch.Tensor | None = None,
-        orientations: torch.Tensor | None = None,
+        positions: Tensor | None = None,
+        orientations: Tensor | None = None,
         indices: Indices = None,
     ) -> None:
         """Put prims at positions (M, 3) in m and orientations (M, 4) as wxyz; None leaves them as they are."""
-        ...
 
-    def get_velocities(self, indices: Indices = None, clone: bool = True) -> torch.Tensor:
+    def get_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return linear (m/s) and angular (rad/s) velocities in the world frame, (M, 6)."""
         ...
 
-    def set_velocities(self, velocities: torch.Tensor, indices: Indices = None) -> None:
+    def set_velocities(self, velocities: Tensor, indices: Indices = None) -> None:
         """Set linear (m/s) and angular (rad/s) velocities in the world frame, (M, 6)."""
-        ...
 
-    def get_linear_velocities(self, indices: Indices = None, clone: bool = True) -> torch.Tensor:
+    def get_linear_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return linear velocities in the world frame, (M, 3) in m/s."""
         ...
 
-    def get_angular_velocities(self, indices: Indices = None, clone: bool = True) -> torch.Tensor:
+    def get_angular_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return angular velocities in the world frame, (M, 3) in rad/s."""
         ...
 
@@ -149,7 +147,7 @@ class RigidView(View, Protocol):
         """Whether the bodies are links of robots, which only joints can move."""
         ...
 
-    def get_net_contact_forces(self, indices: Indices = None, clone: bool = True, dt: float = 1.0) -> torch.Tensor:
+    def get_net_contact_forces(self, indices: Indices = None, clone: bool = True, dt: float = 1.0) -> Tensor:
         """Return the sum of contact forces on each body, (M, 3) in N s / `dt`, in the world frame."""
         ...
 
@@ -189,49 +187,40 @@ class RobotView(View, Protocol):
         """Return the index of a link."""
         ...
 
-    def get_dof_limits(self) -> torch.Tensor:
+    def get_dof_limits(self) -> Tensor:
         """Return lower and upper limits, (count, num_dof, 2)."""
         ...
 
     def get_joint_positions(
         self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
-    ) -> torch.Tensor:
+    ) -> Tensor:
         """Return joint positions, (M, K) in rad or m."""
         ...
 
-    def set_joint_positions(
-        self, positions: torch.Tensor, indices: Indices = None, joint_indices: Indices = None
-    ) -> None:
+    def set_joint_positions(self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
         """Put joints at positions, (M, K) in rad or m, and make those their position targets too."""
-        ...
 
     def get_joint_velocities(
         self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
-    ) -> torch.Tensor:
+    ) -> Tensor:
         """Return joint velocities, (M, K) in rad/s or m/s."""
         ...
 
-    def set_joint_velocities(
-        self, velocities: torch.Tensor, indices: Indices = None, joint_indices: Indices = None
-    ) -> None:
+    def set_joint_velocities(self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
         """Give joints velocities, (M, K) in rad/s or m/s, and make those their velocity targets too."""
-        ...
 
     def set_joint_position_targets(
-        self, positions: torch.Tensor, indices: Indices = None, joint_indices: Indices = None
+        self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None
     ) -> None:
         """Set what the drives' stiffness pulls to, (M, K) in rad or m."""
-        ...
 
     def set_joint_velocity_targets(
-        self, velocities: torch.Tensor, indices: Indices = None, joint_indices: Indices = None
+        self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None
     ) -> None:
         """Set what the drives' damping pulls to, (M, K) in rad/s or m/s."""
-        ...
 
-    def set_joint_efforts(self, efforts: torch.Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
+    def set_joint_efforts(self, efforts: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
         """Apply efforts, (M, K) in N m or N with K all degrees of freedom, in every step until overwritten."""
-        ...
 
     def get_applied_actions(self, clone: bool = True) -> ArticulationActions:
         """Return the targets and efforts last set, (count, num_dof) each."""
@@ -239,7 +228,7 @@ class RobotView(View, Protocol):
 
     def get_measured_joint_forces(
         self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
-    ) -> torch.Tensor:
+    ) -> Tensor:
         """Return force and torque that each link's incoming joint transmitted in the last step, (M, K, 6) in N and N m.
 
         They are in the joint's frame; `joint_indices` counts links as `body_names` does, and the root's row is zero.
@@ -248,39 +237,33 @@ class RobotView(View, Protocol):
 
     def get_gains(
         self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
-    ) -> tuple[torch.Tensor, torch.Tensor]:
+    ) -> tuple[Tensor, Tensor]:
         """Return the drives' stiffness (N m/rad or N/m) and damping (N m s/rad or N s/m), (M, K) each."""
         ...
 
     def set_gains(
         self,
-        kps: torch.Tensor | None = None,
-        kds: torch.Tensor | None = None,
+        kps: Tensor | None = None,
+        kds: Tensor | None = None,
         indices: Indices = None,
         joint_indices: Indices = None,
     ) -> None:
         """Set the drives' stiffness and damping, (M, K) each; None leaves them as they are."""
-        ...
 
-    def get_armatures(
-        self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
-    ) -> torch.Tensor:
+    def get_armatures(self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True) -> Tensor:
         """Return the inertia added along each degree of freedom, (M, K) in kg m^2 or kg."""
         ...
 
-    def set_armatures(self, values: torch.Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
+    def set_armatures(self, values: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
         """Set the inertia added along each degree of freedom, (M, K) in kg m^2 or kg."""
-        ...
 
-    def get_max_efforts(
-        self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
-    ) -> torch.Tensor:
+    def get_max_efforts(self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True) -> Tensor:
         """Return the largest effort of each drive, (M, K) in N m or N."""
         ...
 
     def get_joint_max_velocities(
         self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
-    ) -> torch.Tensor:
+    ) -> Tensor:
         """Return the largest velocity of each joint, (M, K) in rad/s or m/s."""
         ...
 
@@ -353,7 +336,7 @@ class Scene:
 class Capture(Protocol):
     """What an engine does for CUDA graphs, which read and fill the tensors of views without calling them."""
 
-    def only(self, envs: torch.Tensor) -> AbstractContextManager[None]:
+    def only(self, envs: Tensor) -> AbstractContextManager[None]:
         """Confine partial writes to some environments while the context lasts.
 
         Args:
@@ -363,11 +346,9 @@ class Capture(Protocol):
 
     def flush(self) -> None:
         """Send what others wrote, before a graph fills the same tensors."""
-        ...
 
     def keep_reading(self) -> None:
         """Go on reading after every step what was read since the last one, whether or not somebody asks for it."""
-        ...
 
     def pending_writes(self) -> Any:
         """Return what waits to be sent, for `write_again`."""
@@ -375,7 +356,6 @@ class Capture(Protocol):
 
     def write_again(self, writes: Any) -> None:
         """Mark the same tensors and rows as written once more: a graph has filled them without asking."""
-        ...
 
 
 class Application(Protocol):
@@ -383,15 +363,12 @@ class Application(Protocol):
 
     async def reset_async(self) -> None:
         """Start physics if needed and initialise every registered view, as `Engine.reset` does."""
-        ...
 
     async def render_async(self) -> None:
         """Let the application draw a frame without stepping physics."""
-        ...
 
     async def close_async(self) -> None:
         """Release physics, as `Engine.close` does."""
-        ...
 
 
 class Engine(Protocol):
@@ -417,11 +394,13 @@ class Engine(Protocol):
     device: torch.device
     physics_dt: float
     num_envs: int
-    env_positions: torch.Tensor
+    env_positions: Tensor
     stage: Usd.Stage
     scene: Scene
     capture: Capture | None = None
     application: Application | None = None
+
+    _step_seconds: float = 0.0
 
     @property
     def phase_seconds(self) -> dict[str, float]:
@@ -429,7 +408,7 @@ class Engine(Protocol):
 
         Engines that cannot tell them apart count all in "step".
         """
-        ...
+        return {"write": 0.0, "step": self._step_seconds, "read": 0.0}
 
     def add_ground_plane(
         self,
@@ -443,7 +422,7 @@ class Engine(Protocol):
 
         usd.add_ground_plane(self.stage, prim_path, static_friction, dynamic_friction, restitution)
 
-    def clone_environments(self, num_envs: int, spacing: float) -> torch.Tensor:
+    def clone_environments(self, num_envs: int, spacing: float) -> Tensor:
         """Place `num_envs` copies of environment 0 on a grid.
 
         Args:
@@ -464,15 +443,12 @@ class Engine(Protocol):
         Raises:
             MyriadError: If the scene has no environments, or cannot be simulated.
         """
-        ...
 
     def step(self, num_steps: int = 1) -> None:
         """Advance all environments by `num_steps` physics steps of `physics_dt` seconds."""
-        ...
 
     def update_kinematics(self) -> None:
         """Propagate written joint and root states to link poses without stepping."""
-        ...
 
     def is_playing(self) -> bool:
         """Tell whether physics has been started and not closed."""
@@ -482,7 +458,7 @@ class Engine(Protocol):
         """Return the registered articulation views by name."""
         return self.scene.robots()
 
-    def get_state(self) -> dict[str, dict[str, torch.Tensor]]:
+    def get_state(self) -> dict[str, dict[str, Tensor]]:
         """Return the state of every registered view by name: poses, velocities, joints, targets and efforts."""
         views = {**self.scene.robots(), **self.scene.bodies()}
         state: dict[str, dict[str, Any]] = {}
@@ -500,7 +476,7 @@ class Engine(Protocol):
             }
         return state
 
-    def set_state(self, state: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
+    def set_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
         """Write a state of `get_state`, or of a part of the views; links of robots follow from their joints."""
         robots = self.scene.robots()
         bodies = {name: body for name, body in self.scene.bodies().items() if not body.is_non_root_articulation_link}
@@ -521,7 +497,6 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release physics; the engine cannot be used afterwards."""
-        ...
 
 
 def grid_positions(num_envs: int, spacing: float) -> list[tuple[float, float, float]]:

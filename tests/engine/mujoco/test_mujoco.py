@@ -94,7 +94,7 @@ def test_the_robot_starts_as_usd_says(lopsided):
     assert view.get_applied_actions().joint_positions.item() == pytest.approx(math.pi / 2)
     assert [gain.item() for gain in view.get_gains()] == pytest.approx([2.0, 0.4])
     assert view.get_armatures().item() == pytest.approx(0.03)
-    assert view._robot.joint_frames[1][1].tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert view._robot.links[1][2].tolist() == [0.0, 0.0, 1.0, 0.0]
     assert engine.model.opt.timestep == engine.physics_dt == 0.005
     assert engine.is_playing() and engine.capture is None and engine.application is None
     engine.step(3)
@@ -122,11 +122,12 @@ def test_what_usd_says_is_what_physx_says(env_of, task):
     env = env_of(f"task={task}", "num_envs=1")
     (view,) = env.engine.robots().values()
     robot = read_robot(env.engine.stage)
-    assert (robot.dof_names, robot.body_names) == (view.dof_names, view.body_names)
-    said = (robot.limits, robot.stiffness, robot.damping, robot.armature, robot.positions, robot.targets)
-    heard = (view.get_dof_limits(), *view.get_gains(), view.get_armatures(), view.get_joint_positions())
-    for mine, physx in zip(said, (*heard, view.get_applied_actions().joint_positions), strict=True):
-        torch.testing.assert_close(torch.tensor(mine), physx[0], atol=1e-6, rtol=1e-6)
+    names = [dof.name for dof in robot.dofs], [name for name, *_ in robot.links]
+    assert names == (view.dof_names, view.body_names)
+    limits, targets = view.get_dof_limits().unbind(-1), view.get_applied_actions().joint_positions
+    physx = (*limits, *view.get_gains(), view.get_armatures(), view.get_joint_positions(), targets)
+    said = torch.tensor([dof[1:] for dof in robot.dofs])
+    torch.testing.assert_close(said, torch.cat(physx).T, atol=1e-6, rtol=1e-6)
     for mine, physx in zip(robot.root_pose, view.get_world_poses(), strict=True):
         torch.testing.assert_close(torch.tensor(mine, dtype=torch.float32), physx[0], atol=1e-6, rtol=1e-6)
 

@@ -71,7 +71,6 @@ class IsaacSimEngine(Engine):
         self._grid: torch.Tensor | None = None
         self._cloner: Any = None
         self._filtered = False
-        self._step_seconds = 0.0
         # Kit may call us, as in the window: then nothing may hold up its loop.
         self.application = self if app.kit_owns_the_loop() else None
         # World has applied its own defaults; now come the task's settings, by the code that standalone PhysX runs too.
@@ -90,11 +89,6 @@ class IsaacSimEngine(Engine):
         world = _new_world(sim_config)
         await world.initialize_simulation_context_async()
         return cls(sim_config, world)
-
-    @property
-    def phase_seconds(self) -> dict[str, float]:
-        """Seconds spent stepping so far, by the host's clock, all of them in "step"."""
-        return {"write": 0.0, "step": self._step_seconds, "read": 0.0}
 
     # -- building the scene -------------------------------------------------------------------------------------------
 

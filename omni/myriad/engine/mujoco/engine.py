@@ -53,13 +53,7 @@ class MujocoEngine(Engine):
         self.stage = usd.new_stage()
         self.scene = Scene(ArticulationView, RigidPrimView, self._take_view)
         self._sim_config = sim_config
-        self._step_seconds = 0.0
         usd.define_physics_scene(self.stage, sim_config, self.device)
-
-    @property
-    def phase_seconds(self) -> dict[str, float]:
-        """Seconds spent stepping so far, by the host's clock, all of them in "step"."""
-        return {"write": 0.0, "step": self._step_seconds, "read": 0.0}
 
     def clone_environments(self, num_envs: int, spacing: float) -> torch.Tensor:
         """Place the one environment at the origin.
@@ -133,8 +127,8 @@ class MujocoEngine(Engine):
         except ValueError as error:
             raise MyriadError(f"MuJoCo cannot read {mjcf}: {error}") from None
         for kind, tag, names in (
-            ("joints", mujoco.mjtObj.mjOBJ_JOINT, self.robot.dof_names),
-            ("bodies", mujoco.mjtObj.mjOBJ_BODY, self.robot.body_names),
+            ("joints", mujoco.mjtObj.mjOBJ_JOINT, [dof.name for dof in self.robot.dofs]),
+            ("bodies", mujoco.mjtObj.mjOBJ_BODY, [name for name, *_ in self.robot.links]),
         ):
             if lacking := [name for name in names if mujoco.mj_name2id(model, tag, name) < 0]:
                 raise MyriadError(f"{mjcf} lacks {kind} that the USD robot has: {', '.join(lacking)}.")

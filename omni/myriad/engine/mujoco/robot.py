@@ -4,9 +4,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from pxr import Usd, UsdGeom, UsdPhysics
@@ -19,6 +19,19 @@ UNLIMITED = float(np.finfo(np.float32).max)
 """PhysX's number for what has no limit."""
 
 
+class Dof(NamedTuple):
+    """A degree of freedom of a robot; angles in rad, lengths in m."""
+
+    name: str
+    lower: float
+    upper: float
+    stiffness: float
+    damping: float
+    armature: float
+    position: float
+    target: float
+
+
 @dataclass
 class Robot:
     """A robot on the stage; links and degrees of freedom are in PhysX's order: breadth first, then that of the stage.
@@ -26,28 +39,14 @@ class Robot:
     Attributes:
         prim_path: Path of the articulation's root prim.
         root_pose: Position (3,) in m and orientation (4,) as wxyz of the root link in the world.
-        body_names: The links, the root first.
-        joint_frames: Position (3,) and rotation (4,) as wxyz of each link's incoming joint, in the link's frame.
-        dof_names: The degrees of freedom.
-        limits: Lower and upper limit of each, in rad or m.
-        stiffness: Of its drive, in N m/rad or N/m.
-        damping: Of its drive, in N m s/rad or N s/m.
-        armature: Its added inertia, in kg m^2 or kg.
-        positions: Where it is authored, in rad or m.
-        targets: Where its drive pulls to, in rad or m.
+        links: For each link its name, and its incoming joint's position (3,) and rotation (4,) as wxyz in its frame.
+        dofs: The degrees of freedom: limits, their drives' gains and armature, where they are and are pulled to.
     """
 
     prim_path: str
     root_pose: tuple[np.ndarray, np.ndarray]
-    body_names: list[str] = field(default_factory=list)
-    joint_frames: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
-    dof_names: list[str] = field(default_factory=list)
-    limits: list[tuple[float, float]] = field(default_factory=list)
-    stiffness: list[float] = field(default_factory=list)
-    damping: list[float] = field(default_factory=list)
-    armature: list[float] = field(default_factory=list)
-    positions: list[float] = field(default_factory=list)
-    targets: list[float] = field(default_factory=list)
+    links: list[tuple[str, np.ndarray, np.ndarray]]
+    dofs: list[Dof]
 
 
 def read_robot(stage: Usd.Stage) -> Robot:
@@ -72,43 +71,42 @@ def read_robot(stage: Usd.Stage) -> Robot:
         names = ", ".join(prim.GetName() for prim in heads)
         raise MyriadError(f"engine=mujoco has the robot alone, and these bodies are not linked to each other: {names}.")
     pose = UsdGeom.XformCache().GetLocalToWorldTransform(heads[0]).RemoveScaleShear()
-    robot = Robot(str(roots[0].GetPath()), (np.array(pose.ExtractTranslation()), _wxyz(pose.ExtractRotationQuat())))
-    robot.body_names.append(heads[0].GetName())
-    robot.joint_frames.append((np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])))
+    root_pose = np.array(pose.ExtractTranslation()), _wxyz(pose.ExtractRotationQuat())
+    links, dofs = [(heads[0].GetName(), np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))], []
     waiting = [heads[0].GetPath()]
     while waiting:
         parent = waiting.pop(0)
         for joint in joints:
             if joint.GetBody0Rel().GetTargets()[0] == parent:
-                child = joint.GetBody1Rel().GetTargets()[0]
+                (child,) = joint.GetBody1Rel().GetTargets()
                 waiting.append(child)
-                robot.body_names.append(child.name)
                 frame = np.array(joint.GetLocalPos1Attr().Get()), _wxyz(joint.GetLocalRot1Attr().Get())
-                robot.joint_frames.append(frame)
-                _add_dof(robot, joint.GetPrim())
-    return robot
+                links.append((child.name, *frame))
+                if not joint.GetPrim().IsA(UsdPhysics.FixedJoint):
+                    dofs.append(_read_dof(joint.GetPrim()))
+    return Robot(str(roots[0].GetPath()), root_pose, links, dofs)
 
 
-def _add_dof(robot: Robot, joint: Usd.Prim) -> None:
-    if joint.IsA(UsdPhysics.FixedJoint):
-        return
+def _read_dof(joint: Usd.Prim) -> Dof:
     if not joint.IsA(UsdPhysics.RevoluteJoint) and not joint.IsA(UsdPhysics.PrismaticJoint):
         raise MyriadError(f"engine=mujoco plays revolute, prismatic and fixed joints; {joint.GetPath()} is another.")
     kind, unit = ("angular", math.radians(1.0)) if joint.IsA(UsdPhysics.RevoluteJoint) else ("linear", 1.0)
 
     def read(*names: str) -> float:
-        """Return the first of some attributes that is authored; USD counts angles in degrees."""
+        """Return the first of some attributes that has a value; USD counts angles in degrees."""
         values = [joint.GetAttribute(name).Get() for name in names if joint.HasAttribute(name)]
         return next((float(value) for value in values if value is not None), 0.0)
 
-    robot.dof_names.append(joint.GetName())
-    lower, upper = (max(-UNLIMITED, min(read(f"physics:{end}Limit") * unit, UNLIMITED)) for end in ("lower", "upper"))
-    robot.limits.append((lower, upper))
-    robot.stiffness.append(read(f"drive:{kind}:physics:stiffness") / unit)
-    robot.damping.append(read(f"drive:{kind}:physics:damping") / unit)
-    robot.armature.append(read(f"physxJointAxis:{kind}:armature", "physxJoint:armature"))
-    robot.positions.append(read(f"state:{kind}:physics:position") * unit)
-    robot.targets.append(read(f"drive:{kind}:physics:targetPosition") * unit)
+    return Dof(
+        joint.GetName(),
+        max(-UNLIMITED, read("physics:lowerLimit") * unit),
+        min(UNLIMITED, read("physics:upperLimit") * unit),
+        read(f"drive:{kind}:physics:stiffness") / unit,
+        read(f"drive:{kind}:physics:damping") / unit,
+        read(f"physxJointAxis:{kind}:armature", "physxJoint:armature"),
+        read(f"state:{kind}:physics:position") * unit,
+        read(f"drive:{kind}:physics:targetPosition") * unit,
+    )
 
 
 def find_mjcf(stage: Usd.Stage, prim_path: str, task: str) -> Path:

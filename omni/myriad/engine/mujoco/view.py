@@ -77,9 +77,10 @@ class ArticulationView:
         assert self._engine is not None
         robot, model, data = self._engine.robot, self._engine.model, self._engine.data
         self._robot, self._model, self._data = robot, model, data
-        self._joints = np.array([model.joint(name).id for name in robot.dof_names], dtype=int)
+        self.dof_names, self.body_names = [dof.name for dof in robot.dofs], [name for name, *_ in robot.links]
+        self._joints = np.array([model.joint(name).id for name in self.dof_names], dtype=int)
         self._positions, self._velocities = model.jnt_qposadr[self._joints], model.jnt_dofadr[self._joints]
-        self._bodies = [model.body(name).id for name in robot.body_names]
+        self._bodies = [model.body(name).id for name in self.body_names]
         self._root = self._bodies[0]
         first = model.body_jntadr[self._root]
         free = first >= 0 and model.jnt_type[first] == mujoco.mjtJoint.mjJNT_FREE
@@ -87,12 +88,13 @@ class ArticulationView:
         self._efforts, self._velocity_targets = np.zeros(self.num_dof), np.zeros(self.num_dof)
         self._wrenches = np.zeros((self.num_bodies, 6))
         self._stale = True
-        self.set_gains(torch.tensor([robot.stiffness]), torch.tensor([robot.damping]))
-        self.set_armatures(torch.tensor([robot.armature]))
         position, orientation = robot.root_pose
         self.set_world_poses(torch.from_numpy(position)[None], torch.from_numpy(orientation)[None])
-        self.set_joint_positions(torch.tensor([robot.positions]))
-        self.set_joint_position_targets(torch.tensor([robot.targets]))
+        _, _, *drives, positions, targets = torch.tensor([dof[1:] for dof in robot.dofs]).view(-1, 7).T[:, None]
+        self.set_gains(*drives[:2])
+        self.set_armatures(drives[2])
+        self.set_joint_positions(positions)
+        self.set_joint_position_targets(targets)
 
     # -- names --------------------------------------------------------------------------------------------------------
 
@@ -102,38 +104,28 @@ class ArticulationView:
         return [self._robot.prim_path]
 
     @property
-    def dof_names(self) -> list[str]:
-        """Names of the degrees of freedom."""
-        return list(self._robot.dof_names)
-
-    @property
-    def body_names(self) -> list[str]:
-        """Names of the links."""
-        return list(self._robot.body_names)
-
-    @property
     def num_dof(self) -> int:
         """Number of degrees of freedom, the root's aside."""
-        return len(self._robot.dof_names)
+        return len(self.dof_names)
 
     @property
     def num_bodies(self) -> int:
         """Number of links."""
-        return len(self._robot.body_names)
+        return len(self.body_names)
 
     def get_dof_index(self, dof_name: str) -> int:
         """Return the place of a degree of freedom."""
-        return _place(dof_name, self._robot.dof_names)
+        return _place(dof_name, self.dof_names)
 
     def get_body_index(self, body_name: str) -> int:
         """Return the place of a link."""
-        return _place(body_name, self._robot.body_names)
+        return _place(body_name, self.body_names)
 
     get_link_index = get_body_index
 
     def get_dof_limits(self) -> Tensor:
         """Return lower and upper limits, (1, num_dof, 2)."""
-        return torch.tensor([self._robot.limits]).view(1, -1, 2)
+        return torch.tensor([(dof.lower, dof.upper) for dof in self._robot.dofs]).view(1, -1, 2)
 
     # -- joints -------------------------------------------------------------------------------------------------------
 
@@ -318,7 +310,7 @@ class ArticulationView:
         """Take note of the forces that the joints transmitted, whose poses are those before the state moved on."""
         for i, body in enumerate(self._bodies):
             torque, force = np.split(self._data.cfrc_int[body], 2)
-            position, rotation = self._robot.joint_frames[i]
+            _, position, rotation = self._robot.links[i]
             body_rotation = self._rotation(i)
             joint = self._data.xpos[body] + body_rotation @ position
             about_joint = torque - np.cross(joint - self._data.subtree_com[self._model.body_rootid[body]], force)
