@@ -21,6 +21,7 @@ import torch
 
 from omni.myriad.benchmark import machine, timing
 from omni.myriad.benchmark.options import Options
+from omni.myriad.engine import Engine
 from omni.myriad.errors import MyriadError
 
 Config = dict[str, Any]
@@ -38,11 +39,13 @@ def floor(config: Config, options: Options) -> Result:
     from omni.myriad.app.runs import make_env
 
     env = make_env(config)
-    if env.engine.name != "physx":
-        raise MyriadError(f"The bare loop is standalone PhysX's, and engine={env.engine.name} runs.")
+    engine = env.engine
+    if engine.name != "physx":
+        raise MyriadError(f"The bare loop is standalone PhysX's, and engine={engine.name} runs.")
     from omni.myriad.engine.physx.bare_loop import READS, BareLoop
+    from omni.myriad.engine.physx.engine import PhysXEngine
 
-    engine: Any = env.engine
+    assert isinstance(engine, PhysXEngine)
     efforts = [term.scale for term in env.task.action_terms() if term.kind == "effort"]
     max_effort = max((max(scale) if isinstance(scale, tuple) else scale for scale in efforts), default=1.0)
     loop = BareLoop(engine, max_effort, env.task.control_frequency_inv)
@@ -90,12 +93,18 @@ def env(config: Config, options: Options) -> Result:
         **timing.summary([env.num_envs * rate for rate in found]),
         "unit": "environment steps/s",
         "phases": _env_phases(env, lambda: advance(steps)),
-        "shards": len(getattr(env.engine, "shards", ())) or None,
+        "shards": _shards(env.engine),
         "engine": env.engine.version,
         "memory": machine.memory(env.device),
     }
     env.close()
     return result
+
+
+def _shards(engine: Engine) -> int | None:
+    from omni.myriad.engine.physx.engine import PhysXEngine
+
+    return len(engine.shards) if isinstance(engine, PhysXEngine) else None
 
 
 def _env_phases(env: Any, run: Callable[[], None]) -> dict[str, float]:

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from omni.myriad.engine.mujoco import ArticulationView, RigidPrimView
+from omni.myriad.engine.mujoco import ArticulationView
 from omni.myriad.engine.mujoco.robot import find_mjcf, read_robot
 from omni.myriad.errors import MyriadError
 
 mujoco: Any = importlib.import_module("mujoco")
+mujoco_engine: Any = importlib.import_module("omni.myriad.engine.mujoco")
 
 LOPSIDED = """
 <mujoco>
@@ -163,7 +164,7 @@ def test_what_mujoco_lacks_is_named(lopsided, engine_of):
         view.get_jacobians()
     assert not hasattr(view, "get_jacobians")
     with pytest.raises(MyriadError, match="the robot alone"):
-        RigidPrimView("/World/envs/.*/Robot/arm", name="arms")
+        mujoco_engine.RigidPrimView("/World/envs/.*/Robot/arm", name="arms")
     with pytest.raises(MyriadError, match=r"scales=.* is not to be had"):
         ArticulationView("/World/envs/.*/Robot", name="robot", scales=torch.ones(1, 3))
     with pytest.raises(MyriadError, match="one view of its robot; 'another'"):

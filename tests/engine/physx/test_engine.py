@@ -8,7 +8,7 @@ import pytest
 import torch
 from pxr import Gf, UsdGeom, UsdPhysics
 
-from omni.myriad.engine import ArticulationView
+from omni.myriad.engine import ArticulationView, RigidPrimView
 from omni.myriad.engine.physx.engine import gpu_shards
 from omni.myriad.errors import MyriadError
 
@@ -138,6 +138,37 @@ def test_failure_of_one_shard_stops_the_run_with_its_error(env_of):
     env.engine.shards[1]._physx.destroy()  # the instance is gone, as after a native failure
     with pytest.raises(Exception, match="destroyed"):
         env.engine.step()
+
+
+def test_a_state_comes_back(env_of):
+    env = env_of("task=Ant", "num_envs=4", "engine.shards=2")
+    engine, ants = env.engine, env.task.ants
+    feet = engine.scene.add(RigidPrimView("/World/envs/.*/Ant/.*_foot", name="feet"))
+    env.reset()
+    for _ in range(5):
+        env.step(torch.rand(4, 8))
+    ants.set_joint_position_targets(torch.rand(4, 8))
+    ants.set_joint_velocity_targets(torch.rand(4, 8))
+    saved = engine.get_state()
+    copies = {name: {key: value.clone() for key, value in state.items()} for name, state in saved.items()}
+    assert sorted(saved) == ["ant_view", "feet"]
+    assert sorted(saved["feet"]) == ["orientations", "positions", "velocities"]
+    for _ in range(5):
+        env.step(torch.rand(4, 8))
+    assert not torch.allclose(ants.get_joint_positions(), copies["ant_view"]["joint_positions"], atol=1e-3)
+    moved = feet.get_world_poses()[0]
+    engine.set_state({"feet": saved["feet"]})
+    assert torch.equal(feet.get_world_poses()[0], moved), "links of robots are left to their joints"
+    engine.set_state(saved)
+    for name, state in engine.get_state().items():
+        for key, value in state.items():
+            torch.testing.assert_close(value, copies[name][key], atol=1e-4, rtol=1e-4, msg=f"{name} {key}")
+            assert torch.equal(saved[name][key], copies[name][key]), "what was saved is a copy"
+    older = dict(saved["ant_view"])
+    for key in ("velocities", "joint_positions", "joint_velocities"):
+        older[f"get_{key}"] = older.pop(key) * 0.5
+    engine.set_state({"ant_view": older, "gone": {}})
+    torch.testing.assert_close(ants.get_joint_positions(), copies["ant_view"]["joint_positions"] * 0.5)
 
 
 def test_a_body_outside_the_environments_is_refused(engine_of):
