@@ -459,7 +459,13 @@ class Engine(Protocol):
         return self.scene.robots()
 
     def get_state(self) -> dict[str, dict[str, Tensor]]:
-        """Return the state of every registered view by name: poses, velocities, joints, targets and efforts."""
+        """Return copies of the state of every view by name: poses, velocities, joints, targets and efforts.
+
+        Raises:
+            MyriadError: Before physics runs.
+        """
+        if not self.is_playing():
+            raise MyriadError("There is no state before physics runs: reset the engine.")
         views = {**self.scene.robots(), **self.scene.bodies()}
         state: dict[str, dict[str, Any]] = {}
         for name, view in views.items():

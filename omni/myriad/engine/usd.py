@@ -82,8 +82,13 @@ def write_settings(prim: Usd.Prim, schema: str, settings: Mapping[str, Any]) -> 
     for key, (attribute, type_name) in ATTRIBUTES[schema].items():
         value = settings.get(key)
         if value is not None and (value != _UNSET or isinstance(value, bool)):
-            prim.AddAppliedSchema(schema)
-            prim.CreateAttribute(attribute, type_name).Set(value)
+            author(prim, schema, attribute, type_name, value)
+
+
+def author(prim: Usd.Prim, schema: str, attribute: str, type_name: Any, value: Any) -> None:
+    """Set an attribute of an applied schema that usd-core need not know, applying it first."""
+    prim.AddAppliedSchema(schema)
+    prim.CreateAttribute(attribute, type_name).Set(value)
 
 
 def write_actor_settings(root: Usd.Prim, settings: Mapping[str, Any]) -> None:

@@ -307,18 +307,6 @@ class PrimView:
         self._require_movable("velocities")
         self._write(self._VELOCITY, "velocities", velocities, indices, columns)
 
-    # -- saving and restoring -----------------------------------------------------------------------------------------
-
-    def get_state(self) -> dict[str, Tensor]:
-        """Return copies of all that `set_state` writes back, by name."""
-        positions, orientations = self.get_world_poses()
-        return {"positions": positions, "orientations": orientations, "get_velocities": self.get_velocities()}
-
-    def set_state(self, state: dict[str, Tensor]) -> None:
-        """Write a state of `get_state` back, from whatever device."""
-        self.set_world_poses(state["positions"].to(self._device), state["orientations"].to(self._device))
-        self.set_velocities(state["get_velocities"].to(self._device))
-
     # -- what PhysX alone does not have -------------------------------------------------------------------------------
 
     set_visibilities = unsupported("set_visibilities", "visibilities", indices=None)

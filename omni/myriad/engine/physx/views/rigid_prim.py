@@ -186,11 +186,6 @@ class RigidPrimView(PrimView):
         self.set_world_poses(default.positions, default.orientations)
         self.set_velocities(torch.cat((default.linear_velocities, default.angular_velocities), -1))
 
-    def set_state(self, state: dict[str, Tensor]) -> None:
-        """Write a state of `get_state` back; links of articulations are left to their ArticulationView."""
-        if not self._non_root_link:
-            super().set_state(state)
-
     # -- forces, which act during the next physics step and then end --------------------------------------------------
 
     def apply_forces(self, forces: Tensor, indices: Indices = None, is_global: bool = True) -> None:
