@@ -393,13 +393,12 @@ class Engine(Protocol):
     version: str
     device: torch.device
     physics_dt: float
-    num_envs: int
+    num_envs: int = 0
     env_positions: Tensor
     stage: Usd.Stage
     scene: Scene
     capture: Capture | None = None
     application: Application | None = None
-
     _step_seconds: float = 0.0
 
     @property

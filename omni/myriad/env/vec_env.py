@@ -47,13 +47,12 @@ class VecEnv:
 
     async def set_task_async(self, task: RLTask) -> None:
         """Do what `set_task` does inside a running Isaac Sim, where physics starts on Kit's own loop."""
+        application = self.engine.application
+        if application is None:
+            raise MyriadError(f"engine={self.engine.name} runs in no application: use set_task.")
         self._task = task
         task.set_up_scene(self.engine.scene)
-        if self.engine.application is None:
-            raise MyriadError(
-                f"engine={self.engine.name} runs by itself: only inside Isaac Sim physics starts on its loop."
-            )
-        await self.engine.application.reset_async()
+        await application.reset_async()
         self._look_around(task)
 
     def _look_around(self, task: RLTask) -> None:

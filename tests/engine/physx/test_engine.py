@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The standalone engine: shards, isolation, life and death; all on real PhysX on the CPU."""
 
+import asyncio
 import subprocess
 import sys
 
@@ -182,6 +183,13 @@ def test_a_body_outside_the_environments_is_refused(engine_of):
 def test_a_scene_without_environments_is_refused(engine_of):
     with pytest.raises(MyriadError, match="no environments"):
         engine_of().reset()
+
+
+def test_there_is_no_application_to_wait_for(env_of):
+    env = env_of("task=Cartpole", "num_envs=2")
+    assert env.engine.application is None
+    with pytest.raises(MyriadError, match="engine=physx runs in no application: use set_task"):
+        asyncio.run(env.set_task_async(env.task))
 
 
 def test_views_share_no_name(engine_of):

@@ -55,7 +55,6 @@ class IsaacSimEngine(Engine):
         self.device = torch.device(sim_config.config["sim_device"])
         self.version = f"Isaac Sim {_version()}"
         self.physics_dt = sim_config.physics_dt
-        self.num_envs = 0
         if world is None:
             omni.usd.get_context().new_stage()
             world = _new_world(sim_config)

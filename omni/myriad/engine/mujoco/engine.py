@@ -48,7 +48,6 @@ class MujocoEngine(Engine):
         self.version = f"mujoco {mujoco.__version__}"
         self.device = torch.device("cpu")
         self.physics_dt = sim_config.physics_dt
-        self.num_envs = 0
         self.env_positions = torch.zeros(0, 3)
         self.stage = usd.new_stage()
         self.scene = Scene(ArticulationView, RigidPrimView, self._take_view)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from omni.myriad.engine.base import ArticulationActions, RigidView
+from omni.myriad.engine.base import ArticulationActions, Indices, RigidView
 from omni.myriad.engine.mujoco.robot import UNLIMITED
 from omni.myriad.errors import MyriadError
 
@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 mujoco.set_mju_user_warning(lambda message: logger.warning("MuJoCo: %s", message))  # else into a file where we stand
 
 Tensor = torch.Tensor
-Selection = Any
 
 
 class NotInMujocoError(MyriadError, AttributeError):
@@ -129,47 +128,41 @@ class ArticulationView:
 
     # -- joints -------------------------------------------------------------------------------------------------------
 
-    def get_joint_positions(
-        self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True
-    ) -> Tensor:
+    def get_joint_positions(self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True) -> Tensor:
         """Return joint positions, (1, K) in rad or m."""
         return _row(self._data.qpos[self._positions][_index(joint_indices)])
 
     def get_joint_velocities(
-        self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True
+        self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True
     ) -> Tensor:
         """Return joint velocities, (1, K) in rad/s or m/s."""
         return _row(self._data.qvel[self._velocities][_index(joint_indices)])
 
-    def set_joint_positions(
-        self, positions: Tensor, indices: Selection = None, joint_indices: Selection = None
-    ) -> None:
+    def set_joint_positions(self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
         """Put joints at positions, and make those their targets too."""
         self._data.qpos[self._positions[_index(joint_indices)]] = _values(positions)
         self.set_joint_position_targets(positions, indices, joint_indices)
         self._stale = True
 
-    def set_joint_velocities(
-        self, velocities: Tensor, indices: Selection = None, joint_indices: Selection = None
-    ) -> None:
+    def set_joint_velocities(self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
         """Give joints velocities, and make those their targets too."""
         self._data.qvel[self._velocities[_index(joint_indices)]] = _values(velocities)
         self.set_joint_velocity_targets(velocities, indices, joint_indices)
         self._stale = True
 
     def set_joint_position_targets(
-        self, positions: Tensor, indices: Selection = None, joint_indices: Selection = None
+        self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None
     ) -> None:
         """Set where the springs of the drives pull to."""
         self._model.qpos_spring[self._positions[_index(joint_indices)]] = _values(positions)
 
     def set_joint_velocity_targets(
-        self, velocities: Tensor, indices: Selection = None, joint_indices: Selection = None
+        self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None
     ) -> None:
         """Set what the dampers of the drives pull to."""
         self._velocity_targets[_index(joint_indices)] = _values(velocities)
 
-    def set_joint_efforts(self, efforts: Tensor, indices: Selection = None, joint_indices: Selection = None) -> None:
+    def set_joint_efforts(self, efforts: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
         """Apply efforts in every step until they are overwritten."""
         self._efforts[_index(joint_indices)] = _values(efforts)
 
@@ -182,7 +175,7 @@ class ArticulationView:
         )
 
     def get_measured_joint_forces(
-        self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True
+        self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True
     ) -> Tensor:
         """Return what each link's incoming joint transmitted to it in the last step, (1, K, 6) in N and N m."""
         return _row(self._wrenches[_index(joint_indices)])
@@ -190,7 +183,7 @@ class ArticulationView:
     # -- drives -------------------------------------------------------------------------------------------------------
 
     def get_gains(
-        self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True
+        self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True
     ) -> tuple[Tensor, Tensor]:
         """Return stiffness and damping of the drives, (1, K) each."""
         which = _index(joint_indices)
@@ -201,8 +194,8 @@ class ArticulationView:
         self,
         kps: Tensor | None = None,
         kds: Tensor | None = None,
-        indices: Selection = None,
-        joint_indices: Selection = None,
+        indices: Indices = None,
+        joint_indices: Indices = None,
     ) -> None:
         """Set stiffness and damping of the drives, (1, K) each; None leaves them as they are."""
         which = _index(joint_indices)
@@ -211,27 +204,27 @@ class ArticulationView:
         if kds is not None:
             self._model.dof_damping[self._velocities[which]] = _values(kds)
 
-    def get_armatures(self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True) -> Tensor:
+    def get_armatures(self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True) -> Tensor:
         """Return the inertia added along each degree of freedom, (1, K) in kg m^2 or kg."""
         return _row(self._model.dof_armature[self._velocities[_index(joint_indices)]])
 
-    def set_armatures(self, values: Tensor, indices: Selection = None, joint_indices: Selection = None) -> None:
+    def set_armatures(self, values: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
         """Set the inertia added along each degree of freedom, (1, K) in kg m^2 or kg."""
         self._model.dof_armature[self._velocities[_index(joint_indices)]] = _values(values)
 
-    def get_max_efforts(self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True) -> Tensor:
+    def get_max_efforts(self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True) -> Tensor:
         """Return that efforts have no limit, (1, K)."""
         return _row(np.full(self.num_dof, UNLIMITED)[_index(joint_indices)])
 
     def get_joint_max_velocities(
-        self, indices: Selection = None, joint_indices: Selection = None, clone: bool = True
+        self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True
     ) -> Tensor:
         """Return that velocities have no limit, (1, K)."""
         return self.get_max_efforts(indices, joint_indices)
 
     # -- root and links -----------------------------------------------------------------------------------------------
 
-    def get_world_poses(self, indices: Selection = None, clone: bool = True, usd: bool = True) -> tuple[Tensor, Tensor]:
+    def get_world_poses(self, indices: Indices = None, clone: bool = True, usd: bool = True) -> tuple[Tensor, Tensor]:
         """Return the root's position (1, 3) and orientation (1, 4) as wxyz."""
         self._refresh()
         return _row(self._data.xpos[self._root]), _row(self._data.xquat[self._root])
@@ -240,7 +233,7 @@ class ArticulationView:
         self,
         positions: Tensor | None = None,
         orientations: Tensor | None = None,
-        indices: Selection = None,
+        indices: Indices = None,
         usd: bool = True,
     ) -> None:
         """Put the root somewhere; one that is fixed is moved with what it is fixed to."""
@@ -255,11 +248,11 @@ class ArticulationView:
             orientation[:] = _values(orientations)
         self._stale = True
 
-    def get_velocities(self, indices: Selection = None, clone: bool = True) -> Tensor:
+    def get_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return the root's linear velocity, of its centre of mass, and angular velocity in the world, (1, 6)."""
         return self.get_body_velocities(body_indices=[0])[:, 0]
 
-    def set_velocities(self, velocities: Tensor, indices: Selection = None) -> None:
+    def set_velocities(self, velocities: Tensor, indices: Indices = None) -> None:
         """Give the root the velocities that `get_velocities` would return."""
         if not self._free:
             return
@@ -271,25 +264,23 @@ class ArticulationView:
         self._data.qvel[start + 3 : start + 6] = self._rotation(0).T @ angular
         self._stale = True
 
-    def get_linear_velocities(self, indices: Selection = None, clone: bool = True) -> Tensor:
+    def get_linear_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return the velocity of the root's centre of mass, (1, 3)."""
         return self.get_velocities()[:, :3]
 
-    def get_angular_velocities(self, indices: Selection = None, clone: bool = True) -> Tensor:
+    def get_angular_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return the root's angular velocity, (1, 3)."""
         return self.get_velocities()[:, 3:]
 
     def get_body_poses(
-        self, indices: Selection = None, body_indices: Selection = None, clone: bool = True
+        self, indices: Indices = None, body_indices: Indices = None, clone: bool = True
     ) -> tuple[Tensor, Tensor]:
         """Return the links' positions (1, K, 3) and orientations (1, K, 4) as wxyz."""
         self._refresh()
         bodies = np.array(self._bodies)[_index(body_indices)]
         return _row(self._data.xpos[bodies]), _row(self._data.xquat[bodies])
 
-    def get_body_velocities(
-        self, indices: Selection = None, body_indices: Selection = None, clone: bool = True
-    ) -> Tensor:
+    def get_body_velocities(self, indices: Indices = None, body_indices: Indices = None, clone: bool = True) -> Tensor:
         """Return the links' linear (centre of mass) and angular velocities in the world, (1, K, 6)."""
         self._refresh()
         bodies = np.array(self._bodies)[_index(body_indices)]
@@ -344,7 +335,7 @@ def _place(name: str, names: list[str]) -> int:
     return names.index(name)
 
 
-def _index(selection: Selection) -> Any:
+def _index(selection: Indices) -> Any:
     if selection is None:
         return slice(None)
     return np.asarray(selection.cpu() if isinstance(selection, torch.Tensor) else selection, dtype=np.int64)

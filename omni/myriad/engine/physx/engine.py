@@ -56,7 +56,6 @@ class PhysXEngine(Engine):
         runtime.start(self.device)
         self.version = f"ovphysx {runtime.version()}"
         self.physics_dt = sim_config.physics_dt
-        self.num_envs = 0
         self.stage = usd.new_stage()
         self.scene = Scene(ArticulationView, RigidPrimView, self._take_view)
         self.shards: list[Shard] = []

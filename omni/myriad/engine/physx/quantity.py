@@ -231,7 +231,7 @@ class Quantity:
         self._version = self._clock()
 
     def _clock(self) -> int:
-        return self._ledger.property_version if self.is_property else self._ledger.state_version
+        return self._ledger.property_version if self._kind is Kind.PROPERTY else self._ledger.state_version
 
     @property
     def bindings(self) -> list[Any]:

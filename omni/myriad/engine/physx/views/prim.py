@@ -13,7 +13,7 @@ import torch
 from pxr import Gf, Usd, UsdGeom
 from torch import Tensor
 
-from omni.myriad.engine.base import ENV_0_PATH
+from omni.myriad.engine.base import ENV_0_PATH, Indices
 from omni.myriad.engine.physx.quantity import Kind, Quantity
 from omni.myriad.engine.physx.views import checks, paths
 from omni.myriad.engine.physx.views.settings import Setting
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Indices = Tensor | Sequence[int] | None
 Names = Sequence[str] | None
 Poses = tuple[Tensor, Tensor]
 
