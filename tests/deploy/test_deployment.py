@@ -48,6 +48,15 @@ def test_a_file_earns_what_the_player_does_in_three_places(exported, monkeypatch
     assert all(len(list(imageio_ffmpeg.read_frames(str(path)))) == 1 + 6 for path in report.videos.values())
 
 
+@pytest.mark.parametrize("engine", ["physx", "mujoco"])
+def test_the_robot_gets_the_drives_of_the_file(env_of, engine):
+    robot = env_of("task=Cartpole", "num_envs=1", f"engine={engine}").engine.robots()["cartpole_view"]
+    names, stiffness, damping, armature = ["poleJoint", "cartJoint"], [1.0, 2.0], [0.3, 0.4], [0.05, 0.06]
+    deployment._set_drives(robot, {"names": names, "stiffness": stiffness, "damping": damping, "armature": armature})
+    for said, heard in zip((stiffness, damping, armature), (*robot.get_gains(), robot.get_armatures()), strict=True):
+        assert heard[0].tolist() == pytest.approx(said[::-1])
+
+
 def test_another_seed_has_other_starts_and_a_lost_checkpoint_is_said(exported, tmp_path, capsys):
     shutil.copy(exported, tmp_path / "alone.onnx")
     report = deploy(config("seed=8", "episodes=2"), tmp_path / "alone.onnx")
@@ -81,9 +90,8 @@ def test_engines_that_are_unknown_or_missing_are_named(exported, monkeypatch):
     with pytest.raises(MyriadError, match="engine=bullet is unknown here; choose one of: physx, mujoco"):
         deploy(config(), exported, "bullet")
     monkeypatch.setitem(sys.modules, "mujoco", None)
-    for module in ("engine", "view"):
-        monkeypatch.delitem(sys.modules, f"omni.myriad.engine.mujoco.{module}", raising=False)
-        monkeypatch.delattr(f"omni.myriad.engine.mujoco.{module}", raising=False)
+    for module in [name for name in sys.modules if name.startswith("omni.myriad.engine.mujoco")]:
+        monkeypatch.delitem(sys.modules, module)
     with pytest.raises(MyriadError, match="MuJoCo, which is not installed"):
         deploy(config(), exported, "mujoco")
 

@@ -7,7 +7,6 @@ Every one takes the resolved configuration and the benchmark's options, and retu
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import json
 import os
@@ -22,6 +21,7 @@ import torch
 
 from omni.myriad.benchmark import machine, timing
 from omni.myriad.benchmark.options import Options
+from omni.myriad.engine import Engine
 from omni.myriad.errors import MyriadError
 
 Config = dict[str, Any]
@@ -39,14 +39,16 @@ def floor(config: Config, options: Options) -> Result:
     from omni.myriad.app.runs import make_env
 
     env = make_env(config)
-    if env.engine.name != "physx":
-        raise MyriadError(f"The bare loop is standalone PhysX's, and engine={env.engine.name} runs.")
-    from omni.myriad.engine.physx.floor import READS, Floor
+    engine = env.engine
+    if engine.name != "physx":
+        raise MyriadError(f"The bare loop is standalone PhysX's, and engine={engine.name} runs.")
+    from omni.myriad.engine.physx.bare_loop import READS, BareLoop
+    from omni.myriad.engine.physx.engine import PhysXEngine
 
-    engine: Any = env.engine
+    assert isinstance(engine, PhysXEngine)
     efforts = [term.scale for term in env.task.action_terms() if term.kind == "effort"]
     max_effort = max((max(scale) if isinstance(scale, tuple) else scale for scale in efforts), default=1.0)
-    loop = Floor(engine, max_effort, env.task.control_frequency_inv)
+    loop = BareLoop(engine, max_effort, env.task.control_frequency_inv)
     synchronize = synchronizer(env.device)
     warm_up = timing.warm_up_steps(options.seconds)
     found = timing.rates(loop.advance, synchronize, options.repeats, options.seconds, warm_up)
@@ -91,7 +93,7 @@ def env(config: Config, options: Options) -> Result:
         **timing.summary([env.num_envs * rate for rate in found]),
         "unit": "environment steps/s",
         "phases": _env_phases(env, lambda: advance(steps)),
-        "shards": len(getattr(env.engine, "shards", ())) or None,
+        "shards": _shards(env.engine),
         "engine": env.engine.version,
         "memory": machine.memory(env.device),
     }
@@ -99,21 +101,22 @@ def env(config: Config, options: Options) -> Result:
     return result
 
 
+def _shards(engine: Engine) -> int | None:
+    from omni.myriad.engine.physx.engine import PhysXEngine
+
+    return len(engine.shards) if isinstance(engine, PhysXEngine) else None
+
+
 def _env_phases(env: Any, run: Callable[[], None]) -> dict[str, float]:
     """Run once more, and return what part of the time goes into physics, reading, the task and the rest."""
-    before = dict(env.phase_seconds)
-    with contextlib.ExitStack() as stack:
-        read_seconds: Callable[[], float] = lambda: 0.0  # noqa: E731
-        if env.engine.name == "physx":
-            from omni.myriad.engine.physx.floor import reading
-
-            read_seconds = stack.enter_context(reading(env.engine))
-        start = time.perf_counter()
-        run()
-        synchronizer(env.device)()
-        elapsed = time.perf_counter() - start
+    before, read_before = dict(env.phase_seconds), env.engine.phase_seconds["read"]
+    start = time.perf_counter()
+    run()
+    synchronizer(env.device)()
+    elapsed = time.perf_counter() - start
     spent = {name: seconds - before.get(name, 0.0) for name, seconds in env.phase_seconds.items()}
-    spent |= {"read": read_seconds(), "physics": spent["physics"] - read_seconds()}  # PhysX's threads read as they end
+    read = env.engine.phase_seconds["read"] - read_before
+    spent |= {"read": read, "physics": spent["physics"] - read}  # PhysX's threads read as they end
     return _shares({**spent, "other": elapsed - sum(spent.values())})
 
 

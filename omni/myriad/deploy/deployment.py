@@ -15,6 +15,7 @@ import torch
 
 from omni.myriad.deploy.episodes import Episodes, Film, SingleRobot, Starts, batch_act, draw_starts, only, play
 from omni.myriad.deploy.report import Report, Row
+from omni.myriad.engine.base import RobotView
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.policy.runtime import Policy, PolicyError
@@ -41,7 +42,7 @@ def deploy(config: Mapping[str, Any], file: Path, engine: str = "physx") -> Repo
     if engine not in ENGINES:
         raise MyriadError(f"engine={engine} is unknown here; choose one of: {', '.join(ENGINES)}.")
     if engine == "mujoco":
-        from omni.myriad.engine.mujoco import engine as _  # noqa: F401 - if MuJoCo is missing, it is said before anything starts
+        import omni.myriad.engine.mujoco  # noqa: F401 - if MuJoCo is missing, it is said before anything starts
     try:
         return _deploy(config, file, engine)
     except PolicyError as error:
@@ -73,21 +74,18 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
     finally:
         env.close()
 
-    env = runs.make_env(_sized(trained, 1))
-    stage = env.engine.stage
-    try:
-        for name in ENGINES if engine == "mujoco" else ("physx",):
-            if name == "mujoco":
-                from omni.myriad.engine.mujoco.engine import MujocoEngine
-
-                MujocoEngine.take_over(env, view_name, meta)
-            film = Film(list(env.engine_views()[view_name].body_names))
+    for name in ENGINES if engine == "mujoco" else ("physx",):
+        env = runs.make_env(_sized(trained, 1, name))
+        try:
+            robot = env.engine.robots()[view_name]
+            _set_drives(robot, meta["joints"])
+            film = Film(robot.body_names)
             episodes = _alone(env, policy, starts, view_name, film, config["episodes"])
             report.add(_row(ENGINES[name], episodes, meta, env.engine.version))
             if config["video"]:
-                report.videos[name] = _film(stage, film, report.folder / name, policy.control_dt)
-    finally:
-        env.close()
+                report.videos[name] = _film(env.engine.stage, film, report.folder / name, policy.control_dt)
+        finally:
+            env.close()
     report.write()
     return report
 
@@ -137,10 +135,19 @@ def _settings(meta: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, An
     return config
 
 
-def _sized(config: dict[str, Any], num_envs: int) -> dict[str, Any]:
+def _sized(config: dict[str, Any], num_envs: int, engine: str = "physx") -> dict[str, Any]:
     sized = copy.deepcopy(config)
     sized["task"]["env"]["numEnvs"] = num_envs
+    sized["engine"]["name"] = engine
     return sized
+
+
+def _set_drives(robot: RobotView, joints: Mapping[str, Any]) -> None:
+    """Give a robot the gains and armatures that the file carries, whatever its own file says by now."""
+    stiffness, damping, armature = (torch.tensor([joints[key]]) for key in ("stiffness", "damping", "armature"))
+    which = [robot.get_dof_index(name) for name in joints["names"]]
+    robot.set_gains(stiffness, damping, joint_indices=which)
+    robot.set_armatures(armature, joint_indices=which)
 
 
 def _numbers(value: Any) -> Any:
@@ -155,8 +162,8 @@ def _numbers(value: Any) -> Any:
 def _robot(env: VecEnv, meta: Mapping[str, Any]) -> str:
     """Return the name of the view of the robot whose joints the policy commands."""
     commanded = {name for term in meta["actions"]["terms"] for name in term["joint_names"]}
-    for name, view in env.engine_views().items():
-        if hasattr(view, "get_joint_positions") and commanded <= set(view.dof_names):
+    for name, view in env.engine.robots().items():
+        if commanded <= set(view.dof_names):
             return name
     raise MyriadError(f"Task {env.task.name} has no robot with the joints that the policy commands.")
 

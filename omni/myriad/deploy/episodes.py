@@ -88,7 +88,7 @@ def play(env: Any, act: Act, starts: Starts, view_name: str, film: Film | None =
     """
     env.set_env_state(starts)
     obs = env.step(torch.zeros((env.num_envs, env.num_actions), device=env.device))[0]
-    view = env.engine_views()[view_name]
+    view = env.engine.robots()[view_name]
     rewards = torch.zeros(env.num_envs, device=env.device)
     lengths = torch.zeros(env.num_envs, device=env.device)
     first = view.get_world_poses()[0][:, 0].clone()
@@ -124,11 +124,11 @@ class SingleRobot:
 
     def __init__(self, env: VecEnv, policy: Policy, view_name: str) -> None:
         self._env, self._policy = env, policy
-        self._view = env.engine_views()[view_name]
+        self._view = env.engine.robots()[view_name]
         self._sensors = Sensors(policy.required, self._view, policy.metadata)
         self._command = Command()
         self.num_actions, self.device = env.num_actions, env.device
-        self.engine_views = env.engine_views
+        self.engine = env.engine
         unknown = [name for name in policy.joint_names if name not in self._view.dof_names]
         if unknown:
             raise MyriadError(f"The robot of task {env.task.name} lacks joints of the policy: {', '.join(unknown)}.")

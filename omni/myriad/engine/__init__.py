@@ -31,9 +31,10 @@ __all__ = [
     "make_engine_async",
 ]
 
-ENGINES = ("auto", "isaacsim", "physx")
+ENGINES = ("auto", "isaacsim", "physx", "mujoco")
 
-_selected = "physx"
+_package: Any = None
+"""The package of the engine that was made last."""
 
 
 def make_engine(sim_config: SimConfig) -> Engine:
@@ -45,9 +46,10 @@ def make_engine(sim_config: SimConfig) -> Engine:
     Raises:
         MyriadError: If the engine is unknown or cannot run here.
     """
-    global _selected
-    _selected = choose(sim_config)
-    return _package().make(sim_config)
+    global _package
+    package = _import(choose(sim_config))
+    engine, _package = package.make(sim_config), package
+    return engine
 
 
 async def make_engine_async(sim_config: SimConfig) -> Engine:
@@ -59,9 +61,10 @@ async def make_engine_async(sim_config: SimConfig) -> Engine:
     Raises:
         MyriadError: If Isaac Sim does not run in this process.
     """
-    global _selected
-    _selected = "isaacsim"
-    return await _package().make_async(sim_config)
+    global _package
+    package = _import("isaacsim")
+    engine, _package = await package.make_async(sim_config), package
+    return engine
 
 
 def choose(sim_config: SimConfig) -> str:
@@ -82,11 +85,14 @@ def choose(sim_config: SimConfig) -> str:
     return name
 
 
-def _package() -> Any:
-    return importlib.import_module(f"{__name__}.{_selected}")
+def _import(name: str) -> Any:
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ImportError as error:
+        raise MyriadError(f"engine={name} is not installed ({error}): pip install -e '.[{name}]'.") from None
 
 
 def __getattr__(name: str) -> Any:
     if name in ("ArticulationView", "RigidPrimView"):
-        return getattr(_package(), name)
+        return getattr(_package or _import("physx"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

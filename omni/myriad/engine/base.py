@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every engine promises to tasks.
+"""What every engine promises, and what engines share.
 
 Units are SI (metres, kilograms, seconds, radians), Z is up, quaternions are (w, x, y, z), and every tensor has one row
 per environment and lives on the engine's device. Views keep the names, arguments, shapes and semantics of Isaac Sim's
@@ -8,11 +8,15 @@ per environment and lives on the engine's device. Views keep the names, argument
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
+
+from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -22,6 +26,11 @@ ENVS_PATH = "/World/envs"
 
 ENV_0_PATH = f"{ENVS_PATH}/env_0"
 """The environment a task authors; the engine clones it to env_1, env_2, ..."""
+
+NO_ENVIRONMENTS = "The scene has no environments: call super().set_up_scene(scene), which clones environment 0."
+
+Tensor = torch.Tensor
+Indices = Tensor | Sequence[int] | None
 
 
 class DofType(IntEnum):
@@ -43,9 +52,9 @@ class ArticulationActions:
         joint_names: Degrees of freedom by name, instead of `joint_indices`.
     """
 
-    joint_positions: torch.Tensor | None = None
-    joint_velocities: torch.Tensor | None = None
-    joint_efforts: torch.Tensor | None = None
+    joint_positions: Tensor | None = None
+    joint_velocities: Tensor | None = None
+    joint_efforts: Tensor | None = None
     joint_indices: Any = None
     joint_names: list[str] | None = None
 
@@ -54,100 +63,445 @@ class ArticulationActions:
 class JointsState:
     """Joint positions (rad or m), velocities (rad/s or m/s) and efforts (N m or N), (N, num_dof) each."""
 
-    positions: torch.Tensor | None
-    velocities: torch.Tensor | None
-    efforts: torch.Tensor | None
+    positions: Tensor | None
+    velocities: Tensor | None
+    efforts: Tensor | None
 
 
 @dataclass
 class XFormPrimViewState:
     """World positions (N, 3) in m and orientations (N, 4) as wxyz."""
 
-    positions: torch.Tensor | None
-    orientations: torch.Tensor | None
+    positions: Tensor | None
+    orientations: Tensor | None
 
 
 @dataclass
 class DynamicsViewState:
     """World positions (N, 3), orientations (N, 4) as wxyz, linear (m/s) and angular (rad/s) velocities (N, 3)."""
 
-    positions: torch.Tensor | None
-    orientations: torch.Tensor | None
-    linear_velocities: torch.Tensor | None
-    angular_velocities: torch.Tensor | None
+    positions: Tensor | None
+    orientations: Tensor | None
+    linear_velocities: Tensor | None
+    angular_velocities: Tensor | None
 
 
 class View(Protocol):
-    """A batch of prims that is initialised once physics runs."""
+    """A batch of prims, the same ones in every environment, in environment order; M of them by `indices`, None for all.
 
-    name: str
+    With `clone=False` a getter of everything may return a buffer that the next read overwrites. A linear velocity is
+    that of the centre of mass.
+    """
+
+    @property
+    def name(self) -> str:
+        """Name under which the scene knows the view."""
+        ...
+
+    @property
+    def count(self) -> int:
+        """Number of prims: those of one environment times `num_envs`."""
+        ...
+
+    @property
+    def prim_paths(self) -> list[str]:
+        """Paths of all prims, in the order of the rows of every tensor."""
+        ...
 
     def initialize(self, physics_sim_view: Any = None) -> None:
-        """Connect the view to running physics."""
+        """Connect the view to running physics; `Engine.reset` does it."""
+
+    def get_world_poses(self, indices: Indices = None, clone: bool = True) -> tuple[Tensor, Tensor]:
+        """Return positions (M, 3) in m and orientations (M, 4) as wxyz, in the world frame."""
+        ...
+
+    def set_world_poses(
+        self,
+        positions: Tensor | None = None,
+        orientations: Tensor | None = None,
+        indices: Indices = None,
+    ) -> None:
+        """Put prims at positions (M, 3) in m and orientations (M, 4) as wxyz; None leaves them as they are."""
+
+    def get_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
+        """Return linear (m/s) and angular (rad/s) velocities in the world frame, (M, 6)."""
+        ...
+
+    def set_velocities(self, velocities: Tensor, indices: Indices = None) -> None:
+        """Set linear (m/s) and angular (rad/s) velocities in the world frame, (M, 6)."""
+
+    def get_linear_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
+        """Return linear velocities in the world frame, (M, 3) in m/s."""
+        ...
+
+    def get_angular_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
+        """Return angular velocities in the world frame, (M, 3) in rad/s."""
         ...
 
 
-class Scene(Protocol):
-    """The registry of views, as `isaacsim.core.api.scenes.Scene`."""
+class RigidView(View, Protocol):
+    """Rigid bodies, any number in every environment: all of one, then all of the next."""
+
+    @property
+    def is_non_root_articulation_link(self) -> bool:
+        """Whether the bodies are links of robots, which only joints can move."""
+        ...
+
+    def get_net_contact_forces(self, indices: Indices = None, clone: bool = True, dt: float = 1.0) -> Tensor:
+        """Return the sum of contact forces on each body, (M, 3) in N s / `dt`, in the world frame."""
+        ...
+
+
+class RobotView(View, Protocol):
+    """Articulations, one in every environment; poses and velocities are those of their root links.
+
+    K degrees of freedom by `joint_indices`, None meaning all in the order of `dof_names`; angles in rad, lengths in m,
+    efforts in N m or N.
+    """
+
+    @property
+    def num_dof(self) -> int:
+        """Number of degrees of freedom of one articulation, the root's aside."""
+        ...
+
+    @property
+    def num_bodies(self) -> int:
+        """Number of links of one articulation."""
+        ...
+
+    @property
+    def dof_names(self) -> list[str]:
+        """Names of the degrees of freedom."""
+        ...
+
+    @property
+    def body_names(self) -> list[str]:
+        """Names of the links; the first one is the root."""
+        ...
+
+    def get_dof_index(self, dof_name: str) -> int:
+        """Return the index of a degree of freedom."""
+        ...
+
+    def get_body_index(self, body_name: str) -> int:
+        """Return the index of a link."""
+        ...
+
+    def get_dof_limits(self) -> Tensor:
+        """Return lower and upper limits, (count, num_dof, 2)."""
+        ...
+
+    def get_joint_positions(
+        self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
+    ) -> Tensor:
+        """Return joint positions, (M, K) in rad or m."""
+        ...
+
+    def set_joint_positions(self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
+        """Put joints at positions, (M, K) in rad or m, and make those their position targets too."""
+
+    def get_joint_velocities(
+        self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
+    ) -> Tensor:
+        """Return joint velocities, (M, K) in rad/s or m/s."""
+        ...
+
+    def set_joint_velocities(self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
+        """Give joints velocities, (M, K) in rad/s or m/s, and make those their velocity targets too."""
+
+    def set_joint_position_targets(
+        self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None
+    ) -> None:
+        """Set what the drives' stiffness pulls to, (M, K) in rad or m."""
+
+    def set_joint_velocity_targets(
+        self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None
+    ) -> None:
+        """Set what the drives' damping pulls to, (M, K) in rad/s or m/s."""
+
+    def set_joint_efforts(self, efforts: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
+        """Apply efforts, (M, K) in N m or N with K all degrees of freedom, in every step until overwritten."""
+
+    def get_applied_actions(self, clone: bool = True) -> ArticulationActions:
+        """Return the targets and efforts last set, (count, num_dof) each."""
+        ...
+
+    def get_measured_joint_forces(
+        self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
+    ) -> Tensor:
+        """Return force and torque that each link's incoming joint transmitted in the last step, (M, K, 6) in N and N m.
+
+        They are in the joint's frame; `joint_indices` counts links as `body_names` does, and the root's row is zero.
+        """
+        ...
+
+    def get_gains(
+        self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
+    ) -> tuple[Tensor, Tensor]:
+        """Return the drives' stiffness (N m/rad or N/m) and damping (N m s/rad or N s/m), (M, K) each."""
+        ...
+
+    def set_gains(
+        self,
+        kps: Tensor | None = None,
+        kds: Tensor | None = None,
+        indices: Indices = None,
+        joint_indices: Indices = None,
+    ) -> None:
+        """Set the drives' stiffness and damping, (M, K) each; None leaves them as they are."""
+
+    def get_armatures(self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True) -> Tensor:
+        """Return the inertia added along each degree of freedom, (M, K) in kg m^2 or kg."""
+        ...
+
+    def set_armatures(self, values: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
+        """Set the inertia added along each degree of freedom, (M, K) in kg m^2 or kg."""
+
+    def get_max_efforts(self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True) -> Tensor:
+        """Return the largest effort of each drive, (M, K) in N m or N."""
+        ...
+
+    def get_joint_max_velocities(
+        self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
+    ) -> Tensor:
+        """Return the largest velocity of each joint, (M, K) in rad/s or m/s."""
+        ...
+
+
+class Scene:
+    """The views of an engine by name, as `isaacsim.core.api.scenes.Scene` keeps them.
+
+    Args:
+        robot_class: The engine's `ArticulationView`.
+        body_class: The engine's `RigidPrimView`.
+        on_add: Called with each view that is added.
+        on_remove: Called with the name of each view that is removed, and whether its prims stay.
+    """
+
+    def __init__(
+        self,
+        robot_class: type[RobotView],
+        body_class: type[RigidView],
+        on_add: Callable[[Any], Any],
+        on_remove: Callable[[str, bool], Any] = lambda name, registry_only: None,
+    ) -> None:
+        self._robot_class, self._body_class = robot_class, body_class
+        self._on_add, self._on_remove = on_add, on_remove
+        self._views: dict[str, Any] = {}
 
     def add(self, obj: Any) -> Any:
-        """Register a view, to be initialised when physics starts; return it."""
-        ...
+        """Register a view, to be initialised when physics starts, or at once if it runs; return it.
+
+        Raises:
+            MyriadError: If there is a view of that name.
+        """
+        if obj.name in self._views:
+            raise MyriadError(f"The scene already has a view named {obj.name!r}: give each view its own name.")
+        self._on_add(obj)
+        self._views[obj.name] = obj
+        return obj
 
     def get_object(self, name: str) -> Any | None:
         """Return the view of that name, or None."""
-        ...
+        return self._views.get(name)
 
     def object_exists(self, name: str) -> bool:
         """Tell whether a view of that name is registered."""
-        ...
+        return name in self._views
 
     def remove_object(self, name: str, registry_only: bool = False) -> None:
-        """Forget the view of that name."""
+        """Forget the view of that name; Isaac Sim also deletes its prims, unless told otherwise.
+
+        Raises:
+            MyriadError: If there is none.
+        """
+        if name not in self._views:
+            raise MyriadError(f"The scene has no view named {name!r}; it has: {', '.join(self._views) or 'none'}.")
+        del self._views[name]
+        self._on_remove(name, registry_only)
+
+    def views(self) -> list[Any]:
+        """Return the registered views in the order they were added."""
+        return list(self._views.values())
+
+    def robots(self) -> dict[str, RobotView]:
+        """Return the articulation views by name, in the order they were added."""
+        return {name: view for name, view in self._views.items() if isinstance(view, self._robot_class)}
+
+    def bodies(self) -> dict[str, RigidView]:
+        """Return the rigid body views by name, in the order they were added."""
+        return {name: view for name, view in self._views.items() if isinstance(view, self._body_class)}
+
+
+class Capture(Protocol):
+    """What an engine does for CUDA graphs, which read and fill the tensors of views without calling them."""
+
+    def only(self, envs: Tensor) -> AbstractContextManager[None]:
+        """Confine partial writes to some environments while the context lasts.
+
+        Args:
+            envs: Mask, (num_envs,) bool on the engine's device: it is never looked at from the host.
+        """
         ...
 
+    def flush(self) -> None:
+        """Send what others wrote, before a graph fills the same tensors."""
 
-@runtime_checkable
+    def keep_reading(self) -> None:
+        """Go on reading after every step what was read since the last one, whether or not somebody asks for it."""
+
+    def pending_writes(self) -> Any:
+        """Return what waits to be sent, for `write_again`."""
+        ...
+
+    def write_again(self, writes: Any) -> None:
+        """Mark the same tensors and rows as written once more: a graph has filled them without asking."""
+
+
+class Application(Protocol):
+    """The application that an engine runs in and whose loop it must not hold up: calls that take long are awaited."""
+
+    async def reset_async(self) -> None:
+        """Start physics if needed and initialise every registered view, as `Engine.reset` does."""
+
+    async def render_async(self) -> None:
+        """Let the application draw a frame without stepping physics."""
+
+    async def close_async(self) -> None:
+        """Release physics, as `Engine.close` does."""
+
+
 class Engine(Protocol):
-    """A physics engine that steps `num_envs` clones of one environment."""
+    """A physics engine that steps `num_envs` clones of one environment.
+
+    Engines inherit from this what they share.
+
+    Attributes:
+        name: "physx", "isaacsim" or "mujoco".
+        version: Name and version of what computes physics.
+        device: Device of every tensor.
+        physics_dt: Physics step in seconds.
+        num_envs: Number of environments; 0 until `clone_environments`.
+        env_positions: World positions of the environments in m, (num_envs, 3), in the order of the views' rows.
+        stage: The USD stage on which environment 0 is authored, below `ENV_0_PATH`.
+        scene: The registry of views.
+        capture: What CUDA graphs need of the engine, or None if it cannot be captured.
+        application: The application whose loop calls have to be awaited on, or None where the engine runs by itself.
+    """
 
     name: str
     version: str
     device: torch.device
     physics_dt: float
-    num_envs: int
+    num_envs: int = 0
+    env_positions: Tensor
     stage: Usd.Stage
     scene: Scene
+    capture: Capture | None = None
+    application: Application | None = None
+    _step_seconds: float = 0.0
+
+    @property
+    def phase_seconds(self) -> dict[str, float]:
+        """Seconds spent in `step` so far in "write", "step" and "read", by the host's clock: means over threads.
+
+        Engines that cannot tell them apart count all in "step".
+        """
+        return {"write": 0.0, "step": self._step_seconds, "read": 0.0}
 
     def add_ground_plane(
-        self, prim_path: str, static_friction: float, dynamic_friction: float, restitution: float
+        self,
+        prim_path: str = "/World/defaultGroundPlane",
+        static_friction: float = 1.0,
+        dynamic_friction: float = 1.0,
+        restitution: float = 0.0,
     ) -> None:
         """Author an infinite ground plane at z = 0, shared by all environments."""
-        ...
+        from omni.myriad.engine import usd
 
-    def clone_environments(self, num_envs: int, spacing: float) -> torch.Tensor:
+        usd.add_ground_plane(self.stage, prim_path, static_friction, dynamic_friction, restitution)
+
+    def clone_environments(self, num_envs: int, spacing: float) -> Tensor:
         """Place `num_envs` copies of environment 0 on a grid.
+
+        Args:
+            num_envs: Number of environments, at least 1.
+            spacing: Distance between neighbours in metres.
 
         Returns:
             World positions of the environments in metres, (num_envs, 3).
+
+        Raises:
+            MyriadError: If the engine cannot have so many.
         """
         ...
 
     def reset(self) -> None:
-        """Start physics if needed and initialise every registered view."""
-        ...
+        """Start physics if needed and initialise every registered view.
+
+        Raises:
+            MyriadError: If the scene has no environments, or cannot be simulated.
+        """
 
     def step(self, num_steps: int = 1) -> None:
         """Advance all environments by `num_steps` physics steps of `physics_dt` seconds."""
-        ...
+
+    def update_kinematics(self) -> None:
+        """Propagate written joint and root states to link poses without stepping."""
 
     def is_playing(self) -> bool:
         """Tell whether physics has been started and not closed."""
         ...
 
+    def robots(self) -> dict[str, RobotView]:
+        """Return the registered articulation views by name."""
+        return self.scene.robots()
+
+    def get_state(self) -> dict[str, dict[str, Tensor]]:
+        """Return copies of the state of every view by name: poses, velocities, joints, targets and efforts.
+
+        Raises:
+            MyriadError: Before physics runs.
+        """
+        if not self.is_playing():
+            raise MyriadError("There is no state before physics runs: reset the engine.")
+        views = {**self.scene.robots(), **self.scene.bodies()}
+        state: dict[str, dict[str, Any]] = {}
+        for name, view in views.items():
+            positions, orientations = view.get_world_poses()
+            state[name] = {"positions": positions, "orientations": orientations, "velocities": view.get_velocities()}
+        for name, robot in self.scene.robots().items():
+            actions = robot.get_applied_actions()
+            state[name] |= {
+                "joint_positions": robot.get_joint_positions(),
+                "joint_velocities": robot.get_joint_velocities(),
+                "position_targets": actions.joint_positions,
+                "velocity_targets": actions.joint_velocities,
+                "efforts": actions.joint_efforts,
+            }
+        return state
+
+    def set_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
+        """Write a state of `get_state`, or of a part of the views; links of robots follow from their joints."""
+        robots = self.scene.robots()
+        bodies = {name: body for name, body in self.scene.bodies().items() if not body.is_non_root_articulation_link}
+        for name, view in {**bodies, **robots}.items():
+            if name not in state:
+                continue
+            # Older checkpoints have some of these under the names of their getters.
+            values = {key.removeprefix("get_"): tensor.to(self.device) for key, tensor in state[name].items()}
+            view.set_world_poses(values["positions"], values["orientations"])
+            view.set_velocities(values["velocities"])
+            if (robot := robots.get(name)) is not None:
+                # Positions before targets, because setting a position also sets its target.
+                robot.set_joint_positions(values["joint_positions"])
+                robot.set_joint_velocities(values["joint_velocities"])
+                robot.set_joint_position_targets(values["position_targets"])
+                robot.set_joint_velocity_targets(values["velocity_targets"])
+                robot.set_joint_efforts(values["efforts"])
+
     def close(self) -> None:
         """Release physics; the engine cannot be used afterwards."""
-        ...
 
 
 def grid_positions(num_envs: int, spacing: float) -> list[tuple[float, float, float]]:

@@ -10,40 +10,6 @@ from omni.myriad.errors import MyriadError
 if TYPE_CHECKING:
     from pxr import Usd
 
-_UNSET = -1
-"""OmniIsaacGymEnvs' mark for "leave what the USD file says"."""
-
-_ARTICULATION_ATTRIBUTES = {
-    "enable_self_collisions": ("physxArticulation:enabledSelfCollisions", "Bool"),
-    "solver_position_iteration_count": ("physxArticulation:solverPositionIterationCount", "Int"),
-    "solver_velocity_iteration_count": ("physxArticulation:solverVelocityIterationCount", "Int"),
-    "sleep_threshold": ("physxArticulation:sleepThreshold", "Float"),
-    "stabilization_threshold": ("physxArticulation:stabilizationThreshold", "Float"),
-}
-_BODY_ATTRIBUTES = {
-    "enable_gyroscopic_forces": ("physxRigidBody:enableGyroscopicForces", "Bool"),
-    "max_depenetration_velocity": ("physxRigidBody:maxDepenetrationVelocity", "Float"),
-    "solver_position_iteration_count": ("physxRigidBody:solverPositionIterationCount", "Int"),
-    "solver_velocity_iteration_count": ("physxRigidBody:solverVelocityIterationCount", "Int"),
-    "sleep_threshold": ("physxRigidBody:sleepThreshold", "Float"),
-    "stabilization_threshold": ("physxRigidBody:stabilizationThreshold", "Float"),
-}
-_MASS_ATTRIBUTES = {
-    "density": ("physics:density", "Float"),
-    "mass": ("physics:mass", "Float"),
-}
-_SHAPE_ATTRIBUTES = {
-    "contact_offset": ("physxCollision:contactOffset", "Float"),
-    "rest_offset": ("physxCollision:restOffset", "Float"),
-}
-_ACTOR_KEYS = {
-    "override_usd_defaults",
-    *_ARTICULATION_ATTRIBUTES,
-    *_BODY_ATTRIBUTES,
-    *_MASS_ATTRIBUTES,
-    *_SHAPE_ATTRIBUTES,
-}
-
 
 class SimConfig:
     """Read-only access to the resolved configuration, with OmniIsaacGymEnvs' property names.
@@ -97,10 +63,13 @@ class SimConfig:
         Raises:
             MyriadError: If the section has a key that no setting answers to.
         """
+        from omni.myriad.engine import usd
+
         section = dict(self._sim.get(actor_name) or {})
-        unknown = sorted(set(section) - _ACTOR_KEYS)
+        known_keys = usd.actor_settings() | {"override_usd_defaults"}
+        unknown = sorted(set(section) - known_keys)
         if unknown:
-            known = ", ".join(sorted(_ACTOR_KEYS))
+            known = ", ".join(sorted(known_keys))
             raise MyriadError(f"sim.{actor_name}.{unknown[0]} is no actor setting; the settings are: {known}.")
         return section
 
@@ -112,28 +81,8 @@ class SimConfig:
             prim: Root of the robot; articulation roots, rigid bodies and colliders below it are all set.
             cfg: Settings, by default those of `parse_actor_config(name)`.
         """
-        from pxr import Usd, UsdPhysics
+        from omni.myriad.engine import usd
 
         if not prim.IsValid():
             raise MyriadError(f"sim.{name} cannot be applied: there is no such prim on the stage.")
-        settings = self.parse_actor_config(name) if cfg is None else cfg
-        for descendant in Usd.PrimRange(prim):
-            if descendant.HasAPI(UsdPhysics.ArticulationRootAPI):
-                _write(descendant, "PhysxArticulationAPI", _ARTICULATION_ATTRIBUTES, settings)
-            if descendant.HasAPI(UsdPhysics.RigidBodyAPI):
-                _write(descendant, "PhysxRigidBodyAPI", _BODY_ATTRIBUTES, settings)
-                _write(descendant, "PhysicsMassAPI", _MASS_ATTRIBUTES, settings)
-            if descendant.HasAPI(UsdPhysics.CollisionAPI):
-                _write(descendant, "PhysxCollisionAPI", _SHAPE_ATTRIBUTES, settings)
-
-
-def _write(prim: Usd.Prim, schema: str, attributes: dict[str, tuple[str, str]], settings: dict[str, Any]) -> None:
-    from pxr import Sdf
-
-    for key, (attribute, type_name) in attributes.items():
-        value = settings.get(key, _UNSET)
-        if value is None or (value == _UNSET and not isinstance(value, bool)):
-            continue
-        if schema not in prim.GetAppliedSchemas():
-            prim.AddAppliedSchema(schema)
-        prim.CreateAttribute(attribute, getattr(Sdf.ValueTypeNames, type_name)).Set(value)
+        usd.write_actor_settings(prim, self.parse_actor_config(name) if cfg is None else cfg)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
@@ -11,6 +11,7 @@ from omni.myriad.env.task_graph import tensors_of
 from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
+    from omni.myriad.engine import Engine
     from omni.myriad.task.rl_task import RLTask
 
 
@@ -25,9 +26,10 @@ class MaskedReset:
         engine: Engine that can confine partial writes to a mask of environments.
     """
 
-    def __init__(self, task: RLTask, engine: Any) -> None:
+    def __init__(self, task: RLTask, engine: Engine) -> None:
+        assert engine.capture is not None
         self._task = task
-        self._engine = engine
+        self._capture = engine.capture
         self._env_ids = torch.arange(task.num_envs, device=task.device)
         self._changed: list[str] | None = None
 
@@ -43,7 +45,7 @@ class MaskedReset:
         kept = [name for name in before if self._has_rows(before[name])] if self._changed is None else self._changed
         copies = {name: before[name].clone() for name in kept}
         ended = task.reset_buf.bool()
-        with self._engine.only(ended):
+        with self._capture.only(ended):
             task.reset_idx(self._env_ids)
         if self._changed is None:
             self._changed = [name for name, tensor in before.items() if tensor._version != versions[name]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import gymnasium
 import torch
@@ -47,9 +47,12 @@ class VecEnv:
 
     async def set_task_async(self, task: RLTask) -> None:
         """Do what `set_task` does inside a running Isaac Sim, where physics starts on Kit's own loop."""
+        application = self.engine.application
+        if application is None:
+            raise MyriadError(f"engine={self.engine.name} runs in no application: use set_task.")
         self._task = task
         task.set_up_scene(self.engine.scene)
-        await self.engine.reset_async()  # type: ignore[attr-defined]  # of Isaac Sim's engine alone
+        await application.reset_async()
         self._look_around(task)
 
     def _look_around(self, task: RLTask) -> None:
@@ -58,7 +61,7 @@ class VecEnv:
         self._obs = torch.zeros_like(task.obs_buf)
         self._states = torch.zeros_like(task.states_buf)
         self._before_graph = self._after_graph = None
-        if task.capturable and self.device.type == "cuda" and hasattr(self.engine, "keep_reading"):
+        if task.capturable and self.device.type == "cuda" and self.engine.capture is not None:
             self._after_graph = TaskGraph(task, self._look_for_graph)
             if type(task).pre_physics_step is RLTask.pre_physics_step:
                 self._masked_reset = MaskedReset(task, self.engine)
@@ -147,19 +150,18 @@ class VecEnv:
 
     def _before_physics(self, actions: torch.Tensor) -> None:
         """Let the task reset and act, at once where it can be captured as a CUDA graph."""
-        graph, engine = self._before_graph, cast(Any, self.engine)
-        if graph is None:
+        graph, capture = self._before_graph, self.engine.capture
+        if graph is None or capture is None:
             self.task.pre_physics_step(self._clamped(actions))
             return
-        if engine.pending:
-            engine.flush()  # somebody else's writes, from tensors that the graph is about to fill
+        capture.flush()  # somebody else's writes, from tensors that the graph is about to fill
         replays = graph.captured
         graph({"actions": actions})
         # Nobody calls the views any more, so the engine has to be told what the graph has written.
         if replays:
-            engine.write_again(self._writes)
+            capture.write_again(self._writes)
         elif graph.captured:
-            self._writes = engine.pending_writes()
+            self._writes = capture.pending_writes()
 
     def _act_for_graph(self, inputs: Tensors) -> dict[str, torch.Tensor]:
         self._masked_reset()
@@ -179,9 +181,9 @@ class VecEnv:
             return self._look()
         replays = graph.captured
         graph({})
-        if graph.captured and not replays:
+        if graph.captured and not replays and self.engine.capture is not None:
             # Nobody asks the views any more, so the engine has to know what the graph looks at.
-            cast(Any, self.engine).keep_reading()
+            self.engine.capture.keep_reading()
         return self._result
 
     def _look(self) -> StepResult:
@@ -245,8 +247,7 @@ class VecEnv:
             for name, value in vars(task).items()
             if isinstance(value, torch.Tensor) and value.shape[:1] == (task.num_envs,)
         }
-        views = {name: view_state(view) for name, view in self.engine_views().items()}
-        return {"task": tensors, "views": views, "num_envs": task.num_envs}
+        return {"task": tensors, "views": self.engine.get_state(), "num_envs": task.num_envs}
 
     def set_env_state(self, state: dict[str, Any] | None) -> None:
         """Write a state of `get_env_state` back.
@@ -257,61 +258,12 @@ class VecEnv:
         if not state or state["num_envs"] != task.num_envs:
             task.reset()
             return
-        for name, view in self.engine_views().items():
-            if name in state["views"]:
-                restore_view(view, state["views"][name], self.device)
+        self.engine.set_state(state["views"])
         for name, saved in state["task"].items():
             current = getattr(task, name, None)
             if isinstance(current, torch.Tensor) and current.shape == saved.shape:
                 current.copy_(saved)
 
-    def engine_views(self) -> dict[str, Any]:
-        """Return the task's views by name."""
-        return {view.name: view for view in vars(self.task).values() if _is_view(self.engine, view)}
-
     def close(self) -> None:
         """Release physics."""
         self.engine.close()
-
-
-_STATE_METHODS = (
-    # getter, setter; positions before targets, because setting a position also sets its target
-    ("get_velocities", "set_velocities"),
-    ("get_joint_positions", "set_joint_positions"),
-    ("get_joint_velocities", "set_joint_velocities"),
-)
-
-
-def _is_view(engine: Engine, value: Any) -> bool:
-    name = getattr(value, "name", None)
-    return isinstance(name, str) and engine.scene.object_exists(name) and engine.scene.get_object(name) is value
-
-
-def view_state(view: Any) -> dict[str, torch.Tensor]:
-    """Read a view's poses, velocities and joints through its public getters."""
-    positions, orientations = view.get_world_poses()
-    state = {"positions": positions, "orientations": orientations}
-    for getter, _ in _STATE_METHODS:
-        if hasattr(view, getter):
-            state[getter] = getattr(view, getter)()
-    if hasattr(view, "get_applied_actions"):
-        actions = view.get_applied_actions()
-        state["position_targets"] = actions.joint_positions
-        state["velocity_targets"] = actions.joint_velocities
-        state["efforts"] = actions.joint_efforts
-    return state
-
-
-def restore_view(view: Any, state: dict[str, torch.Tensor], device: torch.device) -> None:
-    """Write a state of `view_state` through the view's public setters."""
-    if getattr(view, "is_non_root_articulation_link", False):
-        return  # moved by the joints of its robot
-    state = {name: tensor.to(device) for name, tensor in state.items()}
-    view.set_world_poses(state["positions"], state["orientations"])
-    for getter, setter in _STATE_METHODS:
-        if getter in state:
-            getattr(view, setter)(state[getter])
-    if "efforts" in state:
-        view.set_joint_position_targets(state["position_targets"])
-        view.set_joint_velocity_targets(state["velocity_targets"])
-        view.set_joint_efforts(state["efforts"])

@@ -63,7 +63,7 @@ def describe_task(env: Any) -> dict[str, Any]:
 
 def _describe_robot(env: Any, actions: list[dict[str, Any]]) -> dict[str, Any] | None:
     """Read joints, drives and pose of environment 0 from the view of the robot that acts."""
-    views = [view for view in env.engine_views().values() if hasattr(view, "get_joint_positions")]
+    views = list(env.engine.robots().values())
     if not views:
         return None
     commanded = {name for term in actions for name in term["joint_names"]}

@@ -134,8 +134,9 @@ class HandOver:
         return self.call(self._make_env, config)
 
     def close_env(self, env: VecEnv) -> None:
-        """Release an environment on the loop, with Kit's asynchronous call where the engine has one."""
-        self.call(getattr(env.engine, "close_async", env.close))
+        """Release an environment on the loop, awaiting the application that the engine runs in, if there is one."""
+        application = env.engine.application
+        self.call(application.close_async if application else env.close)
 
     def call(self, function: Callable[..., Any], *args: Any, is_step: bool = False) -> Any:
         """Have the loop call a function, awaiting it if it is asynchronous, and return what it returns."""

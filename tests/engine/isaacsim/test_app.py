@@ -68,9 +68,10 @@ def test_a_stub_of_the_same_name_is_no_isaac_sim(folder, found, tmp_path, monkey
 
 
 def test_asked_for_and_missing_says_what_to_do():
+    before = engine.ArticulationView
     with pytest.raises(MyriadError, match=r"engine=isaacsim needs Isaac Sim.*ISAACSIM_PATH.*engine=physx"):
         make_engine(config("engine=isaacsim"))
-    engine._selected = "physx"
+    assert engine.ArticulationView is before, "an engine that cannot start is not selected"
 
 
 def test_kit_sees_no_overrides_and_ctrl_c_stays_ours(isaac_sim, monkeypatch):

@@ -2,18 +2,20 @@
 """The robot in MuJoCo says and does what the one in PhysX does, where no contact lets engines differ."""
 
 import importlib
-from types import SimpleNamespace
+import itertools
+import math
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from omni.myriad.engine.mujoco.engine import MujocoEngine, find_mjcf
-from omni.myriad.engine.mujoco.view import MujocoView
+from omni.myriad.engine.mujoco import ArticulationView
+from omni.myriad.engine.mujoco.robot import find_mjcf, read_robot
 from omni.myriad.errors import MyriadError
 
 mujoco: Any = importlib.import_module("mujoco")
+mujoco_engine: Any = importlib.import_module("omni.myriad.engine.mujoco")
 
 LOPSIDED = """
 <mujoco>
@@ -30,29 +32,105 @@ LOPSIDED = """
   <actuator><position joint="hinge" kp="500"/></actuator>
 </mujoco>
 """
-
-
-def metadata(stiffness=0.0, damping=0.0):
-    gains = {"stiffness": [stiffness], "damping": [damping], "armature": [0.0]}
-    timing, gravity = {"physics_dt": 0.005}, {"gravity": [0.0, 0.0, 0.0]}
-    return {"timing": timing, "conventions": gravity, "joints": {"names": ["hinge"], **gains}}
+LOPSIDED_USD = """#usda 1.0
+( defaultPrim = "Robot" )
+def Xform "Robot"
+{{
+    def Xform "body" ( prepend apiSchemas = ["PhysicsArticulationRootAPI", "PhysicsRigidBodyAPI"] )
+    {{
+        double3 xformOp:translate = (0, 0, 1)
+        uniform token[] xformOpOrder = ["xformOp:translate"]
+    }}
+    def Xform "arm" ( prepend apiSchemas = ["PhysicsRigidBodyAPI"] )
+    {{
+    }}
+    def PhysicsRevoluteJoint "{joint}" ( prepend apiSchemas = ["PhysicsDriveAPI:angular", "PhysxJointAxisAPI:angular"] )
+    {{
+        rel physics:body0 = </Robot/body>
+        rel physics:body1 = </Robot/arm>
+        quatf physics:localRot1 = (0, 0, 1, 0)
+        float physics:upperLimit = 90
+        float drive:angular:physics:stiffness = {stiffness}
+        float drive:angular:physics:damping = {damping}
+        float drive:angular:physics:targetPosition = 90
+        float physxJointAxis:angular:armature = {armature}
+        float state:angular:physics:position = {position}
+    }}
+    {more}
+}}
+"""
 
 
 @pytest.fixture
-def lopsided(tmp_path):
+def lopsided(engine_of, tmp_path):
     """A body whose centre of mass is 0.3 m ahead of its origin, with a light arm on a hinge, without gravity."""
 
-    def build(**gains):
-        (tmp_path / "robot.xml").write_text(LOPSIDED)
-        engine = MujocoEngine(tmp_path / "robot.xml", metadata(**gains))
-        limits = torch.zeros(1, 1, 2)
-        like = SimpleNamespace(
-            name="robot", dof_names=["hinge"], body_names=["body", "arm"], get_dof_limits=lambda: limits
-        )
-        engine._view = MujocoView(engine.model, engine.data, like, {})
-        return engine, engine._view
+    files = (tmp_path / f"robot_{number}.usda" for number in itertools.count())  # USD keeps a file it has read
+
+    def build(stiffness=0.0, damping=0.0, mjcf=LOPSIDED, start=True, **others):
+        file = next(files)
+        file.with_suffix(".xml").write_text(mjcf)
+        gains = {"stiffness": stiffness * math.pi / 180, "damping": damping * math.pi / 180}
+        defaults = {"armature": 0.0, "position": 0.0, "joint": "hinge", "more": ""}
+        text = LOPSIDED_USD.format(**gains, **defaults | others)
+        file.write_text(text)
+        engine = engine_of("engine=mujoco", "task=Ant", "task.sim.dt=0.005", "task.sim.gravity=[0,0,0]")
+        engine.stage.DefinePrim("/World/envs/env_0/Robot").GetReferences().AddReference(str(file))
+        view = engine.scene.add(ArticulationView("/World/envs/.*/Robot", name="robot"))
+        if start:
+            engine.clone_environments(1, 1.0)
+            engine.reset()
+        return engine, view
 
     return build
+
+
+def test_the_robot_starts_as_usd_says(lopsided):
+    engine, view = lopsided(stiffness=2.0, damping=0.4, armature=0.03, position=-180.0)
+    position, orientation = view.get_world_poses()
+    assert position.tolist() == [[0.0, 0.0, 1.0]] and orientation.tolist() == [[1.0, 0.0, 0.0, 0.0]]
+    assert view.body_names == ["body", "arm"] and view.dof_names == ["hinge"] and view.count == 1
+    assert view.get_dof_limits()[0, 0].tolist() == pytest.approx([-torch.finfo(torch.float32).max, math.pi / 2])
+    assert view.get_joint_positions().item() == pytest.approx(-math.pi)
+    assert view.get_applied_actions().joint_positions.item() == pytest.approx(math.pi / 2)
+    assert [gain.item() for gain in view.get_gains()] == pytest.approx([2.0, 0.4])
+    assert view.get_armatures().item() == pytest.approx(0.03)
+    assert view._robot.links[1][2].tolist() == [0.0, 0.0, 1.0, 0.0]
+    assert engine.model.opt.timestep == engine.physics_dt == 0.005
+    assert engine.is_playing() and engine.capture is None and engine.application is None
+    engine.step(3)
+    assert engine.phase_seconds["step"] > 0.0
+
+
+def test_a_state_comes_back(lopsided):
+    engine, view = lopsided(damping=0.1)
+    view.set_velocities(torch.tensor([[0.1, 0.2, 0.3, 0.4, 0.5, 0.6]]))
+    view.set_joint_efforts(torch.tensor([[0.02]]))
+    engine.step(20)
+    saved = engine.get_state()
+    engine.step(20)
+    after = engine.get_state()["robot"]
+    engine.set_state(saved)
+    for name, value in engine.get_state()["robot"].items():
+        torch.testing.assert_close(value, saved["robot"][name], atol=1e-6, rtol=1e-6, msg=name)
+    engine.step(20)
+    for name, value in engine.get_state()["robot"].items():
+        torch.testing.assert_close(value, after[name], atol=1e-4, rtol=1e-4, msg=name)
+
+
+@pytest.mark.parametrize("task", ["Ant", "Cartpole"])
+def test_what_usd_says_is_what_physx_says(env_of, task):
+    env = env_of(f"task={task}", "num_envs=1")
+    (view,) = env.engine.robots().values()
+    robot = read_robot(env.engine.stage)
+    names = [dof.name for dof in robot.dofs], [name for name, *_ in robot.links]
+    assert names == (view.dof_names, view.body_names)
+    limits, targets = view.get_dof_limits().unbind(-1), view.get_applied_actions().joint_positions
+    physx = (*limits, *view.get_gains(), view.get_armatures(), view.get_joint_positions(), targets)
+    said = torch.tensor([dof[1:] for dof in robot.dofs])
+    torch.testing.assert_close(said, torch.cat(physx).T, atol=1e-6, rtol=1e-6)
+    for mine, physx in zip(robot.root_pose, view.get_world_poses(), strict=True):
+        torch.testing.assert_close(torch.tensor(mine, dtype=torch.float32), physx[0], atol=1e-6, rtol=1e-6)
 
 
 def test_velocities_are_those_of_the_centre_of_mass(lopsided):
@@ -80,18 +158,60 @@ def test_drives_have_the_gains_of_the_file_and_the_actuators_of_the_mjcf_are_off
     assert relative == pytest.approx(0.7, abs=1e-3)
 
 
-def test_what_mujoco_lacks_is_named(lopsided, tmp_path):
-    _, view = lopsided()
+def test_what_mujoco_lacks_is_named(lopsided, engine_of):
+    engine, view = lopsided()
     with pytest.raises(MyriadError, match="get_jacobians"):
         view.get_jacobians()
     assert not hasattr(view, "get_jacobians")
-    wrong = metadata()
-    wrong["joints"]["names"] = ["elbow"]
+    with pytest.raises(MyriadError, match="the robot alone"):
+        mujoco_engine.RigidPrimView("/World/envs/.*/Robot/arm", name="arms")
+    with pytest.raises(MyriadError, match=r"scales=.* is not to be had"):
+        ArticulationView("/World/envs/.*/Robot", name="robot", scales=torch.ones(1, 3))
+    with pytest.raises(MyriadError, match="one view of its robot; 'another'"):
+        engine.scene.add(ArticulationView("/World/envs/.*/Robot", name="another"))
+    with pytest.raises(MyriadError, match="robot in MuJoCo has no 'elbow'; it has: hinge"):
+        view.get_dof_index("elbow")
     with pytest.raises(MyriadError, match=r"lacks joints.*elbow"):
-        MujocoEngine(tmp_path / "robot.xml", wrong)
-    (tmp_path / "robot.xml").write_text("<mujoco><nonsense/></mujoco>")
+        lopsided(joint="elbow")
     with pytest.raises(MyriadError, match="MuJoCo cannot read"):
-        MujocoEngine(tmp_path / "robot.xml", metadata())
+        lopsided(mjcf="<mujoco><nonsense/></mujoco>")
+    box = 'def Cube "box" ( prepend apiSchemas = ["PhysicsRigidBodyAPI"] ) { }'
+    with pytest.raises(MyriadError, match="not linked to each other: body, box"):
+        lopsided(more=box)
+    ball = 'def PhysicsSphericalJoint "ball" { rel physics:body0 = </Robot/body>\nrel physics:body1 = </Robot/arm>\n}'
+    with pytest.raises(MyriadError, match=r"prismatic and fixed joints; .*/ball is another"):
+        lopsided(more=ball)
+
+
+def test_there_is_one_environment_on_the_cpu(lopsided, engine_of):
+    engine, view = lopsided(start=False)
+    with pytest.raises(MyriadError, match="no environments"):
+        engine.reset()
+    with pytest.raises(MyriadError, match="'robot' has no physics yet"):
+        view.get_joint_positions()
+    with pytest.raises(MyriadError, match="one environment, not 4: give num_envs=1"):
+        engine.clone_environments(4, 1.0)
+    empty = engine_of("engine=mujoco", "task=Ant")
+    empty.clone_environments(1, 1.0)
+    with pytest.raises(MyriadError, match="one robot, and /World/envs/env_0 holds 0"):
+        empty.reset()
+    empty._sim_config.config["sim_device"] = "cuda:0"
+    with pytest.raises(MyriadError, match="give sim_device=cpu"):
+        type(empty)(empty._sim_config)
+
+
+def test_views_are_those_of_the_engine_that_runs(env_of):
+    kinds = []
+    for engine in ("physx", "mujoco", "physx"):
+        env = env_of("task=Cartpole", "num_envs=1", f"engine={engine}")
+        assert env.engine.name == engine
+        kinds.append(type(env.task.cartpoles).__module__.split(".")[3])
+        env.reset()
+        env.close()
+    assert kinds == ["physx", "mujoco", "physx"]
+    engine = env_of("task=Cartpole", "num_envs=1", "engine=mujoco").engine
+    with pytest.raises(MyriadError, match="'stray' is a ArticulationView of another engine"):
+        engine.scene.add(type(env.task.cartpoles)("/World/envs/.*/Cartpole", name="stray"))
 
 
 def test_a_state_that_blows_up_is_said(lopsided):
@@ -101,8 +221,10 @@ def test_a_state_that_blows_up_is_said(lopsided):
         engine.step(1)
 
 
-def fly(env, steps):
+def fly(env, steps, prepare=lambda env: None):
     """Let a tumbling ant fall with torques on its joints, and return what its view says before and after."""
+    env.reset()
+    prepare(env)
     view = env.task.ants
     view.set_world_poses(torch.tensor([[0.0, 0.0, 5.0]]), torch.tensor([[0.5, 0.5, 0.1, 0.7]]))
     view.set_joint_positions(torch.tensor([[0.1, -0.2, 0.3, -0.1, 0.9, -0.8, -1.0, 1.1]]))
@@ -127,13 +249,9 @@ def fly(env, steps):
     return [{name: value.clone() for name, value in state.items()} for state in states]
 
 
-def test_an_ant_that_falls_does_in_mujoco_what_it_does_in_physx(env_of, metadata_of):
-    env = env_of("task=Ant", "num_envs=1")
-    env.reset()
-    meta = metadata_of(env, env.task.ants)
-    physx = fly(env, 1)
-    MujocoEngine.take_over(env, "ant_view", meta)
-    for name, value in fly(env, 1)[0].items():
+def test_an_ant_that_falls_does_in_mujoco_what_it_does_in_physx(env_of):
+    physx = fly(env_of("task=Ant", "num_envs=1"), 1)
+    for name, value in fly(env_of("task=Ant", "num_envs=1", "engine=mujoco"), 1)[0].items():
         if name == "wrenches":  # at the end of the step here, at its beginning there: forces differ by some per cent
             error = (value - physx[0][name]).norm() / value.norm()
             assert error < 0.08, name
@@ -143,26 +261,21 @@ def test_an_ant_that_falls_does_in_mujoco_what_it_does_in_physx(env_of, metadata
             torch.testing.assert_close(value, physx[0][name], atol=1e-5, rtol=1e-5, msg=name)
 
 
-def test_a_flight_stays_together(env_of, metadata_of):
-    env = env_of("task=Ant", "num_envs=1")
-    env.reset()
-    meta = metadata_of(env, env.task.ants)
-    physx = fly(env, 12)[-1]
-    MujocoEngine.take_over(env, "ant_view", meta)
-    there = fly(env, 12)[-1]
+def test_a_flight_stays_together(env_of):
+    physx = fly(env_of("task=Ant", "num_envs=1"), 12)[-1]
+    there = fly(env_of("task=Ant", "num_envs=1", "engine=mujoco"), 12)[-1]
     torch.testing.assert_close(there["positions"], physx["positions"], atol=5e-3, rtol=0)
     torch.testing.assert_close(there["joint_positions"], physx["joint_positions"], atol=0.03, rtol=0)
 
 
-def test_the_heavier_robot_does_not_stay_together(env_of, metadata_of):
-    env = env_of("task=Ant", "num_envs=1")
-    env.reset()
-    meta = metadata_of(env, env.task.ants)
-    physx = fly(env, 12)[-1]
-    engine = MujocoEngine.take_over(env, "ant_view", meta)
-    engine.model.body_mass[:] *= 3.0
-    mujoco.mj_setConst(engine.model, engine.data)
-    assert (fly(env, 12)[-1]["joint_positions"] - physx["joint_positions"]).abs().max() > 0.03
+def test_the_heavier_robot_does_not_stay_together(env_of):
+    def prepare(env):
+        env.engine.model.body_mass[:] *= 3.0
+        mujoco.mj_setConst(env.engine.model, env.engine.data)
+
+    physx = fly(env_of("task=Ant", "num_envs=1"), 12)[-1]
+    there = fly(env_of("task=Ant", "num_envs=1", "engine=mujoco"), 12, prepare)[-1]
+    assert (there["joint_positions"] - physx["joint_positions"]).abs().max() > 0.03
 
 
 def test_a_robot_without_mjcf_is_named(env_of, tmp_path):

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The standalone engine: shards, isolation, life and death; all on real PhysX on the CPU."""
 
+import asyncio
 import subprocess
 import sys
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 from pxr import Gf, UsdGeom, UsdPhysics
 
-from omni.myriad.engine import ArticulationView
+from omni.myriad.engine import ArticulationView, RigidPrimView
 from omni.myriad.engine.physx.engine import gpu_shards
 from omni.myriad.errors import MyriadError
 
@@ -119,12 +120,56 @@ def test_a_ground_plane_is_felt_by_every_shard(engine_of):
     torch.testing.assert_close(positions[:, :2], origins[:, :2], atol=5e-3, rtol=0.0)
 
 
+def test_phases_of_a_step_are_timed(env_of):
+    env = env_of("task=Ant", "num_envs=4", "engine.shards=2")
+    assert set(env.engine.phase_seconds.values()) == {0.0}
+    for _ in range(2):
+        env.step(torch.zeros(4, 8))  # what the first step's observations read is read by the second one's threads
+    write, step, read = (env.engine.phase_seconds[name] for name in ("write", "step", "read"))
+    assert min(write, step, read) > 0.0
+    assert write + step + read <= env.phase_seconds["physics"]
+    before = env.engine.phase_seconds
+    env.task.ants.get_joint_positions()
+    assert env.engine.phase_seconds == before, "only steps are timed"
+
+
 def test_failure_of_one_shard_stops_the_run_with_its_error(env_of):
     env = env_of("task=Cartpole", "num_envs=4", "engine.shards=2")
     env.reset()
     env.engine.shards[1]._physx.destroy()  # the instance is gone, as after a native failure
     with pytest.raises(Exception, match="destroyed"):
         env.engine.step()
+
+
+def test_a_state_comes_back(env_of):
+    env = env_of("task=Ant", "num_envs=4", "engine.shards=2")
+    engine, ants = env.engine, env.task.ants
+    feet = engine.scene.add(RigidPrimView("/World/envs/.*/Ant/.*_foot", name="feet"))
+    env.reset()
+    for _ in range(5):
+        env.step(torch.rand(4, 8))
+    ants.set_joint_position_targets(torch.rand(4, 8))
+    ants.set_joint_velocity_targets(torch.rand(4, 8))
+    saved = engine.get_state()
+    copies = {name: {key: value.clone() for key, value in state.items()} for name, state in saved.items()}
+    assert sorted(saved) == ["ant_view", "feet"]
+    assert sorted(saved["feet"]) == ["orientations", "positions", "velocities"]
+    for _ in range(5):
+        env.step(torch.rand(4, 8))
+    assert not torch.allclose(ants.get_joint_positions(), copies["ant_view"]["joint_positions"], atol=1e-3)
+    moved = feet.get_world_poses()[0]
+    engine.set_state({"feet": saved["feet"]})
+    assert torch.equal(feet.get_world_poses()[0], moved), "links of robots are left to their joints"
+    engine.set_state(saved)
+    for name, state in engine.get_state().items():
+        for key, value in state.items():
+            torch.testing.assert_close(value, copies[name][key], atol=1e-4, rtol=1e-4, msg=f"{name} {key}")
+            assert torch.equal(saved[name][key], copies[name][key]), "what was saved is a copy"
+    older = dict(saved["ant_view"])
+    for key in ("velocities", "joint_positions", "joint_velocities"):
+        older[f"get_{key}"] = older.pop(key) * 0.5
+    engine.set_state({"ant_view": older, "gone": {}})
+    torch.testing.assert_close(ants.get_joint_positions(), copies["ant_view"]["joint_positions"] * 0.5)
 
 
 def test_a_body_outside_the_environments_is_refused(engine_of):
@@ -138,6 +183,13 @@ def test_a_body_outside_the_environments_is_refused(engine_of):
 def test_a_scene_without_environments_is_refused(engine_of):
     with pytest.raises(MyriadError, match="no environments"):
         engine_of().reset()
+
+
+def test_there_is_no_application_to_wait_for(env_of):
+    env = env_of("task=Cartpole", "num_envs=2")
+    assert env.engine.application is None
+    with pytest.raises(MyriadError, match="engine=physx runs in no application: use set_task"):
+        asyncio.run(env.set_task_async(env.task))
 
 
 def test_views_share_no_name(engine_of):

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,15 +14,11 @@ from pxr import Usd, UsdGeom, UsdPhysics
 
 import omni.kit.app  # type: ignore[import-not-found]
 import omni.usd  # type: ignore[import-not-found]
-from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
+from omni.myriad.engine import isaacsim, usd
+from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH, NO_ENVIRONMENTS, Engine, Scene
 from omni.myriad.engine.isaacsim import app, import_first
-from omni.myriad.engine.physx.scene import (
-    PHYSICS_SCENE_PATH,
-    add_ground_plane,
-    break_instances,
-    define_physics_scene,
-)
 from omni.myriad.engine.sim_config import SimConfig
+from omni.myriad.engine.usd import PHYSICS_SCENE_PATH
 from omni.myriad.errors import MyriadError
 
 World = import_first(("isaacsim.core.api", "World"), ("omni.isaac.core", "World"))
@@ -40,45 +37,7 @@ since a contact's rounding error is divided by the step.
 """
 
 
-class SceneRegistry:
-    """World's scene, which knows the views that this engine initialises.
-
-    Args:
-        scene: Isaac Sim's `Scene`.
-    """
-
-    def __init__(self, scene: Any) -> None:
-        self._scene = scene
-        self._views: dict[str, Any] = {}
-
-    def add(self, obj: Any) -> Any:
-        """Register a view, to be initialised when physics starts; return it."""
-        if self._scene.object_exists(obj.name):
-            raise MyriadError(f"The scene already has a view named {obj.name!r}: give each view its own name.")
-        self._views[obj.name] = self._scene.add(obj)
-        return obj
-
-    def get_object(self, name: str) -> Any | None:
-        """Return the view of that name, or None."""
-        return self._scene.get_object(name)
-
-    def object_exists(self, name: str) -> bool:
-        """Tell whether a view of that name is registered."""
-        return self._scene.object_exists(name)
-
-    def remove_object(self, name: str, registry_only: bool = False) -> None:
-        """Forget the view of that name, and delete its prims unless told otherwise."""
-        if not self._scene.object_exists(name):
-            raise MyriadError(f"The scene has no view named {name!r}; it has: {', '.join(self._views) or 'none'}.")
-        self._views.pop(name, None)
-        self._scene.remove_object(name, registry_only=registry_only)
-
-    def views(self) -> list[Any]:
-        """Return the registered views in the order they were added."""
-        return list(self._views.values())
-
-
-class IsaacSimEngine:
+class IsaacSimEngine(Engine):
     """Steps `num_envs` clones of one environment with Isaac Sim.
 
     Args:
@@ -96,13 +55,14 @@ class IsaacSimEngine:
         self.device = torch.device(sim_config.config["sim_device"])
         self.version = f"Isaac Sim {_version()}"
         self.physics_dt = sim_config.physics_dt
-        self.num_envs = 0
         if world is None:
             omni.usd.get_context().new_stage()
             world = _new_world(sim_config)
         self.world: Any = world
         self.stage: Usd.Stage = omni.usd.get_context().get_stage()
-        self.scene = SceneRegistry(world.scene)
+        self.scene = Scene(
+            isaacsim.ArticulationView, isaacsim.RigidPrimView, world.scene.add, world.scene.remove_object
+        )
         self.env_positions = torch.zeros(0, 3, device=self.device)
         self._steps_per_second = sim_config.steps_per_second
         self._render_interval: int = sim_config.config["engine"]["render_interval"]
@@ -110,8 +70,10 @@ class IsaacSimEngine:
         self._grid: torch.Tensor | None = None
         self._cloner: Any = None
         self._filtered = False
+        # Kit may call us, as in the window: then nothing may hold up its loop.
+        self.application = self if app.kit_owns_the_loop() else None
         # World has applied its own defaults; now come the task's settings, by the code that standalone PhysX runs too.
-        define_physics_scene(self.stage, sim_config, self.device)
+        usd.define_physics_scene(self.stage, sim_config, self.device)
         UsdGeom.Xform.Define(self.stage, "/World")
         UsdGeom.Xform.Define(self.stage, ENV_0_PATH)
         if torch.device(world.device or "cpu") != self.device:
@@ -137,7 +99,7 @@ class IsaacSimEngine:
         restitution: float = 0.0,
     ) -> None:
         """Author an infinite ground plane at z = 0, shared by all environments, and a square to see it by."""
-        add_ground_plane(self.stage, prim_path, static_friction, dynamic_friction, restitution)
+        super().add_ground_plane(prim_path, static_friction, dynamic_friction, restitution)
         square = UsdGeom.Mesh.Define(self.stage, f"{prim_path}/square")
         half = 1000.0
         square.CreatePointsAttr([(-half, -half, 0.0), (half, -half, 0.0), (half, half, 0.0), (-half, half, 0.0)])
@@ -159,7 +121,7 @@ class IsaacSimEngine:
         if num_envs < 1:
             raise MyriadError(f"num_envs must be at least 1, not {num_envs}.")
         self.num_envs = num_envs
-        break_instances(self.stage.GetPrimAtPath(ENV_0_PATH))
+        usd.break_instances(self.stage.GetPrimAtPath(ENV_0_PATH))
         self._cloner = GridCloner(spacing=spacing)
         self._cloner.define_base_env(ENVS_PATH)
         positions = self._cloner.clone(
@@ -198,9 +160,7 @@ class IsaacSimEngine:
     @contextmanager
     def _starting(self) -> Iterator[None]:
         if self._cloner is None:
-            raise MyriadError(
-                "The scene has no environments: call super().set_up_scene(scene), which clones environment 0."
-            )
+            raise MyriadError(NO_ENVIRONMENTS)
         if not self._filtered:
             self._filter_collisions()
             self._filtered = True
@@ -252,16 +212,14 @@ class IsaacSimEngine:
 
     def step(self, num_steps: int = 1) -> None:
         """Advance all environments by `num_steps` physics steps, then draw a frame if a window waits for one."""
+        start = time.perf_counter()
         for _ in range(num_steps):
             # Without rendering, World steps exactly once and by physics_dt; with it, as often as the frame rate says.
             self.world.step(render=False)
+        self._step_seconds += time.perf_counter() - start
         self._calls += 1
         if app.has_window() and self._calls % self._render_interval == 0:
-            self.render()
-
-    def render(self) -> None:
-        """Draw a frame without stepping physics."""
-        self.world.render()
+            self.world.render()
 
     async def render_async(self) -> None:
         """Let Kit draw a frame without stepping physics, from its own loop."""

@@ -1,2 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plain MuJoCo, one robot on the CPU: the judge of policies."""
+"""Plain MuJoCo, one robot on the CPU: the judge of policies. Importing this needs MuJoCo."""
+
+from .engine import MujocoEngine
+from .view import ArticulationView, RigidPrimView
+
+__all__ = ["ArticulationView", "RigidPrimView", "make"]
+
+make = MujocoEngine

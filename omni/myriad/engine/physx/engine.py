@@ -6,24 +6,25 @@ from __future__ import annotations
 import itertools
 import logging
 import os
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from typing import Any
 
 import torch
-from pxr import Usd
 
-from omni.myriad.engine.base import grid_positions
+from omni.myriad.engine import usd
+from omni.myriad.engine.base import NO_ENVIRONMENTS, Engine, Scene, grid_positions
 from omni.myriad.engine.physx import runtime, scene
-from omni.myriad.engine.physx.quantity import Quantity, RowSelection
+from omni.myriad.engine.physx.capture import PhysXCapture
+from omni.myriad.engine.physx.ledger import Ledger
 from omni.myriad.engine.physx.shard import Shard
+from omni.myriad.engine.physx.views.articulation import ArticulationView
+from omni.myriad.engine.physx.views.rigid_prim import RigidPrimView
 from omni.myriad.engine.sim_config import SimConfig
 from omni.myriad.errors import MyriadError
 
 logger = logging.getLogger(__name__)
-
-Writes = list[tuple[Quantity, RowSelection | None]]
 
 _ENVS_PER_GPU_SHARD = 4096
 """Where a single scene's steps per second peak on one H200: up to four such scenes are faster than a bigger one."""
@@ -33,8 +34,11 @@ _ENVS_PER_GPU_SHARD_BEYOND_FOUR = 8192
 
 _MIN_ENVS_PER_CPU_SHARD = 16
 
+PHASES = ("write", "step", "read")
+"""What each shard's thread does in a step, in this order."""
 
-class PhysXEngine:
+
+class PhysXEngine(Engine):
     """Steps `num_envs` clones of one environment with PhysX, split over shards.
 
     Args:
@@ -42,11 +46,7 @@ class PhysXEngine:
 
     Attributes:
         shards: The PhysX scenes, each with a contiguous run of environments; empty until `reset`.
-        env_positions: World positions of the environments in metres, (num_envs, 3).
-        pending: Quantities that were written and not sent yet.
-        only_envs: While `only` lasts, the environments, (num_envs,) bool, to which partial writes are confined.
-        state_version: Grows with every step and write; quantities that have an older one read again.
-        property_version: Grows with every write of a property, such as a mass; stepping leaves properties alone.
+        ledger: What the views' quantities have written and read.
     """
 
     name = "physx"
@@ -56,33 +56,23 @@ class PhysXEngine:
         runtime.start(self.device)
         self.version = f"ovphysx {runtime.version()}"
         self.physics_dt = sim_config.physics_dt
-        self.num_envs = 0
-        self.stage: Usd.Stage = scene.new_stage()
-        self.scene = scene.SceneRegistry(self)
+        self.stage = usd.new_stage()
+        self.scene = Scene(ArticulationView, RigidPrimView, self._take_view)
         self.shards: list[Shard] = []
         self.env_positions = torch.zeros(0, 3, device=self.device)
-        self.state_version = 0
-        self.property_version = 0
-        self.pending: list[Quantity] = []
-        self._states: list[Quantity] = []
-        self._postponed: list[Quantity] = []
-        self._kept: set[Quantity] = set()
-        self.only_envs: torch.Tensor | None = None
-        self._shared_selection: RowSelection | None = None
+        self.ledger = Ledger(self.device, self._on_all_shards)
+        self.capture = PhysXCapture(self.ledger)
         self._sim_config = sim_config
         self._positions: list[tuple[float, float, float]] = []
         self._threads: ThreadPoolExecutor | None = None
-        scene.define_physics_scene(self.stage, sim_config, self.device)
+        self._seconds: list[list[float]] = []
+        usd.define_physics_scene(self.stage, sim_config, self.device)
 
-    def add_ground_plane(
-        self,
-        prim_path: str = "/World/defaultGroundPlane",
-        static_friction: float = 1.0,
-        dynamic_friction: float = 1.0,
-        restitution: float = 0.0,
-    ) -> None:
-        """Author an infinite ground plane at z = 0, shared by all environments."""
-        scene.add_ground_plane(self.stage, prim_path, static_friction, dynamic_friction, restitution)
+    @property
+    def phase_seconds(self) -> dict[str, float]:
+        """Seconds spent in `step` so far in "write", "step" and "read", by the host's clock: means over the shards."""
+        spent = [sum(seconds) / len(seconds) for seconds in zip(*self._seconds, strict=True)]
+        return dict(zip(PHASES, spent or [0.0] * len(PHASES), strict=True))
 
     def clone_environments(self, num_envs: int, spacing: float) -> torch.Tensor:
         """Place `num_envs` copies of environment 0 on a grid.
@@ -119,106 +109,36 @@ class PhysXEngine:
         Raises:
             RuntimeError: The error of the first shard that failed, once all have stopped.
         """
-        writes = self._take_pending()
-        reads = [quantity for quantity in self._states if quantity.used or quantity in self._kept]
+        writes, reads = self.ledger.take_pending(), self.ledger.take_reads()
 
         def advance(index: int) -> None:
+            start = time.perf_counter()
             for quantity in writes:
                 quantity.write_shard(index)
+            written = time.perf_counter()
             self.shards[index].step(num_steps, self.physics_dt)
+            stepped = time.perf_counter()
             for quantity in reads:
                 quantity.read_shard(index)
+            seconds = self._seconds[index]
+            seconds[0] += written - start
+            seconds[1] += stepped - written
+            seconds[2] += time.perf_counter() - stepped
 
         self._on_all_shards(advance)
-        self.state_version += 1
-        for quantity in writes:
-            quantity.written()
-        for quantity in self._states:
-            quantity.used = False
-        for quantity in reads:
-            quantity.fresh()
-
-    def flush(self, everything: bool = False) -> None:
-        """Send pending writes to PhysX now, for somebody who wants to read what follows from them.
-
-        Args:
-            everything: Whether to send also what nothing in PhysX looks at.
-        """
-        writes = self._take_pending(everything)
-        if writes:
-            self._on_all_shards(lambda index: [quantity.write_shard(index) for quantity in writes])
-            for quantity in writes:
-                quantity.written()
-
-    def keep_reading(self) -> None:
-        """Go on reading after every step what was read since the last one, whether or not somebody asks for it.
-
-        A CUDA graph looks at the tensors directly, without asking.
-        """
-        self._kept = {quantity for quantity in self._states if quantity.used}
-
-    def register(self, quantity: Quantity) -> None:
-        """Take note of a new quantity."""
-        if quantity.is_state:
-            self._states.append(quantity)
-
-    @contextmanager
-    def only(self, envs: torch.Tensor) -> Iterator[None]:
-        """Confine partial writes to some environments while the context lasts.
-
-        Args:
-            envs: Mask, (num_envs,) bool on the engine's device: it is never looked at from the host.
-        """
-        self.only_envs = envs
-        try:
-            yield
-        finally:
-            self.only_envs = None
-
-    def pending_writes(self) -> Writes:
-        """Return what waits to be sent, for `write_again`."""
-        return [(quantity, quantity.pending_rows) for quantity in self.pending]
-
-    def write_again(self, writes: Writes) -> None:
-        """Mark the same tensors and selections as written once more: a CUDA graph has filled them without asking."""
-        for quantity, rows in writes:
-            quantity.send_later(rows)
-
-    def share_selection(self, quantity: Quantity, indices: torch.Tensor, envs: torch.Tensor | None) -> RowSelection:
-        """Return a selection of these rows: one that there is already, as for a reset's other writes, or its own."""
-        shared = self._shared_selection
-        if shared is None or not shared.fits(quantity) or not shared.selects(indices, envs):
-            shared = self._shared_selection = quantity.selection.select(indices, envs)
-        return shared
+        self.ledger.stepped(writes, reads)
 
     def update_kinematics(self) -> None:
         """Propagate written joint and root states to link poses without stepping."""
-        self.flush()
+        self.ledger.flush()
         for shard in self.shards:
             shard.update_kinematics()
-        self.state_version += 1
+        self.ledger.state_version += 1
 
-    def synchronize(self) -> None:
-        """Wait until torch is done with the tensors that PhysX is about to read or overwrite.
-
-        Descriptors carry no stream, so PhysX cannot wait for torch's by itself.
-        """
-        if self.device.type == "cuda":
-            torch.cuda.current_stream(self.device).synchronize()
-
-    def _take_pending(self, everything: bool = False) -> list[Quantity]:
-        """Return what has to be sent now, and put off what is idle, such as targets that no drive follows."""
-        self.synchronize()
-        writes, self.pending = self.pending, []
-        candidates = [*writes, *(quantity for quantity in self._postponed if quantity not in writes)]
-        idle = [] if everything else [quantity for quantity in candidates if quantity.idle and quantity.idle()]
-        due = [quantity for quantity in self._postponed if quantity not in idle]
-        for quantity in idle:
-            quantity.written()
-        for quantity in due:
-            quantity.send_all()
-        self._postponed = idle
-        return [quantity for quantity in candidates if quantity not in idle]
+    def _take_view(self, view: ArticulationView | RigidPrimView) -> None:
+        view.bind(self)
+        if self.is_playing():
+            view.initialize()
 
     def _on_all_shards(self, function: Callable[[int], Any]) -> None:
         if self._threads is None:
@@ -246,16 +166,11 @@ class PhysXEngine:
         for shard in self.shards:
             shard.close()
         self.shards = []
-        self.pending = []
-        self._postponed = []
-        self._states = []
-        self._kept = set()
+        self.ledger.clear()
 
     def _start(self) -> None:
         if not self._positions:
-            raise MyriadError(
-                "The scene has no environments: call super().set_up_scene(scene), which clones environment 0."
-            )
+            raise MyriadError(NO_ENVIRONMENTS)
         layer = scene.flatten(self.stage, self.device)
         num_shards = self._num_shards()
         without_contacts = self._sim_config.sim_params.get("disable_contact_processing", False)
@@ -274,7 +189,8 @@ class PhysXEngine:
         except BaseException:
             self.close()
             raise
-        self.state_version += 1
+        self._seconds = [[0.0] * len(PHASES) for _ in self.shards]
+        self.ledger.state_version += 1
 
     def _num_shards(self) -> int:
         wanted = self._sim_config.config["engine"]["shards"]

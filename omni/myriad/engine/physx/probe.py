@@ -42,40 +42,25 @@ def drop(device: str) -> dict[str, Any]:
         ok, device (where its state really lived), fall_m and expected_m (m), seconds (start-up included), version.
     """
     start = time.perf_counter()
-    import ovphysx
-    import ovstage
     import torch
-    from ovphysx.samples.python_samples.schema_support import physx_schema_paths
+    from ovphysx import DLDeviceType, TensorType
 
+    from omni.myriad.engine.physx import runtime
     from omni.myriad.engine.physx.quantity import describe
+    from omni.myriad.engine.physx.shard import Shard
 
     gpu = device.startswith("cuda")
     state = torch.zeros((1, 7), device=device)  # xyz, then xyzw; fails here where torch has no such device
-    schemas = [*map(str, physx_schema_paths()), str(ovphysx.newton_schema_root())]
-    ovstage.population.register_usd_schemas(schemas)
-    if gpu:  # without suppressReadback the state stays in host memory although the GPU simulates
-        config = ovphysx.PhysXConfig(carbonite_overrides={"/physics/suppressReadback": True})
-        physx = ovphysx.PhysX(config=config, active_cuda_gpus=str(state.device.index or 0))
-    else:
-        ovphysx.PhysX.set_cpu_mode(True)
-        physx = ovphysx.PhysX()
-    stage = ovstage.Stage("probe")
-    usda = SCENE.format(gravity=GRAVITY, gpu=gpu, broadphase="GPU" if gpu else "MBP")
-    ovstage.population.open_usd_from_string(stage, usda, ordinal=1, domains=ovstage.PopulationDomain.ALL)
-    stage.advance_write_floor(ordinal=1).wait()
-    physx.wait_task(physx.attach_ovstage(stage, read_ordinal=1))
-    pose = physx.create_tensor_binding(prim_paths=["/Body"], tensor_type=ovphysx.TensorType.RIGID_BODY_POSE)
-    physx.warmup()
-    for _ in range(STEPS):
-        physx.step_sync(DT)
+    runtime.start(state.device)
+    scene = SCENE.format(gravity=GRAVITY, gpu=gpu, broadphase="GPU" if gpu else "MBP")
+    shard = Shard(scene, 0, [(0.0, 0.0, 0.0)], state.device)
+    pose = shard.bind(["/Body"], TensorType.RIGID_BODY_POSE)
+    shard.clone()
+    shard.step(STEPS, DT)
     pose.read(describe(state))
     fall = -state[0, 2].item()
-    on_gpu = pose.native_device.device_type.value == ovphysx.DLDeviceType.kDLCUDA
-
-    pose.destroy()  # in this order: leaving with live instances can hang
-    physx.wait_task(physx.detach_ovstage())
-    physx.destroy()
-    stage.destroy()
+    on_gpu = pose.native_device.device_type.value == DLDeviceType.kDLCUDA
+    shard.close()
 
     # Semi-implicit Euler falls g t dt / 2 further than g t^2 / 2; a solver that sub-steps ends between the two.
     expected, overshoot = GRAVITY * (STEPS * DT) ** 2 / 2, GRAVITY * STEPS * DT**2 / 2
@@ -85,7 +70,7 @@ def drop(device: str) -> dict[str, Any]:
         "fall_m": round(fall, 4),
         "expected_m": round(expected, 4),
         "seconds": round(time.perf_counter() - start, 2),
-        "version": ovphysx.__version__,
+        "version": runtime.version(),
     }
 
 

@@ -110,11 +110,12 @@ class Quantity:
     Attributes:
         data: The tensor, (rows, ...); on the engine's device, or on the CPU for properties that PhysX keeps there.
         used: Whether it was read since the last step.
+        is_pending: Whether it waits to be sent.
         idle: Says whether nothing in PhysX looks at the quantity, so that sending it can wait; None if that cannot be.
     """
 
     def __init__(self, engine: PhysXEngine, prim_paths: list[list[str]], tensor_type: int, kind: Kind) -> None:
-        self._engine = engine
+        self._ledger = engine.ledger
         self._kind = kind
         self._version = -1
         self._bindings = [
@@ -133,9 +134,9 @@ class Quantity:
         self._slices = _slices(self.data, self._bindings)
         self._selection: RowSelection | None = None
         self._pending_rows: RowSelection | None = None
-        self._is_pending = False
+        self.is_pending = False
         self._zero: tuple[int, bool] | None = None
-        engine.register(self)
+        self._ledger.register(self)
 
     @property
     def pending_rows(self) -> RowSelection | None:
@@ -154,12 +155,17 @@ class Quantity:
         """Whether steps change it."""
         return self._kind is Kind.STATE
 
+    @property
+    def is_property(self) -> bool:
+        """Whether it changes by being written alone, and then at once."""
+        return self._kind is Kind.PROPERTY
+
     def read(self) -> torch.Tensor:
         """Refresh `data` from PhysX, unless nothing has changed since the last time, and return it."""
         self.used = True
         if self._version != self._clock():
             # Targets may be waiting in another view of the same prims, too.
-            self._engine.flush(everything=self._kind is Kind.CONTROL)
+            self._ledger.flush(everything=self._kind is Kind.CONTROL)
             self.read_now()
         return self.data
 
@@ -183,11 +189,11 @@ class Quantity:
             indices: Rows to send, int64 on the engine's device; None sends all.
         """
         rows = None
-        if indices is not None and not (self._is_pending and self._pending_rows is None):
-            envs = self._engine.only_envs
+        if indices is not None and not (self.is_pending and self._pending_rows is None):
+            envs = self._ledger.only_envs
             rows = self._pending_rows
             if rows is None:
-                rows = self._engine.share_selection(self, indices, envs)
+                rows = self._ledger.share_selection(self, indices)
             elif not rows.selects(indices, envs):
                 rows = rows.merged(self, indices, envs)
         self.send_later(rows)
@@ -195,14 +201,7 @@ class Quantity:
     def send_later(self, rows: RowSelection | None) -> None:
         """Send these rows of `data` to PhysX before the next step or read; None sends all."""
         self._pending_rows = rows
-        if not self._is_pending:
-            self._is_pending = True
-            self._engine.pending.append(self)
-        # Also other views of the same prims have to see what was written.
-        self._engine.state_version += 1
-        if self._kind is Kind.PROPERTY:
-            self._engine.flush()
-            self._engine.property_version += 1
+        self._ledger.wrote(self)
         as_written = self._kind is Kind.CONTROL and rows is None
         self._version = self._clock() if as_written else -1
 
@@ -219,12 +218,12 @@ class Quantity:
 
     def send_all(self) -> None:
         """Send every row with the writes at hand."""
-        self._is_pending = True
+        self.is_pending = True
         self._pending_rows = None
 
     def written(self) -> None:
         """Note that every shard has sent its rows, or need not yet."""
-        self._is_pending = False
+        self.is_pending = False
         self._pending_rows = None
 
     def fresh(self) -> None:
@@ -232,7 +231,7 @@ class Quantity:
         self._version = self._clock()
 
     def _clock(self) -> int:
-        return self._engine.property_version if self._kind is Kind.PROPERTY else self._engine.state_version
+        return self._ledger.property_version if self._kind is Kind.PROPERTY else self._ledger.state_version
 
     @property
     def bindings(self) -> list[Any]:

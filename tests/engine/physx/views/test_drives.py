@@ -44,7 +44,7 @@ def test_targets_that_no_drive_follows_arrive_when_one_does(simulate):
     view.set_gains(zeros, zeros)
     view.set_joint_positions(zeros)
     view.set_joint_velocities(zeros)
-    with engine.only(torch.tensor([True, False, True])):
+    with engine.capture.only(torch.tensor([True, False, True])):
         view.set_joint_position_targets(torch.full((3, 2), 0.3), indices=everyone)
     view.set_joint_position_targets(torch.full((1, 2), -0.2), indices=[1])
     engine.step(60)

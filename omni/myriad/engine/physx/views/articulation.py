@@ -837,29 +837,6 @@ class ArticulationView(PrimView):
         self.set_joint_position_targets(position_targets)
         self.set_joint_velocity_targets(velocity_targets)
 
-    def get_state(self) -> dict[str, Tensor]:
-        """Return copies of all that `set_state` writes back, by name: of root, joints, targets and efforts."""
-        targets, velocity_targets, efforts = self._applied()
-        return {
-            **super().get_state(),
-            "get_joint_positions": self.get_joint_positions(),
-            "get_joint_velocities": self.get_joint_velocities(),
-            "position_targets": targets,
-            "velocity_targets": velocity_targets,
-            "efforts": efforts,
-        }
-
-    def set_state(self, state: dict[str, Tensor]) -> None:
-        """Write a state of `get_state` back, from whatever device."""
-        super().set_state(state)
-        state = {name: values.to(self._device) for name, values in state.items()}
-        # Before the targets, because setting a position also sets its target.
-        self.set_joint_positions(state["get_joint_positions"])
-        self.set_joint_velocities(state["get_joint_velocities"])
-        self.set_joint_position_targets(state["position_targets"])
-        self.set_joint_velocity_targets(state["velocity_targets"])
-        self.set_joint_efforts(state["efforts"])
-
     # -- what standalone PhysX does not have --------------------------------------------------------------------------
 
     get_position_residuals = unsupported("get_position_residuals", indices=None, report_max=True)

@@ -13,12 +13,12 @@ import torch
 from pxr import Gf, Usd, UsdGeom
 from torch import Tensor
 
-from omni.myriad.engine.base import ENV_0_PATH
+from omni.myriad.engine.base import ENV_0_PATH, Indices
 from omni.myriad.engine.physx.quantity import Kind, Quantity
-from omni.myriad.engine.physx.scene import break_instances
 from omni.myriad.engine.physx.views import checks, paths
 from omni.myriad.engine.physx.views.settings import Setting
 from omni.myriad.engine.physx.views.unsupported import UNSUPPORTED, unsupported
+from omni.myriad.engine.usd import break_instances
 from omni.myriad.maths import quat_conjugate, quat_mul
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Indices = Tensor | Sequence[int] | None
 Names = Sequence[str] | None
 Poses = tuple[Tensor, Tensor]
 
@@ -307,18 +306,6 @@ class PrimView:
         self._require_movable("velocities")
         self._write(self._VELOCITY, "velocities", velocities, indices, columns)
 
-    # -- saving and restoring -----------------------------------------------------------------------------------------
-
-    def get_state(self) -> dict[str, Tensor]:
-        """Return copies of all that `set_state` writes back, by name."""
-        positions, orientations = self.get_world_poses()
-        return {"positions": positions, "orientations": orientations, "get_velocities": self.get_velocities()}
-
-    def set_state(self, state: dict[str, Tensor]) -> None:
-        """Write a state of `get_state` back, from whatever device."""
-        self.set_world_poses(state["positions"].to(self._device), state["orientations"].to(self._device))
-        self.set_velocities(state["get_velocities"].to(self._device))
-
     # -- what PhysX alone does not have -------------------------------------------------------------------------------
 
     set_visibilities = unsupported("set_visibilities", "visibilities", indices=None)
@@ -505,7 +492,7 @@ class PrimView:
         values = checks.as_values(name, values, shape, self._device, quantity.data.dtype).to(quantity.data.device)
         data = quantity.data if columns is None else quantity.read()
         where = selection(rows, columns, data.device)
-        envs = self._require_engine().only_envs
+        envs = self._require_engine().ledger.only_envs
         if quantity.idle and rows is not None and envs is not None:
             # It may be sent as a whole one day, so rows of other environments have to stay as they are.
             mask = envs[rows // (self.count // len(envs))].view(-1, *[1] * (values.ndim - 1))

@@ -14,10 +14,10 @@ from torch import Tensor
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH, DynamicsViewState
 from omni.myriad.engine.physx.contacts import ContactSensors
-from omni.myriad.engine.physx.scene import PHYSICS_SCENE_PATH
 from omni.myriad.engine.physx.views import checks, paths
 from omni.myriad.engine.physx.views.prim import Indices, Poses, PrimView, needs_physics
 from omni.myriad.engine.physx.views.settings import Setting
+from omni.myriad.engine.usd import PHYSICS_SCENE_PATH
 from omni.myriad.errors import MyriadError
 from omni.myriad.maths import quat_rotate
 
@@ -185,11 +185,6 @@ class RigidPrimView(PrimView):
         assert default.linear_velocities is not None and default.angular_velocities is not None
         self.set_world_poses(default.positions, default.orientations)
         self.set_velocities(torch.cat((default.linear_velocities, default.angular_velocities), -1))
-
-    def set_state(self, state: dict[str, Tensor]) -> None:
-        """Write a state of `get_state` back; links of articulations are left to their ArticulationView."""
-        if not self._non_root_link:
-            super().set_state(state)
 
     # -- forces, which act during the next physics step and then end --------------------------------------------------
 

@@ -9,6 +9,8 @@ from typing import Any
 import torch
 from pxr import Sdf, Usd
 
+from omni.myriad.engine import usd
+
 _TYPES = {torch.int32: "Int", torch.float32: "Float", torch.uint8: "Bool"}
 
 
@@ -35,9 +37,8 @@ class Setting:
 
     def author(self, prim: Usd.Prim, value: Any) -> None:
         """Set the value of a prim, applying the schema first."""
-        prim.AddAppliedSchema(self.schema)
-        attribute = prim.CreateAttribute(self.attribute, getattr(Sdf.ValueTypeNames, _TYPES[self.dtype]))
-        attribute.Set(bool(value) if self.dtype == torch.uint8 else value)
+        value = bool(value) if self.dtype == torch.uint8 else value
+        usd.author(prim, self.schema, self.attribute, getattr(Sdf.ValueTypeNames, _TYPES[self.dtype]), value)
 
     def is_applied(self, prim: Usd.Prim) -> bool:
         """Tell whether a prim has the schema; `Usd.Prim.HasAPI` misses those that usd-core does not know."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The floor under every environment step: PhysX stepped with nothing around it but torques in and state out.
+"""The bare loop: PhysX stepped with nothing around it but torques in and state out.
 
 Scene and shards are the engine's; the loop is its own and knows no views, so that what it takes less than an
 environment step is what views, task and Python cost.
@@ -7,18 +7,16 @@ environment step is what views, task and Python cost.
 
 from __future__ import annotations
 
-import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import torch
-from pxr import Usd, UsdPhysics
 
+from omni.myriad.engine import usd
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
-from omni.myriad.engine.physx.quantity import Quantity, describe
+from omni.myriad.engine.physx.quantity import describe
 from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
@@ -37,7 +35,7 @@ _TORQUES = 16
 """Random torques are drawn beforehand and used in turn, so that drawing them costs the loop nothing."""
 
 
-class Floor:
+class BareLoop:
     """Steps the shards of a started engine by their native bindings alone, one thread a shard.
 
     Args:
@@ -58,8 +56,12 @@ class Floor:
         self._engine = engine
         self._decimation = decimation
         self.seconds = {"write": 0.0, "step": 0.0, "read": 0.0}
-        root = _articulation_root(engine.stage)
-        paths = [[f"{ENVS_PATH}/env_{env}{root}" for env in shard.env_ids] for shard in engine.shards]
+        roots = [str(prim.GetPath())[len(ENV_0_PATH) :] for prim in usd.articulation_roots(engine.stage)]
+        if len(roots) != 1:
+            raise MyriadError(
+                f"The bare loop needs one articulation in an environment, and this task has {len(roots)}."
+            )
+        paths = [[f"{ENVS_PATH}/env_{env}{roots[0]}" for env in shard.env_ids] for shard in engine.shards]
 
         def bind(name: str) -> list[Any]:
             return [shard.bind(prims, TensorType[name]) for shard, prims in zip(engine.shards, paths, strict=True)]
@@ -81,7 +83,7 @@ class Floor:
             self.state[name] = torch.zeros((engine.num_envs, *bindings[0].shape[1:]), device=engine.device)
             for reads, binding, rows in zip(self._reads, bindings, cut(self.state[name]), strict=True):
                 reads.append((binding, rows))
-        engine.synchronize()
+        engine.ledger.synchronize()
 
     def advance(self, steps: int, in_step: bool = True) -> None:
         """Make `steps` environment steps.
@@ -137,34 +139,3 @@ class Floor:
             seconds[2] += clock() - stepped
             if barrier is not None:
                 barrier.wait()
-
-
-@contextlib.contextmanager
-def reading(engine: PhysXEngine) -> Iterator[Callable[[], float]]:
-    """Time the engine's own reads while the context lasts.
-
-    Yields:
-        A function that returns the seconds spent reading so far, the mean over the shards' threads.
-    """
-    read_shard = Quantity.read_shard
-    seconds = [0.0] * len(engine.shards)
-
-    def timed(self: Quantity, shard: int) -> None:
-        start = time.perf_counter()
-        read_shard(self, shard)
-        seconds[shard] += time.perf_counter() - start
-
-    Quantity.read_shard = timed
-    try:
-        yield lambda: sum(seconds) / len(seconds)
-    finally:
-        Quantity.read_shard = read_shard
-
-
-def _articulation_root(stage: Usd.Stage) -> str:
-    """Return the path of the one articulation, from environment 0 on."""
-    prims = Usd.PrimRange(stage.GetPrimAtPath(ENV_0_PATH))
-    roots = [str(prim.GetPath()) for prim in prims if prim.HasAPI(UsdPhysics.ArticulationRootAPI)]
-    if len(roots) != 1:
-        raise MyriadError(f"The bare loop needs one articulation in an environment, and this task has {len(roots)}.")
-    return roots[0][len(ENV_0_PATH) :]

@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What PhysX would read of a task's robot from the USD stage, for an engine that reads it from MJCF."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from pxr import Usd, UsdGeom, UsdPhysics
+
+from omni.myriad.engine import usd
+from omni.myriad.engine.base import ENV_0_PATH
+from omni.myriad.errors import MyriadError
+
+UNLIMITED = float(np.finfo(np.float32).max)
+"""PhysX's number for what has no limit."""
+
+
+class Dof(NamedTuple):
+    """A degree of freedom of a robot; angles in rad, lengths in m."""
+
+    name: str
+    lower: float
+    upper: float
+    stiffness: float
+    damping: float
+    armature: float
+    position: float
+    target: float
+
+
+@dataclass
+class Robot:
+    """A robot on the stage; links and degrees of freedom are in PhysX's order: breadth first, then that of the stage.
+
+    Attributes:
+        prim_path: Path of the articulation's root prim.
+        root_pose: Position (3,) in m and orientation (4,) as wxyz of the root link in the world.
+        links: For each link its name, and its incoming joint's position (3,) and rotation (4,) as wxyz in its frame.
+        dofs: The degrees of freedom: limits, their drives' gains and armature, where they are and are pulled to.
+    """
+
+    prim_path: str
+    root_pose: tuple[np.ndarray, np.ndarray]
+    links: list[tuple[str, np.ndarray, np.ndarray]]
+    dofs: list[Dof]
+
+
+def read_robot(stage: Usd.Stage) -> Robot:
+    """Read the one robot of environment 0.
+
+    Raises:
+        MyriadError: If there is none, there is something besides it, or it has joints of other kinds.
+    """
+    env_0 = stage.GetPrimAtPath(ENV_0_PATH)
+    usd.break_instances(env_0)
+    roots = usd.articulation_roots(stage)
+    if len(roots) != 1:
+        raise MyriadError(f"engine=mujoco steps one robot, and {ENV_0_PATH} holds {len(roots)}.")
+    prims = list(Usd.PrimRange(env_0))
+    bodies = [prim for prim in prims if prim.HasAPI(UsdPhysics.RigidBodyAPI)]
+    # A joint of a body to the world, which has no first body, fixes the root.
+    joints = [joint for prim in prims if prim.IsA(UsdPhysics.Joint) and (joint := UsdPhysics.Joint(prim))]
+    joints = [joint for joint in joints if joint.GetBody0Rel().GetTargets()]
+    children = {joint.GetBody1Rel().GetTargets()[0] for joint in joints}
+    heads = [prim for prim in bodies if prim.GetPath() not in children]
+    if len(heads) != 1:
+        names = ", ".join(prim.GetName() for prim in heads)
+        raise MyriadError(f"engine=mujoco has the robot alone, and these bodies are not linked to each other: {names}.")
+    pose = UsdGeom.XformCache().GetLocalToWorldTransform(heads[0]).RemoveScaleShear()
+    root_pose = np.array(pose.ExtractTranslation()), _wxyz(pose.ExtractRotationQuat())
+    links, dofs = [(heads[0].GetName(), np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))], []
+    waiting = [heads[0].GetPath()]
+    while waiting:
+        parent = waiting.pop(0)
+        for joint in joints:
+            if joint.GetBody0Rel().GetTargets()[0] == parent:
+                (child,) = joint.GetBody1Rel().GetTargets()
+                waiting.append(child)
+                frame = np.array(joint.GetLocalPos1Attr().Get()), _wxyz(joint.GetLocalRot1Attr().Get())
+                links.append((child.name, *frame))
+                if not joint.GetPrim().IsA(UsdPhysics.FixedJoint):
+                    dofs.append(_read_dof(joint.GetPrim()))
+    return Robot(str(roots[0].GetPath()), root_pose, links, dofs)
+
+
+def _read_dof(joint: Usd.Prim) -> Dof:
+    if not joint.IsA(UsdPhysics.RevoluteJoint) and not joint.IsA(UsdPhysics.PrismaticJoint):
+        raise MyriadError(f"engine=mujoco plays revolute, prismatic and fixed joints; {joint.GetPath()} is another.")
+    kind, unit = ("angular", math.radians(1.0)) if joint.IsA(UsdPhysics.RevoluteJoint) else ("linear", 1.0)
+
+    def read(*names: str) -> float:
+        """Return the first of some attributes that has a value; USD counts angles in degrees."""
+        values = [joint.GetAttribute(name).Get() for name in names if joint.HasAttribute(name)]
+        return next((float(value) for value in values if value is not None), 0.0)
+
+    return Dof(
+        joint.GetName(),
+        max(-UNLIMITED, read("physics:lowerLimit") * unit),
+        min(UNLIMITED, read("physics:upperLimit") * unit),
+        read(f"drive:{kind}:physics:stiffness") / unit,
+        read(f"drive:{kind}:physics:damping") / unit,
+        read(f"physxJointAxis:{kind}:armature", "physxJoint:armature"),
+        read(f"state:{kind}:physics:position") * unit,
+        read(f"drive:{kind}:physics:targetPosition") * unit,
+    )
+
+
+def find_mjcf(stage: Usd.Stage, prim_path: str, task: str) -> Path:
+    """Return the MJCF file that lies beside the USD file of a robot, under the same name.
+
+    Args:
+        stage: The USD stage that the task authored.
+        prim_path: Path of a prim of the robot in environment 0.
+        task: Name of the task, for the message.
+
+    Raises:
+        MyriadError: If there is none.
+    """
+    robot = stage.GetPrimAtPath("/".join(prim_path.split("/")[: ENV_0_PATH.count("/") + 2]))
+    layers = [spec.layer.realPath for spec in robot.GetPrimStack() if spec.layer.realPath]
+    for layer in layers:
+        if Path(layer).with_suffix(".xml").is_file():
+            return Path(layer).with_suffix(".xml")
+    where = f"{Path(layers[0]).with_suffix('.xml')}" if layers else "none, because the robot is in no file of its own"
+    raise MyriadError(f"The robot of task {task} has no MJCF for MuJoCo: expected {where}.")
+
+
+def _wxyz(quaternion: Any) -> np.ndarray:
+    return np.array([quaternion.GetReal(), *quaternion.GetImaginary()])

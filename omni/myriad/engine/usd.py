@@ -1,0 +1,168 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Author scenes with pxr, for every engine alike: the stage, the settings of physics, the ground; and look at robots.
+
+Isaac Sim brings a pxr of its own, so this may be imported once Kit runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
+
+from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
+from omni.myriad.engine.sim_config import SimConfig
+
+PHYSICS_SCENE_PATH = "/physicsScene"
+
+_UNSET = -1
+"""OmniIsaacGymEnvs' mark for "leave what the USD file says"."""
+
+_BOOL, _INT, _UINT, _UINT64 = (getattr(Sdf.ValueTypeNames, name) for name in ("Bool", "Int", "UInt", "UInt64"))
+_FLOAT, _TOKEN = Sdf.ValueTypeNames.Float, Sdf.ValueTypeNames.Token
+
+ATTRIBUTES: dict[str, dict[str, tuple[str, Any]]] = {
+    "PhysxSceneAPI": {
+        "steps_per_second": ("physxScene:timeStepsPerSecond", _UINT),
+        "gpu_dynamics": ("physxScene:enableGPUDynamics", _BOOL),
+        "broadphase": ("physxScene:broadphaseType", _TOKEN),
+        "solver": ("physxScene:solverType", _TOKEN),
+        "scene_queries": ("physxScene:enableSceneQuerySupport", _BOOL),
+        "disable_sleeping": ("physxScene:disableSleeping", _BOOL),
+        "external_forces_every_iteration": ("physxScene:enableExternalForcesEveryIteration", _BOOL),
+        "bounce_threshold_velocity": ("physxScene:bounceThreshold", _FLOAT),
+        "friction_offset_threshold": ("physxScene:frictionOffsetThreshold", _FLOAT),
+        "friction_correlation_distance": ("physxScene:frictionCorrelationDistance", _FLOAT),
+        "enable_stabilization": ("physxScene:enableStabilization", _BOOL),
+        "gpu_max_rigid_contact_count": ("physxScene:gpuMaxRigidContactCount", _UINT),
+        "gpu_max_rigid_patch_count": ("physxScene:gpuMaxRigidPatchCount", _UINT),
+        "gpu_found_lost_pairs_capacity": ("physxScene:gpuFoundLostPairsCapacity", _UINT),
+        "gpu_found_lost_aggregate_pairs_capacity": ("physxScene:gpuFoundLostAggregatePairsCapacity", _UINT),
+        "gpu_total_aggregate_pairs_capacity": ("physxScene:gpuTotalAggregatePairsCapacity", _UINT),
+        "gpu_heap_capacity": ("physxScene:gpuHeapCapacity", _UINT),
+        "gpu_temp_buffer_capacity": ("physxScene:gpuTempBufferCapacity", _UINT64),
+        "gpu_max_num_partitions": ("physxScene:gpuMaxNumPartitions", _UINT),
+        "gpu_collision_stack_size": ("physxScene:gpuCollisionStackSize", _UINT),
+    },
+    "PhysxArticulationAPI": {
+        "enable_self_collisions": ("physxArticulation:enabledSelfCollisions", _BOOL),
+        "solver_position_iteration_count": ("physxArticulation:solverPositionIterationCount", _INT),
+        "solver_velocity_iteration_count": ("physxArticulation:solverVelocityIterationCount", _INT),
+        "sleep_threshold": ("physxArticulation:sleepThreshold", _FLOAT),
+        "stabilization_threshold": ("physxArticulation:stabilizationThreshold", _FLOAT),
+    },
+    "PhysxRigidBodyAPI": {
+        "enable_gyroscopic_forces": ("physxRigidBody:enableGyroscopicForces", _BOOL),
+        "max_depenetration_velocity": ("physxRigidBody:maxDepenetrationVelocity", _FLOAT),
+        "solver_position_iteration_count": ("physxRigidBody:solverPositionIterationCount", _INT),
+        "solver_velocity_iteration_count": ("physxRigidBody:solverVelocityIterationCount", _INT),
+        "sleep_threshold": ("physxRigidBody:sleepThreshold", _FLOAT),
+        "stabilization_threshold": ("physxRigidBody:stabilizationThreshold", _FLOAT),
+    },
+    "PhysicsMassAPI": {"density": ("physics:density", _FLOAT), "mass": ("physics:mass", _FLOAT)},
+    "PhysxCollisionAPI": {
+        "contact_offset": ("physxCollision:contactOffset", _FLOAT),
+        "rest_offset": ("physxCollision:restOffset", _FLOAT),
+    },
+}
+"""For each schema of PhysX: a setting, of the scene or of an actor in the task's YAML, and its attribute and type."""
+
+_ACTOR_SCHEMAS = {
+    UsdPhysics.ArticulationRootAPI: ("PhysxArticulationAPI",),
+    UsdPhysics.RigidBodyAPI: ("PhysxRigidBodyAPI", "PhysicsMassAPI"),
+    UsdPhysics.CollisionAPI: ("PhysxCollisionAPI",),
+}
+"""What is set on prims that have a schema of UsdPhysics."""
+
+
+def write_settings(prim: Usd.Prim, schema: str, settings: Mapping[str, Any]) -> None:
+    """Write those of some settings that a schema of `ATTRIBUTES` has; None and -1 leave what is there."""
+    for key, (attribute, type_name) in ATTRIBUTES[schema].items():
+        value = settings.get(key)
+        if value is not None and (value != _UNSET or isinstance(value, bool)):
+            author(prim, schema, attribute, type_name, value)
+
+
+def author(prim: Usd.Prim, schema: str, attribute: str, type_name: Any, value: Any) -> None:
+    """Set an attribute of an applied schema that usd-core need not know, applying it first."""
+    prim.AddAppliedSchema(schema)
+    prim.CreateAttribute(attribute, type_name).Set(value)
+
+
+def write_actor_settings(root: Usd.Prim, settings: Mapping[str, Any]) -> None:
+    """Write an actor's settings onto articulation roots, rigid bodies and colliders at and below a prim."""
+    for prim in Usd.PrimRange(root):
+        for api, schemas in _ACTOR_SCHEMAS.items():
+            for schema in schemas if prim.HasAPI(api) else ():
+                write_settings(prim, schema, settings)
+
+
+def actor_settings() -> set[str]:
+    """Return the names of all settings that an actor can have."""
+    return {key for schemas in _ACTOR_SCHEMAS.values() for schema in schemas for key in ATTRIBUTES[schema]}
+
+
+def new_stage() -> Usd.Stage:
+    """Create a stage in memory as Isaac Sim's are: Z up, metres, kilograms, environments below /World/envs."""
+    stage = Usd.Stage.CreateInMemory()
+    UsdGeom.SetStageUpAxis(stage, UsdGeom.Tokens.z)
+    UsdGeom.SetStageMetersPerUnit(stage, 1.0)
+    UsdPhysics.SetStageKilogramsPerUnit(stage, 1.0)
+    for path in ("/World", ENVS_PATH, ENV_0_PATH):
+        UsdGeom.Xform.Define(stage, path)
+    stage.SetDefaultPrim(stage.GetPrimAtPath("/World"))
+    return stage
+
+
+def define_physics_scene(stage: Usd.Stage, sim_config: SimConfig, device: torch.device) -> None:
+    """Write gravity, solver settings and buffer sizes from the task's YAML onto the physics scene prim."""
+    sim, physx = sim_config.sim_params, sim_config.physx_params
+    scene = UsdPhysics.Scene.Define(stage, PHYSICS_SCENE_PATH)
+    gravity = Gf.Vec3f(*(float(g) for g in sim["gravity"]))
+    magnitude = gravity.GetLength()
+    scene.CreateGravityDirectionAttr(gravity.GetNormalized() if magnitude else Gf.Vec3f(0.0, 0.0, -1.0))
+    scene.CreateGravityMagnitudeAttr(magnitude)
+    on_gpu = device.type == "cuda"
+    decided = {
+        "steps_per_second": sim_config.steps_per_second,
+        "gpu_dynamics": on_gpu,
+        "broadphase": "GPU" if on_gpu else "MBP",
+        "solver": "TGS" if physx["solver_type"] == 1 else "PGS",
+        # Costs a third of the step at thousands of environments, and views have no scene queries.
+        "scene_queries": bool(sim["enable_scene_query_support"]),
+        "disable_sleeping": not physx["enable_sleeping"],
+        # The default differs between PhysX versions; this one is Isaac Sim's.
+        "external_forces_every_iteration": False,
+    }
+    write_settings(scene.GetPrim(), "PhysxSceneAPI", {**physx, **decided})
+
+
+def add_ground_plane(
+    stage: Usd.Stage, prim_path: str, static_friction: float, dynamic_friction: float, restitution: float
+) -> None:
+    """Author an infinite ground plane at z = 0 with its own physics material."""
+    UsdGeom.Xform.Define(stage, prim_path)
+    plane = UsdGeom.Plane.Define(stage, f"{prim_path}/collider")
+    plane.CreateAxisAttr(UsdGeom.Tokens.z)
+    UsdPhysics.CollisionAPI.Apply(plane.GetPrim())
+    material = UsdShade.Material.Define(stage, f"{prim_path}/material")
+    physics = UsdPhysics.MaterialAPI.Apply(material.GetPrim())
+    physics.CreateStaticFrictionAttr(static_friction)
+    physics.CreateDynamicFrictionAttr(dynamic_friction)
+    physics.CreateRestitutionAttr(restitution)
+    UsdShade.MaterialBindingAPI.Apply(plane.GetPrim()).Bind(material, materialPurpose="physics")
+
+
+def break_instances(root: Usd.Prim) -> None:
+    """Make ordinary prims of instances below `root`: PhysX does not find the bodies in them by their paths."""
+    while instances := [prim for prim in Usd.PrimRange(root) if prim.IsInstance()]:
+        for prim in instances:
+            prim.SetInstanceable(False)
+
+
+def articulation_roots(stage: Usd.Stage) -> list[Usd.Prim]:
+    """Return the prims of environment 0 that are roots of articulations."""
+    prims = Usd.PrimRange(stage.GetPrimAtPath(ENV_0_PATH))
+    return [prim for prim in prims if prim.HasAPI(UsdPhysics.ArticulationRootAPI)]

@@ -1,0 +1,51 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every engine authors alike on a stage."""
+
+import pytest
+import torch
+from pxr import UsdGeom, UsdPhysics
+
+from omni.myriad.app.config import load_config
+from omni.myriad.engine import SimConfig, usd
+
+
+@pytest.fixture
+def stage():
+    return usd.new_stage()
+
+
+def test_stages_are_like_isaac_sims(stage):
+    assert UsdGeom.GetStageUpAxis(stage) == "Z" and UsdGeom.GetStageMetersPerUnit(stage) == 1.0
+    assert stage.GetPrimAtPath("/World/envs/env_0") and stage.GetDefaultPrim().GetPath() == "/World"
+
+
+def test_the_physics_scene_has_the_settings_of_the_task(stage):
+    overrides = ["task.sim.gravity=[0,0,-2]", "task.sim.dt=0.005", "task.sim.physx.solver_type=0"]
+    sim_config = SimConfig(load_config(["task=Ant", "sim_device=cpu", *overrides]))
+    sim_config.physx_params["bounce_threshold_velocity"] = 0.3
+    usd.define_physics_scene(stage, sim_config, torch.device("cpu"))
+    prim = stage.GetPrimAtPath(usd.PHYSICS_SCENE_PATH)
+    said = {
+        name: prim.GetAttribute(f"physxScene:{name}").Get()
+        for name in ("timeStepsPerSecond", "solverType", "broadphaseType", "enableGPUDynamics", "bounceThreshold")
+    }
+    assert said.pop("bounceThreshold") == pytest.approx(0.3)
+    assert list(said.values()) == [200, "PGS", "MBP", False]
+    assert prim.GetAttribute("physxScene:disableSleeping").Get() is not sim_config.physx_params["enable_sleeping"]
+    assert UsdPhysics.Scene(prim).GetGravityMagnitudeAttr().Get() == 2.0
+    usd.define_physics_scene(stage, sim_config, torch.device("cuda:0"))
+    assert prim.GetAttribute("physxScene:broadphaseType").Get() == "GPU"
+
+
+def test_every_setting_has_one_attribute():
+    for schema, settings in usd.ATTRIBUTES.items():
+        names = [name for name, _ in settings.values()]
+        assert len(set(names)) == len(names), schema
+    assert {"mass", "contact_offset", "enable_self_collisions"} <= usd.actor_settings()
+    assert "bounce_threshold_velocity" not in usd.actor_settings()
+
+
+def test_roots_of_articulations_are_found(stage):
+    for path in ("/World/envs/env_0/Robot/torso", "/World/elsewhere"):
+        UsdPhysics.ArticulationRootAPI.Apply(stage.DefinePrim(path, "Xform"))
+    assert [str(prim.GetPath()) for prim in usd.articulation_roots(stage)] == ["/World/envs/env_0/Robot/torso"]
