@@ -10,7 +10,7 @@ from omni.myriad.app import cli, config
 
 LR = "train.params.config"
 ODD = """
-num_envs=0|num_envs=-5|num_envs=1e3|num_envs=many|num_envs=1.5|num_envs=[4]|num_envs={a:1}|num_envs=True|num_envs=nan
+num_envs=9999999999999999999999|num_envs=0|num_envs=-5|num_envs=1e3|num_envs=many|num_envs=1.5|num_envs=[4]|num_envs={a:1}|num_envs=True|num_envs=nan
 num_envs=inf|num_envs=1,2|num_envs=range(1,3)|num_envs=choice(1,2)|num_envs='4 '|num_envs=0x10|num_envs.foo=1
 +num_envs.foo=1|~num_envs|num_envs=${nowhere}|num_envs=${task_name}|num_envs=???|num_envs@x=3
 seed=|seed=1.5|seed=-2|seed=null|seed=x|seed=4294967296|seed=${seed}|seed=${oc.env:PATH}|seed=[1]|seed=True
@@ -57,7 +57,9 @@ task.sim.Cartpole=5|task.sim.Cartpole.density=foo|task.sim.Cartpole.density=-2|t
 task.sim.Cartpole.solver_position_iteration_count=1.5|task.sim.Robot.density=5
 train.on_cpu=[1]|train.on_cpu=5|train.on_cpu.minibatch_size=0|train.params=null|train.params=5|train.params.algo=null
 train.params.algo.name=foo|train.params.algo.name=null|train.params.algo.name=sac|~train.params.algo.name
-train.params.model.name=foo|train.params.model=null|train.params.network=null|train.params.network.name=foo
+train.params.model.name=foo|train.params.model.name=continuous_a2c|train.params.model.name=discrete_a2c
+train.params.network.space=null|train.params.network.space.continuous=null|train.params.network.space.discrete={}
+~train.params.network.space|{LR}.minibatch_size=null|train.params.model=null|train.params.network=null|train.params.network.name=foo
 train.params.network.separate=maybe|train.params.network.space=5|train.params.network.space.continuous=5
 train.params.network.space.continuous.mu_activation=foo|train.params.network.space.continuous.fixed_sigma=maybe
 train.params.network.space.continuous.sigma_init=null|train.params.network.space.continuous.sigma_init.name=foo
@@ -86,7 +88,8 @@ train.params.no_such=1|+train.params.no_such=1|train.params.torch_threads=-1|tra
 foo=1|+foo=1|+foo.bar=1|++foo.bar=1|~foo|foo.bar=1|hydra.run.dir=/x|+hydra.run.dir=/x|hydra/launcher=x|learning_rate=1
 --config-name=x|--headless|-x|num_envs|=3|num_envs==|num_envs=[1|schlüssel=1|größe.a=1|seed=ü|a b=1|a:b|@x=1|num_env=4
 """
-OVERRIDES = [text for line in ODD.strip().splitlines() for text in line.replace("{LR}", LR).split("|")]
+OVERRIDES = [f"{LR}.learning_rate=1{'0' * 400}", f"experiment={'1' * 5000}"]
+OVERRIDES += [text for line in ODD.strip().splitlines() for text in line.replace("{LR}", LR).split("|")]
 
 
 @pytest.fixture(autouse=True, scope="module")

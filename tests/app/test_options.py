@@ -152,7 +152,7 @@ def test_every_setting_has_help_and_a_default_that_it_allows():
     for section in {*sections(), schema.Actor, schema.Benchmark, *schema.VERBS.values()}:
         for name, setting in options(section).items():
             assert setting.help and not setting.help.endswith("."), f"{section.__name__}.{name}"
-            if setting.default is not UNSET and not setting.section:
+            if setting.default not in (UNSET, None) and not setting.section:
                 assert setting.checked(name, setting.default) == setting.default
 
 

@@ -99,7 +99,7 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
             )
         try:
             override = OverridesParser.create().parse_override(text)
-        except HydraException:
+        except (HydraException, ValueError):
             override = None
         if override is None or override.package is not None:
             raise MyriadError(f"{text!r} is not understood; settings are written key=value, such as num_envs=512.")

@@ -51,6 +51,10 @@ class Section:
     def __init_subclass__(cls) -> None:
         dataclass(cls)
 
+    @staticmethod
+    def agree(values: dict[str, Any], prefix: str) -> None:
+        """Raise a MyriadError where values of a section, each of which may be, cannot be together."""
+
 
 @dataclass(frozen=True)
 class Option:
@@ -95,7 +99,7 @@ class Option:
     @property
     def is_leaf(self) -> bool:
         """Whether it may be something else than a section."""
-        return self.hint is Any or not (self.section or dict in self.hints)
+        return any(hint not in (self.section, dict, types.NoneType) for hint in self.hints)
 
     @property
     def is_open(self) -> bool:
@@ -164,6 +168,7 @@ class Option:
         return (
             isinstance(value, (int, hint))
             and not isinstance(value, bool)
+            and (isinstance(value, float) or abs(value) < 2**63)
             and (math.isfinite(value) or (self.infinite and not math.isnan(value)))
             and (self.least is None or value >= self.least)
             and (self.most is None or value <= self.most)
@@ -236,6 +241,7 @@ def check(
             values[name] = known[name].checked(prefix + name, value)
         else:
             values[name] = check_like(prefix + name, value, below)
+    section.agree(values, prefix)
 
 
 def check_like(key: str, value: Any, declared: Any) -> Any:

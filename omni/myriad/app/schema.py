@@ -12,6 +12,7 @@ from functools import cache
 from typing import Any, Literal, get_args
 
 from omni.myriad.app.options import UNSET, Option, Section, option, options
+from omni.myriad.errors import MyriadError
 
 Activation = Literal["None", "relu", "tanh", "sigmoid", "elu", "selu", "swish", "gelu", "softplus"]
 Initializer = Literal[
@@ -175,7 +176,7 @@ class Mlp(Section):
 class Rnn(Section):
     """Memory."""
 
-    name: Literal["lstm", "gru", "identity"] = option(UNSET, "kind of memory")
+    name: Literal["lstm", "gru"] = option(UNSET, "kind of memory")
     units: int = option(UNSET, "its width", least=1)
     layers: int = option(UNSET, "its layers", least=1)
     before_mlp: bool = option(False, "before the other layers, not behind them")
@@ -206,9 +207,9 @@ class Algo(Section):
 class Model(Section):
     """What the network's outputs mean."""
 
-    name: Literal[
-        "continuous_a2c_logstd", "continuous_a2c", "continuous_a2c_tanh", "discrete_a2c", "multi_discrete_a2c"
-    ] = option(UNSET, "distribution of the actions")
+    name: Literal["continuous_a2c_logstd", "continuous_a2c_tanh", "discrete_a2c", "multi_discrete_a2c"] = option(
+        UNSET, "distribution of the actions"
+    )
 
 
 class RewardShaper(Section):
@@ -220,6 +221,12 @@ class RewardShaper(Section):
     max_val: float = option(float("inf"), "and at most this", infinite=True)
     log_val: bool = option(False, "their logarithm")
 
+    @staticmethod
+    def agree(values: dict[str, Any], prefix: str) -> None:
+        """Refuse an empty range."""
+        if values.get("min_val", float("-inf")) > values.get("max_val", float("inf")):
+            raise MyriadError(f"{prefix}min_val={values['min_val']} cannot be: it must be at most max_val.")
+
 
 class Update(Section):
     """What policy and central value are learned with alike."""
@@ -228,7 +235,7 @@ class Update(Section):
     lr_schedule: Literal["adaptive", "linear", "constant", "identity", "None"] | None = option(None, "how it changes")
     schedule_type: Literal["legacy", "standard"] = option("legacy", "adapted after each minibatch, or each mini epoch")
     kl_threshold: float = option(0.008, "divergence of policies that adaptive keeps to", above=0)
-    minibatch_size: int | None = option(None, "samples at most; fitted to num_envs * horizon_length", least=1)
+    minibatch_size: int = option(None, "samples at most; fitted to num_envs * horizon_length", least=1)
     minibatch_size_per_env: int = option(0, "the same for each environment", least=0)
     mini_epochs: int = option(UNSET, "passes over the samples of an epoch", least=1)
     e_clip: float = option(0.2, "how far the policy may move in an epoch: PPO's epsilon", above=0)
@@ -294,6 +301,19 @@ class Params(Section):
     model: Model = option(UNSET, "what the network's outputs mean")
     network: Network = option(UNSET, "the network")
     config: Config = option(UNSET, "PPO")
+
+    @staticmethod
+    def agree(values: dict[str, Any], prefix: str) -> None:
+        """Refuse outputs of the network that the model or the algorithm cannot have."""
+        algo, model, space = values["algo"]["name"], values["model"]["name"], values["network"].get("space") or {}
+        kind = next(kind for kind in ("multi_discrete", "discrete", "continuous") if model.startswith(kind))
+        if (kind == "continuous") != (algo == "a2c_continuous"):
+            raise MyriadError(f"{prefix}model.name={model} cannot be: it must fit {prefix}algo.name={algo}.")
+        if {*space} != {kind} or (kind == "continuous" and not space[kind]):
+            wrong = next((name for name in space if name != kind), kind)
+            raise MyriadError(
+                f"{prefix}network.space.{wrong} cannot be: {model} needs a section {kind} there, and no other."
+            )
 
 
 class Train(Section):

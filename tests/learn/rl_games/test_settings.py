@@ -53,3 +53,9 @@ def test_an_update_gets_the_threads_that_it_pays_for(units, minibatch_size, core
     params = {"network": {"mlp": {"units": units}}, "config": {"minibatch_size": minibatch_size}}
     assert update_threads(params, cores) == threads
     assert update_threads(params | {"torch_threads": 3}, cores) == 3
+
+
+def test_a_central_value_needs_states(tmp_path: Path) -> None:
+    cfg = make_cfg(CartPoleEnv(4, with_states=True))
+    with pytest.raises(MyriadError, match="central_value_config needs a task with states"):
+        rl_games_params(cfg, CartPoleEnv(4), tmp_path)
