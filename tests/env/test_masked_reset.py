@@ -4,7 +4,7 @@
 import pytest
 import torch
 
-from omni.myriad.env.masked_reset import MaskedReset
+from omni.myriad.env.capture import MaskedReset
 from omni.myriad.errors import MyriadError
 
 

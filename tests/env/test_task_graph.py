@@ -6,7 +6,7 @@ from typing import Any, cast
 
 import torch
 
-from omni.myriad.env.task_graph import Uses, tensors_of
+from omni.myriad.env.capture import Uses, tensors_of
 
 
 def test_a_tasks_tensors_are_found_by_name():

@@ -11,14 +11,15 @@ import gymnasium
 import torch
 
 from omni.myriad.engine import Engine, SimConfig
-from omni.myriad.env.graph import Tensors
-from omni.myriad.env.masked_reset import MaskedReset
-from omni.myriad.env.task_graph import TaskGraph
+from omni.myriad.env.capture import Graph, Launch, MaskedReset, TaskGraph, Tensors
 from omni.myriad.env.threads import single_threaded
 from omni.myriad.errors import MyriadError
 from omni.myriad.task.rl_task import RLTask
+from omni.myriad.task.terms import STATE
 
-StepResult = tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]
+Observations = dict[str, Any]
+"""{"obs": tensor, or tensors by name where pictures are observed}, with "states" where the critic sees more."""
+StepResult = tuple[Observations, torch.Tensor, torch.Tensor, dict[str, Any]]
 
 
 class VecEnv:
@@ -27,14 +28,17 @@ class VecEnv:
     Args:
         engine: Engine that steps physics.
         sim_config: The run's configuration.
+        launch: What launches the parts of a step of a task that is `capturable`, on an engine that has `capture`; by
+            default they become CUDA graphs on CUDA, and are called as they are on the CPU.
 
     Attributes:
         phase_seconds: Seconds spent so far in "physics" and "task", by the host's clock.
     """
 
-    def __init__(self, engine: Engine, sim_config: SimConfig) -> None:
+    def __init__(self, engine: Engine, sim_config: SimConfig, launch: Launch | None = None) -> None:
         self.engine = engine
         self.sim_config = sim_config
+        self._launch = launch or (Graph if engine.device.type == "cuda" else None)
         self.phase_seconds = {"physics": 0.0, "task": 0.0}
         self._task: RLTask | None = None
 
@@ -56,17 +60,18 @@ class VecEnv:
         self._look_around(task)
 
     def _look_around(self, task: RLTask) -> None:
-        task.post_reset()
+        task.start()
         self._actions = torch.zeros((task.num_envs, task.num_actions), device=self.device)
-        self._obs = torch.zeros_like(task.obs_buf)
-        self._states = torch.zeros_like(task.states_buf)
+        self._obs = torch.zeros((task.num_envs, task.num_observations), device=self.device)
+        self._states = torch.zeros((task.num_envs, task.num_states), device=self.device)
         self._before_graph = self._after_graph = None
-        if task.capturable and self.device.type == "cuda" and self.engine.capture is not None:
-            self._after_graph = TaskGraph(task, self._look_for_graph)
-            if type(task).pre_physics_step is RLTask.pre_physics_step:
-                self._masked_reset = MaskedReset(task, self.engine)
-                self._before_graph = TaskGraph(task, self._act_for_graph)
         self._writes: Any = None
+        launch, capture = self._launch, self.engine.capture
+        if task.capturable and launch is not None and capture is not None:
+            self._after_graph = TaskGraph(task, self._look_for_graph, launch)
+            if type(task).pre_physics_step is RLTask.pre_physics_step:
+                self._masked_reset = MaskedReset(task, capture)
+                self._before_graph = TaskGraph(task, self._act_for_graph, launch)
 
     @property
     def task(self) -> RLTask:
@@ -134,8 +139,18 @@ class VecEnv:
             actions: (num_envs, num_actions), clamped here to the task's `clipActions`.
 
         Returns:
-            Observations {"obs": (num_envs, num_observations)}, with "states" where the critic sees more; rewards
-            (num_envs,); dones (num_envs,); extras. These are buffers: the next step overwrites them.
+            Observations, rewards, dones and extras. These are buffers: the next step overwrites them.
+
+            * observations: "obs", (num_envs, num_observations), clipped to the task's `clipObservations`; or, where
+              pictures are observed, a dictionary of that as "state" and of each picture by name, (num_envs, height,
+              width, channels), uint8 or float32, as it is. "states", (num_envs, num_states), clipped likewise, where
+              the critic sees more.
+            * rewards: (num_envs,), float32.
+            * dones: (num_envs,), int64, 1 where an episode has ended; that environment starts anew in the next step, so
+              this observation is still the last one of its episode.
+            * extras: "time_outs", (num_envs,) bool, True where the episode ended by the step limit alone; "episode", if
+              the task reports any, a dictionary of scalars on the device, which are averaged over an epoch and logged;
+              anything else that the task puts there.
         """
         with single_threaded(self.device):
             start = time.perf_counter()
@@ -149,10 +164,10 @@ class VecEnv:
         return result
 
     def _before_physics(self, actions: torch.Tensor) -> None:
-        """Let the task reset and act, at once where it can be captured as a CUDA graph."""
+        """Let the task reset and act, at once where it can be captured."""
         graph, capture = self._before_graph, self.engine.capture
         if graph is None or capture is None:
-            self.task.pre_physics_step(self._clamped(actions))
+            self.task.before_physics(self._clamped(actions))
             return
         capture.flush()  # somebody else's writes, from tensors that the graph is about to fill
         replays = graph.captured
@@ -175,15 +190,15 @@ class VecEnv:
         return torch.clamp(actions, -clip, clip, out=self._actions)
 
     def _after_physics(self) -> StepResult:
-        """Let the task look at the world, at once where it can be captured as a CUDA graph."""
-        graph = self._after_graph
-        if graph is None:
+        """Let the task look at the world, at once where it can be captured."""
+        graph, capture = self._after_graph, self.engine.capture
+        if graph is None or capture is None:
             return self._look()
         replays = graph.captured
         graph({})
-        if graph.captured and not replays and self.engine.capture is not None:
+        if graph.captured and not replays:
             # Nobody asks the views any more, so the engine has to know what the graph looks at.
-            self.engine.capture.keep_reading()
+            capture.keep_reading()
         return self._result
 
     def _look(self) -> StepResult:
@@ -194,7 +209,7 @@ class VecEnv:
         self._result = self._look()
         return {}
 
-    def reset(self) -> dict[str, torch.Tensor]:
+    def reset(self) -> Observations:
         """Start every environment anew and return its first observations.
 
         As in OmniIsaacGymEnvs, environments are marked for reset and stepped once with zero actions.
@@ -206,10 +221,15 @@ class VecEnv:
         """Return `function(self)`; whoever steps physics on another thread than the caller's does it there."""
         return function(self)
 
-    def _observations(self) -> dict[str, torch.Tensor]:
+    def _observations(self) -> Observations:
         task = self.task
-        clip = task.clip_obs
-        observations = {"obs": torch.clamp(task.obs_buf, -clip, clip, out=self._obs)}
+        clip, seen = task.clip_obs, task.obs_buf
+        if not isinstance(seen, dict):
+            observations: Observations = {"obs": torch.clamp(seen, -clip, clip, out=self._obs)}
+        elif STATE in seen:
+            observations = {"obs": seen | {STATE: torch.clamp(seen[STATE], -clip, clip, out=self._obs)}}
+        else:
+            observations = {"obs": seen}
         if task.num_states:
             observations["states"] = torch.clamp(task.states_buf, -clip, clip, out=self._states)
         return observations

@@ -6,8 +6,10 @@ from __future__ import annotations
 import importlib.util
 import sys
 import traceback
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
@@ -15,12 +17,20 @@ from omni.myriad.places import data_folder
 TASKS_PATH = data_folder("tasks")
 
 
+_loaded: set[str] = set()
+"""Modules of the tasks that were loaded, and the folders whose files they may have imported by plain names."""
+_plain_folders: set[str] = set()
+
+
 def task_files(folders: Sequence[Path]) -> dict[str, Path]:
-    """Return the task files of some folders by task name: reach_target.py holds ReachTarget."""
+    """Return the task files of some folders, and of folders in them, by task name: reach_target.py holds ReachTarget.
+
+    Files and folders whose names begin with an underscore or a dot hold none.
+    """
     files = {}
     for folder in folders:
-        for path in sorted(folder.glob("*.py")):
-            if not path.stem.startswith("_"):
+        for path in sorted(folder.rglob("*.py")):
+            if not any(part.startswith(("_", ".")) for part in path.relative_to(folder).parts):
                 files["".join(part.capitalize() for part in path.stem.split("_"))] = path
     return files
 
@@ -44,14 +54,12 @@ def load_task_class(name: str, folders: Sequence[Path]) -> type:
     if path is None:
         places = ", ".join(str(folder) for folder in [TASKS_PATH, *folders])
         raise MyriadError(f"Task {name} has no file: none of that name in {places}.")
-    module_name = f"myriad_tasks.{path.stem}"
+    module_name = f"{_package_of(path.parent)}.{path.stem}"
     spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[module_name] = module
-    # A task may keep what it shares with others in a file beside it.
-    if str(path.parent) not in sys.path:
-        sys.path.append(str(path.parent))
+    _loaded.add(module_name)
     try:
         spec.loader.exec_module(module)
     except MyriadError:
@@ -71,6 +79,28 @@ def load_task_class(name: str, folders: Sequence[Path]) -> type:
         return classes[0]
     found = ", ".join(cls.__name__ for cls in classes) or "none"
     raise MyriadError(f"{path} must define a subclass of RLTask named {name}; its subclasses are: {found}.")
+
+
+def _package_of(folder: Path) -> str:
+    """Let task files of a folder import what is beside them, as `._shared` or `_shared`; return their package's name.
+
+    Another folder may have files of the same names, and these may have changed since they were imported: whatever tasks
+    have imported so is forgotten, the tasks themselves aside.
+    """
+    package = f"myriad_tasks.{zlib.crc32(str(folder).encode()):08x}"
+    for name, module in list(sys.modules.items()):
+        file = getattr(module, "__file__", None)
+        beside = name.startswith(f"{package}.") or (file and str(Path(file).parent) in _plain_folders)
+        if beside and name not in _loaded:
+            del sys.modules[name]
+    sys.path[:] = [entry for entry in sys.path if entry not in _plain_folders]
+    _plain_folders.clear()
+    if str(folder) not in sys.path:
+        sys.path.append(str(folder))
+        _plain_folders.add(str(folder))
+    sys.modules[package] = ModuleType(package)
+    sys.modules[package].__path__ = [str(folder)]
+    return package
 
 
 def where(error: BaseException, path: Path) -> str:

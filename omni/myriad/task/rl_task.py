@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,25 +12,31 @@ import gymnasium
 import numpy as np
 import torch
 
+from omni.myriad import engine
 from omni.myriad.engine import ENV_0_PATH, ENVS_PATH, Engine, Scene, SimConfig
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
-from omni.myriad.task.terms import ActionTerm, ObservationTerm
+from omni.myriad.task.observation import Observation, Quantities
+from omni.myriad.task.terms import ActionTerm, ImageTerm, ObservationTerm, check_terms
 
 if TYPE_CHECKING:
     from pxr import Usd
 
+    from omni.myriad.engine import ArticulationView
     from omni.myriad.env.vec_env import VecEnv
 
 ASSETS_PATH = data_folder("assets")
+
+_SIZES = {"num_observations": "observation_terms", "num_actions": "action_terms", "num_states": "state_terms"}
+"""Each size of a task, and the method whose terms add up to it."""
 
 
 class RLTask:
     """A reinforcement learning task on `num_envs` clones of one environment.
 
-    A subclass says how many numbers it observes and acts with, authors environment 0 in `set_up_scene`, and fills the
-    buffers below. Method names, buffers and the constructor are those of OmniIsaacGymEnvs, whose task files port by
-    changing imports.
+    A subclass names its `robot`, or authors environment 0 in `set_up_scene`; says what it observes and acts with, by
+    terms or by sizes alone; and defines `apply_actions`, `get_observations` and `calculate_metrics`. Method names,
+    buffers and the constructor are those of OmniIsaacGymEnvs, whose task files port by changing imports.
 
     Args:
         name: Name of the task.
@@ -38,15 +45,18 @@ class RLTask:
         sim_config: Configuration, by default the environment's.
 
     Attributes:
-        num_observations: Size of an observation.
-        num_actions: Size of an action.
-        num_states: Size of the critic's private observation, 0 for none.
+        robot: USD file of the robot that `set_up_scene` adds, as for `add_robot`; its view is `self.robots`.
+        robot_position: Where the robot stands in its environment, in m.
+        num_observations: How many numbers are observed; those of `observation_terms`, where there are any.
+        num_actions: Size of an action; that of `action_terms`, where there are any.
+        num_states: Size of the critic's private observation, 0 for none; that of `state_terms`, where there are any.
         capturable: A promise that `reset_idx`, `apply_actions` and what follows physics (`get_observations` to
             `get_extras`) launch the same work in every step, decide nothing in Python, never wait for the GPU, and keep
             what lasts longer than a step in the same tensors. They are then replayed as CUDA graphs, in which
             `reset_idx` is called for all environments and its results are kept for those that ended.
         version: Version of the task, to be raised when its observations or actions change meaning.
-        obs_buf: Observations, (num_envs, num_observations).
+        obs_buf: Observations, (num_envs, num_observations); with pictures a dictionary of that as "state", and of the
+            pictures by name. Made after `post_reset` where terms say its size.
         states_buf: The critic's private observations, (num_envs, num_states).
         rew_buf: Rewards, (num_envs,).
         reset_buf: 1 where the episode has ended, (num_envs,), int64.
@@ -56,9 +66,14 @@ class RLTask:
         extras: What else goes to the trainer; scalars in `extras["episode"]` are logged.
     """
 
+    robot: str = ""
+    robot_position: tuple[float, float, float] = (0.0, 0.0, 0.0)
     num_observations: int
     num_actions: int
     num_states: int = 0
+    action_space: gymnasium.Space
+    observation_space: gymnasium.Space
+    state_space: gymnasium.Space | None
     capturable: bool = False
     version: str = "1"
 
@@ -79,36 +94,87 @@ class RLTask:
         self.clip_obs: float = env_cfg["clipObservations"]
         self.clip_actions: float = env_cfg["clipActions"]
         self.test: bool = self._cfg["test"]
-        for size in ("num_observations", "num_actions", "num_states"):
+        for size, terms in _SIZES.items():
             # OmniIsaacGymEnvs' tasks set these with an underscore before they call this constructor.
             setattr(self, size, getattr(self, f"_{size}", getattr(self, size, None)))
-            if getattr(self, size) is None:
+            if getattr(self, size) is None and not self._defines(terms):
                 raise MyriadError(f"Task {name} does not say its {size}: set {size} = ... in the class.")
+        self._observation: Observation | None = None
+        self._state: Observation | None = None
+        self._own_spaces = {
+            name for name in ("action_space", "observation_space", "state_space") if hasattr(self, name)
+        }
         self._define_spaces()
         self.cleanup()
 
-    def _define_spaces(self) -> None:
-        def unbounded(size: int) -> gymnasium.spaces.Box:
-            return gymnasium.spaces.Box(-np.inf, np.inf, (size,), np.float32)
+    def _defines(self, method: str) -> bool:
+        return getattr(type(self), method) is not getattr(RLTask, method)
 
-        if not hasattr(self, "action_space"):
-            self.action_space: gymnasium.Space = gymnasium.spaces.Box(-1.0, 1.0, (self.num_actions,), np.float32)
-        if not hasattr(self, "observation_space"):
-            self.observation_space: gymnasium.Space = unbounded(self.num_observations)
-        if not hasattr(self, "state_space"):
-            self.state_space: gymnasium.Space | None = unbounded(self.num_states) if self.num_states else None
+    def _define_spaces(self) -> None:
+        """Make the spaces whose sizes are known, but for those that the task has made itself."""
+
+        def box(size: int | None, bound: float = np.inf) -> gymnasium.Space | None:
+            return gymnasium.spaces.Box(-bound, bound, (size,), np.float32) if size else None
+
+        spaces = {
+            "action_space": box(self.num_actions, 1.0),
+            "observation_space": self._observation.space if self._observation else box(self.num_observations),
+            "state_space": self._state.space if self._state else box(self.num_states),
+        }
+        for name, space in spaces.items():
+            if name not in self._own_spaces:
+                setattr(self, name, space)
 
     def cleanup(self) -> None:
         """Allocate the buffers, with every environment marked for reset."""
         n, device = self._num_envs, self._device
-        self.obs_buf = torch.zeros((n, self.num_observations), device=device)
-        self.states_buf = torch.zeros((n, self.num_states), device=device)
+        self._allocate_observations()
         self.rew_buf = torch.zeros(n, device=device)
         self.reset_buf = torch.ones(n, device=device, dtype=torch.long)
         self.progress_buf = torch.zeros(n, device=device, dtype=torch.long)
         self.time_out_buf = torch.zeros(n, device=device, dtype=torch.bool)
         self.env_frames = 0
         self.extras: dict[str, Any] = {}
+
+    def _allocate_observations(self) -> None:
+        def buffer(observation: Observation | None, size: int | None) -> Any:
+            zeros = torch.zeros((self._num_envs, size or 0), device=self._device)
+            return observation.allocate() if observation else zeros
+
+        self.obs_buf = buffer(self._observation, self.num_observations)
+        self.states_buf = buffer(self._state, self.num_states)
+
+    def start(self) -> None:
+        """Look around once physics runs: ask what actions are, call `post_reset`, ask what is observed.
+
+        Raises:
+            MyriadError: If terms do not add up to the sizes that the class states, or there are neither.
+        """
+        self.num_actions = self._size("num_actions", self.action_terms())
+        self.post_reset()
+        observed, private = self.observation_terms(), self.state_terms()
+        self.num_observations = self._size("num_observations", observed)
+        self.num_states = self._size("num_states", private)
+        n, device = self._num_envs, self._device
+        noisy = not self.test
+        self._observation = Observation(f"{self.name} observation", observed, n, device, noisy) if observed else None
+        self._state = Observation(f"{self.name} state", private, n, device, noisy) if private else None
+        self._names_checked = False
+        self._define_spaces()
+        self._allocate_observations()
+        # Where the default reset_idx puts robots back: joints, then root positions and orientations.
+        self._starts = {
+            name: (robot.get_joint_positions(), *robot.get_world_poses()) for name, robot in self.world.robots().items()
+        }
+
+    def _size(self, name: str, terms: Sequence[ObservationTerm | ImageTerm] | Sequence[ActionTerm]) -> int:
+        declared: int | None = getattr(self, name)
+        if terms:
+            stated = None if name == "num_states" and not declared else declared
+            return check_terms(f"{self.name} {_SIZES[name].removesuffix('_terms')}", terms, stated)
+        if declared is None:
+            raise MyriadError(f"Task {self.name} does not say its {name}: {_SIZES[name]} returns no terms.")
+        return declared
 
     # -- where things are ---------------------------------------------------------------------------------------------
 
@@ -195,7 +261,12 @@ class RLTask:
         raise MyriadError(f"Asset {asset} of task {self.name} was not found in {folders[0]} or {folders[1]}.")
 
     def set_up_scene(self, scene: Scene) -> None:
-        """Add the ground and clone environment 0; a subclass authors its robot, calls this, then adds its views."""
+        """Add `robot`, if the class names one, and the ground; clone environment 0; make `robots`, the view of `robot`.
+
+        A subclass with other things in its environments authors them, calls this, then adds its views.
+        """
+        if type(self).robot:  # of the class: an instance may use the name for its own
+            self.add_robot("Robot", type(self).robot, self.robot_position)
         sim = self._task_cfg["sim"]
         if sim["add_ground_plane"]:
             material = sim["default_physics_material"]
@@ -206,20 +277,26 @@ class RLTask:
                 material["restitution"],
             )
         self._env_pos = self.world.clone_environments(self._num_envs, self._env_spacing)
+        if type(self).robot:
+            self.robots: ArticulationView = scene.add(engine.ArticulationView(f"{ENVS_PATH}/.*/Robot", name="robots"))
 
     def post_reset(self) -> None:
         """Read what the views know once physics runs; called once, before the first step."""
 
-    def observation_terms(self) -> list[ObservationTerm]:
-        """Say what the numbers of an observation are, in order; asked once physics runs.
+    def observation_terms(self) -> Sequence[ObservationTerm | ImageTerm]:
+        """Say what is observed, in order; asked after `post_reset`, when joints and limits are known.
 
-        Exported policies carry this. A task computes with the scales and offsets stated here, so that they cannot drift
-        apart; an empty list leaves the numbers unnamed.
+        `observe` fills `obs_buf` by it, and exported policies carry it. Without terms `get_observations` fills
+        `obs_buf` itself, and the numbers have no names.
         """
         return []
 
-    def action_terms(self) -> list[ActionTerm]:
-        """Say which joints the numbers of an action command, in order; see `observation_terms`."""
+    def state_terms(self) -> Sequence[ObservationTerm | ImageTerm]:
+        """Say what the critic alone observes, as `observation_terms` does; `observe` fills `states_buf` by it."""
+        return []
+
+    def action_terms(self) -> Sequence[ActionTerm]:
+        """Say which joints the numbers of an action command, in order; asked before `post_reset`."""
         return []
 
     # -- one step -----------------------------------------------------------------------------------------------------
@@ -229,18 +306,53 @@ class RLTask:
 
         OmniIsaacGymEnvs' tasks define this; others define `reset_idx` and `apply_actions`.
         """
+        self._reset_marked()
+        self.apply_actions(actions)
+
+    def before_physics(self, actions: torch.Tensor) -> None:
+        """Call `pre_physics_step`; where the task has its own and no `reset_idx`, reset what it leaves marked."""
+        self.pre_physics_step(actions)
+        if self._defines("pre_physics_step") and not self._defines("reset_idx"):
+            self._reset_marked()
+
+    def _reset_marked(self) -> None:
         env_ids = self.reset_buf.nonzero().squeeze(-1)
         if len(env_ids) > 0:
             self.reset_idx(env_ids)
-        self.apply_actions(actions)
 
     def apply_actions(self, actions: torch.Tensor) -> None:
         """Turn actions, (num_envs, num_actions), into what drives the robots."""
         raise NotImplementedError(f"Task {self.name} must define apply_actions(actions).")
 
     def get_observations(self) -> dict[str, Any] | None:
-        """Fill `obs_buf`."""
+        """Fill `obs_buf`: by `observe` where terms say what is observed."""
         raise NotImplementedError(f"Task {self.name} must define get_observations().")
+
+    def observe(self, quantities: Quantities) -> dict[str, torch.Tensor]:
+        """Fill `obs_buf`, and `states_buf` if there are `state_terms`, as the terms say.
+
+        Args:
+            quantities: By the names of all terms: (num_envs, size) each in the unit and frame of its term, before
+                scaling, or any shape with as many numbers for each environment; pictures (num_envs, height, width,
+                channels).
+
+        Returns:
+            The observation's parts by name, as the policy sees them: slices of `obs_buf`, the same tensors every time.
+
+        Raises:
+            MyriadError: At the first call, if a term is missing or has the wrong shape, or a name belongs to no term.
+        """
+        filled = [part for part in (self._observation, self._state) if part]
+        if not self._names_checked:
+            names = {name for part in filled for name in part.names}
+            unknown = [name for name in quantities if name not in names]
+            if unknown:
+                known = ", ".join(sorted(names)) or "none"
+                raise MyriadError(f"Task {self.name} observes {unknown[0]}, which is no term; its terms are: {known}.")
+        for part in filled:
+            part.fill(quantities)
+        self._names_checked = True
+        return self._observation.parts if self._observation else {}
 
     def get_states(self) -> torch.Tensor:
         """Fill and return `states_buf`, for tasks whose critic sees more than the policy."""
@@ -262,13 +374,25 @@ class RLTask:
         """Fill `extras`."""
 
     def reset_idx(self, env_ids: torch.Tensor) -> None:
-        """Start new episodes in environments `env_ids`, (M,) int64, and clear their `reset_buf` and `progress_buf`."""
+        """Start new episodes in environments `env_ids`, (M,) int64, and clear their `reset_buf` and `progress_buf`.
+
+        By default robots are put back to where they were when physics started, at rest. A subclass may call this, and
+        then change what starts otherwise.
+        """
+        for name, robot in self.world.robots().items():
+            joints, positions, orientations = (start[env_ids] for start in self._starts[name])
+            robot.set_world_poses(positions, orientations, indices=env_ids)
+            robot.set_velocities(torch.zeros((len(env_ids), 6), device=self._device), indices=env_ids)
+            robot.set_joint_positions(joints, indices=env_ids)
+            robot.set_joint_velocities(torch.zeros_like(joints), indices=env_ids)
+        self.reset_buf[env_ids] = 0
+        self.progress_buf[env_ids] = 0
 
     def reset(self) -> None:
         """Mark every environment for reset."""
         self.reset_buf.fill_(1)
 
-    def post_physics_step(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, dict[str, Any]]:
+    def post_physics_step(self) -> tuple[Any, torch.Tensor, torch.Tensor, dict[str, Any]]:
         """Compute observations, rewards, dones and extras after physics.
 
         Returns:
@@ -301,7 +425,7 @@ class RLTask:
             raise MyriadError(
                 f"Task {self.name}: reset_buf must have shape ({n},) after is_done, got {tuple(self.reset_buf.shape)}."
             )
-        if self.obs_buf.shape != (n, self.num_observations):
+        if isinstance(self.obs_buf, torch.Tensor) and self.obs_buf.shape != (n, self.num_observations):
             raise MyriadError(
                 f"Task {self.name}: obs_buf must have shape ({n}, {self.num_observations}) after get_observations, "
                 f"got {tuple(self.obs_buf.shape)}."

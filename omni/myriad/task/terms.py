@@ -1,16 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the numbers that a policy observes and acts with mean: the part of a task that a robot has to know.
 
-A task states its terms once and computes with the very numbers in them; the exported policy file carries them.
+A task states its terms once; the framework fills observations from them (task/observation.py), the exported policy file
+carries them, and deployment measures them by their sources.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from omni.myriad.errors import MyriadError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from omni.myriad.task.rl_task import RLTask
 
 Numbers = float | tuple[float, ...]
 """One number for all elements of a term, or one each."""
@@ -27,28 +34,92 @@ def uniform(numbers: Numbers) -> float:
     return numbers
 
 
-ActionKind = Literal["effort", "position", "velocity"]
+@dataclass(frozen=True)
+class Source:
+    """A quantity that deployment can measure, or is given, on a robot.
+
+    Args:
+        meaning: What it is.
+        unit: Its unit, "" for none; a joint that slides has m instead of rad.
+        frame: Frame it is expressed in where a term names none.
+        size: How many numbers: in all, or for each of the `joint_names` or `body_names`; 0 where the task decides.
+    """
+
+    meaning: str
+    unit: str = ""
+    frame: str = ""
+    size: int = 1
+
+
+SOURCES = {
+    "joint_position": Source("of `joint_names`, one element each", "rad"),
+    "joint_velocity": Source("of `joint_names`, one element each", "rad/s"),
+    "last_action": Source("the whole action before this one, zeros at the start", size=0),
+    "root_height": Source("z of the root link", "m", "world"),
+    "root_linear_velocity": Source("of the root link, in `frame`", "m/s", "root", 3),
+    "root_angular_velocity": Source("of the root link, in `frame`", "rad/s", "root", 3),
+    "root_orientation": Source("quaternion (w, x, y, z) from root to world", "", "world", 4),
+    "root_roll": Source("rotation about fixed x, then y, then z, in (-pi, pi]", "rad", "world"),
+    "root_pitch": Source("rotation about fixed x, then y, then z, in (-pi, pi]", "rad", "world"),
+    "root_yaw": Source("rotation about fixed x, then y, then z, in (-pi, pi]", "rad", "world"),
+    "root_up_projection": Source("z component, in the world, of the root's z axis", "", "world"),
+    "projected_gravity": Source("direction of gravity in the root's frame", "", "root", 3),
+    "incoming_joint_wrench": Source(
+        "force and torque that the joint above each of `body_names` passes to it, in that joint's frame",
+        "N, N m",
+        "joint",
+        6,
+    ),
+    "target_heading_cosine": Source(
+        "Ant's: cosine between the root's x axis and the direction to the target", "", "world"
+    ),
+    "target_angle_xz": Source("Ant's: angle of the direction to the target in the x-z plane, less yaw", "rad", "world"),
+}
+"""The usual sources of observations: the one vocabulary of tasks, policy files and deployment."""
+
+NoiseKind = Literal["uniform", "gaussian"]
+
+
+@dataclass(frozen=True)
+class Noise:
+    """What a sensor adds by chance.
+
+    Args:
+        amount: Half width of a uniform distribution, or the standard deviation of a gaussian one, in the term's unit.
+        kind: "uniform" or "gaussian".
+    """
+
+    amount: float
+    kind: NoiseKind = "uniform"
+
+    def __post_init__(self) -> None:
+        if self.kind not in get_args(NoiseKind):
+            raise MyriadError(f"Noise {self.kind!r} is unknown; choose one of {', '.join(get_args(NoiseKind))}.")
+        if not 0.0 <= self.amount < math.inf:
+            raise MyriadError(f"Noise of {self.amount} is invalid: its amount is a number from 0 on.")
 
 
 @dataclass(frozen=True)
 class ObservationTerm:
-    """A slice of an observation: `size` numbers, each (quantity - offset) * scale.
+    """A slice of an observation: `size` numbers, each (quantity - offset) * scale, clipped, with noise added.
 
     Args:
         name: Name of the quantity, unique in the task.
-        size: How many numbers.
-        unit: Unit of the quantity before scaling, such as "rad/s"; "" for none.
-        frame: Frame it is expressed in: "world", "root" (the root link), or a body's name; "" where there is none.
-        source: What it is: "joint_position", "joint_velocity" and "last_action" are filled by the runtime, in the order
-            of `joint_names` and of the actions; anything else (docs/policy-file.md lists the usual ones) by the robot.
+        size: How many numbers; 0 for what its source says.
+        unit: Unit of the quantity before scaling, such as "rad/s"; "" for its source's, or none.
+        frame: Frame it is expressed in: "world", "root" (the root link) or a body's name; "" for its source's, or none.
+        source: What it is, a key of `SOURCES` or a name of the task's own: joints and the last action are filled by the
+            policy's runtime, the other sources are measured by `deploy`, names of the task's own are up to the robot.
         scale: Factor, for all numbers or one each.
         offset: What is subtracted before, in `unit`, for all numbers or one each.
         joint_names: The joints it belongs to, in order.
         body_names: The bodies it belongs to, in order.
+        clip: Least and greatest value once scaled; None for no bounds.
+        noise: What is added once scaled and clipped, unless `test`; None for nothing.
     """
 
     name: str
-    size: int
+    size: int = 0
     unit: str = ""
     frame: str = ""
     source: str = ""
@@ -56,13 +127,64 @@ class ObservationTerm:
     offset: Numbers = 0.0
     joint_names: tuple[str, ...] = ()
     body_names: tuple[str, ...] = ()
+    clip: tuple[float, float] | None = None
+    noise: Noise | None = None
 
     def __post_init__(self) -> None:
+        source = SOURCES.get(self.source)
+        if source:
+            size = source.size * max(1, len(self.joint_names or self.body_names))
+            for key, value in {"size": size, "unit": source.unit, "frame": source.frame}.items():
+                object.__setattr__(self, key, getattr(self, key) or value)  # frozen for everybody else
+        if self.size < 1:
+            raise MyriadError(f"Term {self.name}: give its size, how many numbers it has.")
         _check_lengths(self.name, self.size, {"scale": self.scale, "offset": self.offset})
         if self.joint_names and self.size % len(self.joint_names):
             raise MyriadError(
                 f"Term {self.name}: {self.size} numbers do not divide among {len(self.joint_names)} joints."
             )
+        if self.clip and not self.clip[0] < self.clip[1]:
+            raise MyriadError(f"Term {self.name}: clip is {self.clip}; the first number must be less than the second.")
+
+
+ImageType = Literal["uint8", "float32"]
+
+
+@dataclass(frozen=True)
+class ImageTerm:
+    """A picture beside the numbers, which reaches the policy as it is, under its own name.
+
+    Args:
+        name: Name of the picture, unique in the task; "state" is what the numbers together are called.
+        shape: Height, width, channels.
+        dtype: "uint8" for colours from 0 to 255, "float32" for anything else, such as depth.
+        unit: Unit of an element, such as "m" for depth.
+        frame: The body that carries the camera.
+        source: What it is.
+    """
+
+    name: str
+    shape: tuple[int, int, int]
+    dtype: ImageType = "uint8"
+    unit: str = ""
+    frame: str = ""
+    source: str = ""
+
+    def __post_init__(self) -> None:
+        if self.name == STATE:
+            raise MyriadError(f"A picture cannot be called {STATE}: that is what the numbers together are called.")
+        if len(self.shape) != 3 or min(self.shape) < 1:
+            raise MyriadError(f"Term {self.name}: shape is (height, width, channels), not {tuple(self.shape)}.")
+        if self.dtype not in get_args(ImageType):
+            raise MyriadError(f"Term {self.name}: dtype {self.dtype} is none of {', '.join(get_args(ImageType))}.")
+
+
+STATE = "state"
+"""Key of the numbers where pictures are observed beside them."""
+
+Terms = Sequence[ObservationTerm | ImageTerm]
+
+ActionKind = Literal["effort", "position", "velocity"]
 
 
 @dataclass(frozen=True)
@@ -109,36 +231,95 @@ def _check_lengths(name: str, size: int, numbers: dict[str, Numbers]) -> None:
             raise MyriadError(f"Term {name}: {key} has {len(value)} numbers for {size} elements.")
 
 
-def describe_terms(
-    what: str, terms: Sequence[ObservationTerm] | Sequence[ActionTerm], size: int
-) -> list[dict[str, Any]]:
-    """Return terms as plain dictionaries with their slices, scale and offset spelt out for each element.
+def check_terms(what: str, terms: Iterable[ObservationTerm | ImageTerm | ActionTerm], size: int | None) -> int:
+    """Return how many numbers terms have together.
 
     Args:
         what: "observation" or "action" and the task's name, for messages.
-        terms: The terms in order, at least one.
-        size: Size of the whole observation or action.
+        terms: The terms.
+        size: How many there must be, None for any number.
 
     Raises:
         MyriadError: If the sizes do not add up, or a name is taken twice.
     """
-    total = sum(term.size for term in terms)
-    if total != size:
-        sizes = ", ".join(f"{term.name} {term.size}" for term in terms)
+    terms = list(terms)
+    numbers = [term for term in terms if not isinstance(term, ImageTerm)]
+    total = sum(term.size for term in numbers)
+    if size is not None and total != size:
+        sizes = ", ".join(f"{term.name} {term.size}" for term in numbers)
         raise MyriadError(f"The {what} terms add up to {total} numbers where the task has {size}: {sizes}.")
-    names = [term.name for term in terms]
+    names = [term.name for term in terms if not isinstance(term, ActionTerm)]
     twice = sorted({name for name in names if names.count(name) > 1})
-    if twice and isinstance(terms[0], ObservationTerm):
+    if twice:
         raise MyriadError(f"The {what} terms use the name {twice[0]} twice.")
+    return total
+
+
+def describe_terms(
+    what: str, terms: Sequence[ObservationTerm | ImageTerm] | Sequence[ActionTerm], size: int
+) -> list[dict[str, Any]]:
+    """Return terms as plain dictionaries with their slices, scale and offset spelt out for each element.
+
+    Pictures have no slice, but the shape and type of an input of their own.
+
+    Args:
+        what: "observation" or "action" and the task's name, for messages.
+        terms: The terms in order, at least one.
+        size: Size of the whole vector that is observed, or of the action.
+
+    Raises:
+        MyriadError: If the sizes do not add up, or a name is taken twice.
+    """
+    check_terms(what, terms, size)
     described, start = [], 0
     for term in terms:
-        plain: dict[str, Any] = {"name": term.name, "slice": [start, start + term.size]}
-        for field in fields(term):
-            value = getattr(term, field.name)
-            if field.name in ("scale", "offset"):
-                value = [float(v) for v in value] if isinstance(value, tuple) else [float(value)] * term.size
-            plain[field.name] = list(value) if isinstance(value, tuple) else value
-        plain.pop("size", None)
+        plain: dict[str, Any] = {"name": term.name}
+        if not isinstance(term, ImageTerm):
+            plain["slice"] = [start, start + term.size]
+            start += term.size
+        plain |= {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(term).items()}
+        if not isinstance(term, ImageTerm):
+            plain |= {"scale": _each(term.scale, term.size), "offset": _each(term.offset, term.size)}
+            plain.pop("size", None)
         described.append(plain)
-        start += term.size
     return described
+
+
+def _each(numbers: Numbers, size: int) -> list[float]:
+    return [float(number) for number in numbers] if isinstance(numbers, tuple) else [float(numbers)] * size
+
+
+def terms_table(task: RLTask) -> Table:
+    """Return a table of what a task observes and commands, for people."""
+    from rich.table import Table
+
+    table = Table(title=f"{task.name}: what is observed and commanded", title_justify="left")
+    for column in ("term", "slice", "unit", "frame", "scale", "noise"):
+        table.add_column(column)
+    parts = {
+        "observation": (task.observation_terms(), task.num_observations),
+        "state": (task.state_terms(), task.num_states),
+        "action": (task.action_terms(), task.num_actions),
+    }
+    for part, (terms, size) in parts.items():
+        if not terms and size:
+            table.add_row(part, f"0:{size}")
+        for term in describe_terms(f"{task.name} {part}", terms, size) if terms else ():
+            place = ":".join(map(str, term["slice"])) if "slice" in term else "x".join(map(str, term["shape"]))
+            noise = term.get("noise")
+            table.add_row(
+                term["name"],
+                place,
+                term["unit"],
+                term.get("frame", ""),
+                _short(term.get("scale", [])),
+                f"{noise['kind']} {noise['amount']:g}" if noise else "",
+            )
+        table.add_section()
+    return table
+
+
+def _short(numbers: list[float]) -> str:
+    """Return the range of some numbers in a few characters."""
+    ends = [f"{number:.3g}" for number in sorted({min(numbers), max(numbers)})] if numbers else []
+    return " to ".join(ends)

@@ -14,7 +14,7 @@ from rl_games.algos_torch.models import ModelA2CContinuousLogStd
 from rl_games.common.diagnostics import DefaultDiagnostics
 from rl_games.common.schedulers import AdaptiveScheduler
 
-from omni.myriad.env.graph import Graph, Tensors
+from omni.myriad.env.capture import Graph, Tensors
 from omni.myriad.learn.rl_games.rollout import Rollout
 
 _MINIBATCH = ("old_values", "old_logp_actions", "advantages", "returns", "actions", "obs", "mu", "sigma")

@@ -24,8 +24,6 @@ class Ant(RLTask):
     that a score does not depend on how many environments there are and where they stand.
     """
 
-    num_observations = 60
-    num_actions = 8
     capturable = True
 
     def set_up_scene(self, scene: Scene) -> None:
@@ -43,12 +41,6 @@ class Ant(RLTask):
         self.feet = torch.tensor([body_names.index(foot) for foot in FEET], device=self.device)
         (torques,) = self.action_terms()
         self.torques_per_action = uniform(torques.scale)
-        terms = {term.name: term for term in self.observation_terms()}
-        self.angular_velocity_scale = uniform(terms["root_angular_velocity"].scale)
-        self.joint_velocity_scale = uniform(terms["joint_velocities"].scale)
-        self.foot_force_scale = uniform(terms["foot_forces"].scale)
-        self.joint_position_scale = torch.tensor(terms["joint_positions"].scale, device=self.device)
-        self.joint_position_offset = torch.tensor(terms["joint_positions"].offset, device=self.device)
         self.dt = self.control_frequency_inv * self.world.physics_dt
 
         def per_env(values: list[float]) -> torch.Tensor:
@@ -70,43 +62,25 @@ class Ant(RLTask):
         joints = tuple(self.ants.dof_names)
         lower, upper = self.dof_limits_lower, self.dof_limits_upper
         middle, per_half_range = (0.5 * (lower + upper)).tolist(), (2.0 / (upper - lower)).tolist()
+        angular, velocity, force = (cfg[f"{name}Scale"] for name in ("angularVelocity", "dofVelocity", "contactForce"))
         return [
-            ObservationTerm("root_height", 1, "m", "world", "root_height"),
-            ObservationTerm("root_linear_velocity", 3, "m/s", "root", "root_linear_velocity"),
-            ObservationTerm(
-                "root_angular_velocity", 3, "rad/s", "root", "root_angular_velocity", scale=cfg["angularVelocityScale"]
-            ),
-            ObservationTerm("root_yaw", 1, "rad", "world", "root_yaw"),
-            ObservationTerm("root_roll", 1, "rad", "world", "root_roll"),
-            ObservationTerm("angle_to_target", 1, "rad", "world", "target_angle_xz"),
-            ObservationTerm("up_projection", 1, "", "world", "root_up_projection"),
-            ObservationTerm("heading_projection", 1, "", "world", "target_heading_cosine"),
+            ObservationTerm("root_height", source="root_height"),
+            ObservationTerm("root_linear_velocity", source="root_linear_velocity"),
+            ObservationTerm("root_angular_velocity", source="root_angular_velocity", scale=angular),
+            ObservationTerm("root_yaw", source="root_yaw"),
+            ObservationTerm("root_roll", source="root_roll"),
+            ObservationTerm("angle_to_target", source="target_angle_xz"),
+            ObservationTerm("up_projection", source="root_up_projection"),
+            ObservationTerm("heading_projection", source="target_heading_cosine"),
             ObservationTerm(
                 "joint_positions",
-                len(joints),
-                "rad",
                 source="joint_position",
                 scale=tuple(per_half_range),
                 offset=tuple(middle),
                 joint_names=joints,
             ),
-            ObservationTerm(
-                "joint_velocities",
-                len(joints),
-                "rad/s",
-                source="joint_velocity",
-                scale=cfg["dofVelocityScale"],
-                joint_names=joints,
-            ),
-            ObservationTerm(
-                "foot_forces",
-                6 * len(FEET),
-                "N, N m",
-                "joint",
-                "incoming_joint_wrench",
-                scale=cfg["contactForceScale"],
-                body_names=FEET,
-            ),
+            ObservationTerm("joint_velocities", source="joint_velocity", scale=velocity, joint_names=joints),
+            ObservationTerm("foot_forces", source="incoming_joint_wrench", scale=force, body_names=FEET),
             ObservationTerm("last_action", self.num_actions, source="last_action"),
         ]
 
@@ -157,25 +131,24 @@ class Ant(RLTask):
             torso_quat, velocity[:, :3], velocity[:, 3:], self.targets, position
         )
         self.height = position[:, 2]
-        self.dof_pos_scaled = (dof_pos - self.joint_position_offset) * self.joint_position_scale
-        self.dof_vel_scaled = dof_vel * self.joint_velocity_scale
-        angles = normalize_angle(torch.stack((yaw, roll, angle_to_target), dim=-1))
-        torch.cat(
-            (
-                self.height.unsqueeze(-1),  # 0
-                vel_loc,  # 1:4, torso frame
-                angvel_loc * self.angular_velocity_scale,  # 4:7, torso frame
-                angles,  # 7:10, yaw, roll, angle to the target
-                self.up_proj.unsqueeze(-1),  # 10
-                self.heading_proj.unsqueeze(-1),  # 11
-                self.dof_pos_scaled,  # 12:20
-                self.dof_vel_scaled,  # 20:28
-                foot_forces.reshape(self.num_envs, -1) * self.foot_force_scale,  # 28:52, force and torque a foot
-                self.actions,  # 52:60
-            ),
-            dim=-1,
-            out=self.obs_buf,
+        yaw, roll, angle_to_target = normalize_angle(torch.stack((yaw, roll, angle_to_target), dim=-1)).unbind(-1)
+        observed = self.observe(
+            {
+                "root_height": self.height,
+                "root_linear_velocity": vel_loc,
+                "root_angular_velocity": angvel_loc,
+                "root_yaw": yaw,
+                "root_roll": roll,
+                "angle_to_target": angle_to_target,
+                "up_projection": self.up_proj,
+                "heading_projection": self.heading_proj,
+                "joint_positions": dof_pos,
+                "joint_velocities": dof_vel,
+                "foot_forces": foot_forces,
+                "last_action": self.actions,
+            }
         )
+        self.dof_pos_scaled, self.dof_vel_scaled = observed["joint_positions"], observed["joint_velocities"]
 
     def calculate_metrics(self) -> None:
         """Reward progress, staying alive, upright and on course; charge for effort and joints at their limits."""

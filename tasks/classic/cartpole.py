@@ -12,8 +12,6 @@ from omni.myriad.task.terms import uniform
 class Cartpole(RLTask):
     """OmniIsaacGymEnvs' Cartpole, to the number: 4 observations, 1 action, 500 steps at 60 Hz."""
 
-    num_observations = 4
-    num_actions = 1
     capturable = True
 
     def set_up_scene(self, scene: Scene) -> None:
@@ -35,10 +33,10 @@ class Cartpole(RLTask):
         """Say that positions and velocities of cart and pole are observed as they are."""
         cart, pole = ("cartJoint",), ("poleJoint",)
         return [
-            ObservationTerm("cart_position", 1, "m", source="joint_position", joint_names=cart),
-            ObservationTerm("cart_velocity", 1, "m/s", source="joint_velocity", joint_names=cart),
-            ObservationTerm("pole_angle", 1, "rad", source="joint_position", joint_names=pole),
-            ObservationTerm("pole_velocity", 1, "rad/s", source="joint_velocity", joint_names=pole),
+            ObservationTerm("cart_position", unit="m", source="joint_position", joint_names=cart),
+            ObservationTerm("cart_velocity", unit="m/s", source="joint_velocity", joint_names=cart),
+            ObservationTerm("pole_angle", source="joint_position", joint_names=pole),
+            ObservationTerm("pole_velocity", source="joint_velocity", joint_names=pole),
         ]
 
     def action_terms(self) -> list[ActionTerm]:
@@ -68,10 +66,16 @@ class Cartpole(RLTask):
         """Observe position and velocity of cart and pole."""
         positions = self.cartpoles.get_joint_positions(clone=False)
         velocities = self.cartpoles.get_joint_velocities(clone=False)
-        self.obs_buf[:, 0] = self.cart_pos = positions[:, self.cart]
-        self.obs_buf[:, 1] = self.cart_vel = velocities[:, self.cart]
-        self.obs_buf[:, 2] = self.pole_pos = positions[:, self.pole]
-        self.obs_buf[:, 3] = self.pole_vel = velocities[:, self.pole]
+        self.cart_pos, self.pole_pos = positions[:, self.cart], positions[:, self.pole]
+        self.cart_vel, self.pole_vel = velocities[:, self.cart], velocities[:, self.pole]
+        self.observe(
+            {
+                "cart_position": self.cart_pos,
+                "cart_velocity": self.cart_vel,
+                "pole_angle": self.pole_pos,
+                "pole_velocity": self.pole_vel,
+            }
+        )
 
     def calculate_metrics(self) -> None:
         """Reward an upright pole and slow motion."""
