@@ -16,12 +16,12 @@ pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a C
 # PhysX cannot change its device within a process, and the other tests run it on the CPU.
 ROLLOUT = """
 import torch
-import omni.myriad.env.graph
+import omni.myriad.env.capture
 from omni.myriad.app.config import load_config
 from omni.myriad.app.runs import make_env
 env = make_env(load_config(["task={task}", "num_envs=64", "engine.shards={shards}", "sim_device=cuda"]))
 if not {graph}:
-    omni.myriad.env.graph._EAGER_CALLS = 10**9
+    omni.myriad.env.capture._EAGER_CALLS = 10**9
 generator = torch.Generator().manual_seed(1)
 torch.manual_seed(2)
 env.reset()

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from omni.myriad.deploy.sources import SOURCES, Sensors
+from omni.myriad.deploy.sources import MEASURES, Sensors
 from omni.myriad.errors import MyriadError
 
 META = {
@@ -22,7 +22,7 @@ def test_terms_are_what_the_task_observes(env_of, metadata_of):
     env = env_of("task=Ant", "num_envs=1")
     view = env.task.ants
     meta = metadata_of(env, view)
-    terms = {term["name"]: term for term in meta["observations"]["terms"] if term["source"] in SOURCES}
+    terms = {term["name"]: term for term in meta["observations"]["terms"] if term["source"] in MEASURES}
     assert len(terms) == 9, "all but joints and the last action"
     sensors = Sensors(terms, view, meta)
     env.reset()

@@ -22,6 +22,7 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.places import COMMAND
 from omni.myriad.policy import description, recording
 from omni.myriad.provenance import git_revision, versions
+from omni.myriad.task.terms import terms_table
 
 if TYPE_CHECKING:
     from omni.myriad.engine import SimConfig
@@ -55,6 +56,7 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
     config["engine"]["name"] = env.engine.name  # what auto turned out to be
     try:
         _write_provenance(config, env, run_dir)
+        _show_terms(env)
         summary = runner.train(config, env, run_dir, watch)
         if is_first_rank() and summary["checkpoint"]:
             _record(config, env, Path(summary["checkpoint"]), run_dir)
@@ -271,6 +273,13 @@ def _announce(config: dict[str, Any], run_dir: Path) -> None:
     num_envs = config["task"]["env"]["numEnvs"]
     print(f"{config['task_name']}: {num_envs} environments on {device}{why}, seed {config['seed']}")
     print(f"Run folder: {run_dir}", flush=True)
+
+
+def _show_terms(env: VecEnv) -> None:
+    if is_first_rank():
+        from rich.console import Console
+
+        Console().print(terms_table(env.task))
 
 
 def _print_result(summary: dict[str, Any], run_dir: Path) -> None:

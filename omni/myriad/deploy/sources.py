@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a policy observes, measured on one robot by the names in its file; docs/policy-file.md lists the sources."""
+"""What a policy observes, measured on one robot by the sources that its file names: those of `task.terms.SOURCES`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,19 @@ import numpy as np
 import torch
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.maths import get_euler_xyz, normalize, normalize_angle, quat_rotate, quat_rotate_inverse
+from omni.myriad.maths import (
+    compute_heading_and_up,
+    compute_rot,
+    normalize,
+    normalize_angle,
+    quat_rotate_inverse,
+)
 
 Tensor = torch.Tensor
 Term = Mapping[str, Any]
 
-_ALONG_X, _ALONG_Z = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 1.0]])
+_AHEAD, _UP = torch.tensor([[1.0, 0.0, 0.0]]), torch.tensor([[0.0, 0.0, 1.0]])
+_UPRIGHT = torch.tensor([[1.0, 0.0, 0.0, 0.0]])
 
 
 class Sensors:
@@ -36,10 +43,10 @@ class Sensors:
         self._gravity = torch.tensor([metadata["conventions"]["gravity"]])
         self._target = metadata["config"]["task"]["env"].get("targetPosition")
         for name, term in terms.items():
-            if term["source"] not in SOURCES:
+            if term["source"] not in MEASURES:
                 raise MyriadError(
                     f"Observation {name} comes from {term['source'] or 'an unnamed source'!r}, which is not measured "
-                    f"on a single robot; what is: {', '.join(SOURCES)}."
+                    f"on a single robot; what is: {', '.join(MEASURES)}."
                 )
             if term["source"].startswith("target_") and self._target is None:
                 raise MyriadError(f"Observation {name} needs a target, and the task's settings have no targetPosition.")
@@ -50,31 +57,30 @@ class Sensors:
         Args:
             origin: Where the robot's environment stands in the world in m, (3,).
         """
-        self._origin = origin.cpu()
         positions, orientations = self._view.get_world_poses()
         self.position, self.orientation = positions.cpu(), orientations.cpu()
         self.velocity = self._view.get_velocities().cpu()
-        return {name: SOURCES[term["source"]](self, term).numpy().reshape(-1) for name, term in self._terms.items()}
+        # Without a target nothing asks for the direction to it.
+        self.target = origin.cpu() + torch.tensor([self._target or (0.0, 0.0, 0.0)])
+        return {name: MEASURES[term["source"]](self, term).numpy().reshape(-1) for name, term in self._terms.items()}
 
     # -- one for each source ------------------------------------------------------------------------------------------
 
-    def _height(self, _: Term) -> Tensor:
-        return self.position[:, 2]
+    def _velocity(self, term: Term, part: int) -> Tensor:
+        return self.velocity[:, 3 * part :][:, :3] if term["frame"] == "world" else self._in_torso(part)
 
-    def _linear_velocity(self, term: Term) -> Tensor:
-        return self._in_frame(self.velocity[:, :3], term)
+    def _angle(self, part: int) -> Tensor:
+        return normalize_angle(self._in_torso(part))
 
-    def _angular_velocity(self, term: Term) -> Tensor:
-        return self._in_frame(self.velocity[:, 3:], term)
+    def _in_torso(self, part: int) -> Tensor:
+        """Return a part of `compute_rot`: two velocities in the root's frame, roll, pitch, yaw, angle to the target."""
+        linear, angular = self.velocity[:, :3], self.velocity[:, 3:]
+        return compute_rot(self.orientation, linear, angular, self.target, self.position)[part]
 
-    def _in_frame(self, vector: Tensor, term: Term) -> Tensor:
-        return vector if term["frame"] == "world" else quat_rotate_inverse(self.orientation, vector)
-
-    def _euler(self, axis: int) -> Tensor:
-        return normalize_angle(get_euler_xyz(self.orientation)[axis])
-
-    def _up_projection(self, _: Term) -> Tensor:
-        return quat_rotate(self.orientation, _ALONG_Z)[:, 2]
+    def _projection(self, part: int) -> Tensor:
+        """Return a part of `compute_heading_and_up`: 1 for that of up on the world's up, 2 for ahead on the target."""
+        to_target = (self.target - self.position) * torch.tensor([1.0, 1.0, 0.0])
+        return compute_heading_and_up(self.orientation, _UPRIGHT, to_target, _AHEAD, _UP, 2)[part]
 
     def _projected_gravity(self, _: Term) -> Tensor:
         return quat_rotate_inverse(self.orientation, normalize(self._gravity))
@@ -83,30 +89,19 @@ class Sensors:
         bodies = [self._view.body_names.index(name) for name in term["body_names"]]
         return self._view.get_measured_joint_forces()[0, bodies].cpu()
 
-    def _to_target(self) -> Tensor:
-        return self._origin + torch.tensor([self._target]) - self.position
 
-    def _heading_cosine(self, _: Term) -> Tensor:
-        flat = self._to_target() * torch.tensor([1.0, 1.0, 0.0])
-        return (quat_rotate(self.orientation, _ALONG_X) * normalize(flat)).sum(-1)
-
-    def _target_angle_xz(self, _: Term) -> Tensor:
-        to_target = self._to_target()
-        return normalize_angle(torch.atan2(to_target[:, 2], to_target[:, 0]) - self._euler(2))
-
-
-SOURCES: dict[str, Callable[[Sensors, Term], Tensor]] = {
-    "root_height": Sensors._height,
-    "root_linear_velocity": Sensors._linear_velocity,
-    "root_angular_velocity": Sensors._angular_velocity,
+MEASURES: dict[str, Callable[[Sensors, Term], Tensor]] = {
+    "root_height": lambda sensors, _: sensors.position[:, 2],
+    "root_linear_velocity": lambda sensors, term: sensors._velocity(term, 0),
+    "root_angular_velocity": lambda sensors, term: sensors._velocity(term, 1),
     "root_orientation": lambda sensors, _: sensors.orientation,
-    "root_roll": lambda sensors, _: sensors._euler(0),
-    "root_pitch": lambda sensors, _: sensors._euler(1),
-    "root_yaw": lambda sensors, _: sensors._euler(2),
-    "root_up_projection": Sensors._up_projection,
+    "root_roll": lambda sensors, _: sensors._angle(2),
+    "root_pitch": lambda sensors, _: sensors._angle(3),
+    "root_yaw": lambda sensors, _: sensors._angle(4),
+    "root_up_projection": lambda sensors, _: sensors._projection(1),
     "projected_gravity": Sensors._projected_gravity,
     "incoming_joint_wrench": Sensors._wrench,
-    "target_heading_cosine": Sensors._heading_cosine,
-    "target_angle_xz": Sensors._target_angle_xz,
+    "target_heading_cosine": lambda sensors, _: sensors._projection(2),
+    "target_angle_xz": lambda sensors, _: sensors._angle(5),
 }
-"""How each source of docs/policy-file.md is measured; joints and the last action are the runtime's own."""
+"""How each of `SOURCES` is measured; joints and the last action are the runtime's own."""

@@ -33,11 +33,8 @@ def describe_task(env: Any) -> dict[str, Any]:
     """
     task, engine = env.task, env.engine
     env_cfg, sim_cfg = task.task_config["env"], task.task_config["sim"]
-    observations, actions = task.observation_terms(), task.action_terms()
-    if observations:
-        observations = describe_terms(f"{task.name} observation", observations, task.num_observations)
-    if actions:
-        actions = describe_terms(f"{task.name} action", actions, task.num_actions)
+    observations = describe_terms(f"{task.name} observation", task.observation_terms(), task.num_observations)
+    actions = describe_terms(f"{task.name} action", task.action_terms(), task.num_actions)
     return {
         "format": FORMAT,
         "task": task.name,
@@ -56,7 +53,8 @@ def describe_task(env: Any) -> dict[str, Any]:
         "gravity": [float(value) for value in sim_cfg["gravity"]],
         "engine": engine.version,
         "robot": _describe_robot(env, actions),
-        "observation_terms": observations,
+        "observation_terms": [term for term in observations if "slice" in term],
+        "image_terms": [term for term in observations if "slice" not in term],
         "action_terms": actions,
     }
 

@@ -125,11 +125,14 @@ class Policy:
         terms = meta["observations"]["terms"]
         self._size = max(term["slice"][1] for term in terms)
         self._offset, self._scale = np.zeros(self._size, np.float32), np.ones(self._size, np.float32)
+        self._low, self._high = np.full(self._size, -np.inf, np.float32), np.full(self._size, np.inf, np.float32)
         self._slots: list[tuple[int, int, str]] = []
         for term in terms:
             start, stop = term["slice"]
             if term["scale"] is not None:
                 self._offset[start:stop], self._scale[start:stop] = term["offset"], term["scale"]
+            if term.get("clip"):
+                self._low[start:stop], self._high[start:stop] = term["clip"]
             self._slots.append((start, stop, term["name"]))
             if term["source"] in gathers and len(term["joint_names"]) == stop - start:
                 needed |= set(term["joint_names"])
@@ -223,7 +226,7 @@ class Policy:
         self._take_terms(terms or {})
         if not np.isfinite(quantities).all():
             raise PolicyError(self._name_what_is_not_finite())
-        action = self.infer((quantities - self._offset) * self._scale)
+        action = self.infer(np.clip((quantities - self._offset) * self._scale, self._low, self._high))
         self.last_action = action
         command = Command()
         for output in self._outputs:

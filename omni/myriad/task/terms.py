@@ -264,13 +264,13 @@ def describe_terms(
 
     Args:
         what: "observation" or "action" and the task's name, for messages.
-        terms: The terms in order, at least one.
+        terms: The terms in order; none describe nothing.
         size: Size of the whole vector that is observed, or of the action.
 
     Raises:
         MyriadError: If the sizes do not add up, or a name is taken twice.
     """
-    check_terms(what, terms, size)
+    check_terms(what, terms, size if terms else None)
     described, start = [], 0
     for term in terms:
         plain: dict[str, Any] = {"name": term.name}
@@ -304,7 +304,7 @@ def terms_table(task: RLTask) -> Table:
     for part, (terms, size) in parts.items():
         if not terms and size:
             table.add_row(part, f"0:{size}")
-        for term in describe_terms(f"{task.name} {part}", terms, size) if terms else ():
+        for term in describe_terms(f"{task.name} {part}", terms, size):
             place = ":".join(map(str, term["slice"])) if "slice" in term else "x".join(map(str, term["shape"]))
             noise = term.get("noise")
             table.add_row(
