@@ -1,0 +1,290 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The captured step on real physics, launched eagerly: it changes no bit, and a task's mistakes are named.
+
+What only a GPU can show is in tests/test_cuda.py.
+"""
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+import torch
+
+from omni.myriad.app.config import load_config
+from omni.myriad.engine import SimConfig, make_engine
+from omni.myriad.env.capture import MaskedReset, Uses, tensors_of
+from omni.myriad.env.vec_env import VecEnv
+from omni.myriad.errors import MyriadError
+from omni.myriad.task.loader import load_task_class
+
+# Starts by the default reset_idx, which draws nothing.
+FIXED_STARTS = """
+from omni.myriad import ObservationTerm, RLTask
+
+
+class FixedStarts(RLTask):
+    robot = "cartpole/cartpole.usda"
+    robot_position = (0.0, 0.0, 2.0)
+    num_actions = 1
+    capturable = True
+
+    def observation_terms(self):
+        names = tuple(self.robots.dof_names)
+        return [
+            ObservationTerm("positions", source="joint_position", joint_names=names, offset=0.1, clip=(-0.4, 0.4)),
+            ObservationTerm("velocities", source="joint_velocity", joint_names=names, scale=(0.5, 0.2)),
+        ]
+
+    def apply_actions(self, actions):
+        self.robots.set_joint_efforts(100.0 * actions.expand(-1, 2))
+
+    def get_observations(self):
+        self.positions = self.robots.get_joint_positions(clone=False)
+        self.observe({"positions": self.positions, "velocities": self.robots.get_joint_velocities(clone=False)})
+
+    def calculate_metrics(self):
+        self.rew_buf[:] = self.obs_buf.sum(-1)
+
+    def is_done(self):
+        self.time_out_buf &= self.positions[:, 0] < 0.1
+        self.reset_buf[:] = (self.positions[:, 0] > 0.1) | self.time_out_buf
+"""
+
+
+class Again:
+    """Launches eagerly: pretends to be captured from the third call on, by calling the function again."""
+
+    launched = 0
+
+    def __init__(self, function):
+        self._function, self._calls = function, 0
+        Again.launched += 1
+
+    @property
+    def captured(self):
+        return self._calls >= 3
+
+    def __call__(self, inputs):
+        outputs = self._function(inputs)
+        self._calls += 1
+        return outputs
+
+
+@pytest.fixture
+def launched_env_of():
+    """Build environments whose steps a launcher launches; closes them all."""
+    envs = []
+
+    def build(*overrides, launch: Any = Again):
+        config = load_config(["sim_device=cpu", *overrides])
+        sim_config = SimConfig(config)
+        env = VecEnv(make_engine(sim_config), sim_config, launch)
+        envs.append(env)
+        task_class = load_task_class(config["task"]["name"], [Path(folder) for folder in config["task"]["task_path"]])
+        env.set_task(task_class(name=config["task"]["name"], env=env))
+        return env
+
+    yield build
+    for env in envs:
+        env.close()
+
+
+def roll_out(env, steps):
+    generator = torch.Generator().manual_seed(1)
+    torch.manual_seed(2)
+    seen = [env.reset()["obs"].clone()]
+    flags = []
+    for _ in range(steps):
+        actions = 2.0 * torch.rand((env.num_envs, env.num_actions), generator=generator) - 1.0
+        obs, rewards, dones, extras = env.step(actions)
+        seen.append(obs["obs"].clone())
+        flags.append(torch.stack((rewards, dones.float(), extras["time_outs"].float())))
+    return torch.stack(seen), torch.stack(flags)
+
+
+def test_masked_and_plain_resets_are_the_same_from_fixed_starts(launched_env_of, tmp_path):
+    (tmp_path / "fixed_starts.py").write_text(FIXED_STARTS)
+    of = ("task=FixedStarts", f"task.task_path=[{tmp_path}]", "num_envs=6", "task.env.episodeLength=25")
+    plain, captured = (roll_out(launched_env_of(*of, launch=launch), 80) for launch in (None, Again))
+    dones, time_outs = plain[1][:, 1], plain[1][:, 2]
+    assert (dones[4:].any(1) & ~dones[4:].all(1)).sum() > 5, "now these ended, now those"
+    assert time_outs.any() and (dones > time_outs).any(), "both kinds of ends"
+    for one, other in zip(plain, captured, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_capture_changes_no_bit(launched_env_of):
+    of = ("task=Ant", "num_envs=6", "engine.shards=2")
+    plain, captured = (roll_out(launched_env_of(*of, launch=launch), 15) for launch in (None, Again))
+    assert not plain[1][:, 1].any(), "nobody has ended, so nothing was drawn anew"
+    for one, other in zip(plain, captured, strict=True):
+        assert torch.equal(one, other)
+
+
+def test_who_ends_begins_anew_in_a_captured_step(launched_env_of):
+    env = launched_env_of("task=Ant", "num_envs=6", "task.env.episodeLength=12")
+    _, flags = roll_out(env, 40)
+    ends = flags[:, 1].all(1).nonzero().squeeze(1).tolist()
+    # reset() took the first step; then every eleventh ends all episodes, and the next one starts them anew.
+    assert ends == [9, 20, 31]
+    assert (env.task.progress_buf == 40 - 32).all()
+
+
+def test_a_tensor_that_a_step_replaces_is_named(launched_env_of):
+    env = launched_env_of("task=Ant", "num_envs=2")
+    task, look = env.task, env.task.get_observations
+
+    def replacing():
+        look()
+        task.prev_potentials = task.prev_potentials.clone()
+
+    task.get_observations = replacing
+    with pytest.raises(MyriadError, match=r"assigns self\.prev_potentials anew: write self\.prev_potentials\[:\] = "):
+        roll_out(env, 5)
+
+
+def test_what_reset_idx_may_not_change_is_named_in_the_first_step(launched_env_of):
+    env = launched_env_of("task=Ant", "num_envs=2")
+    task, reset_idx = env.task, env.task.reset_idx
+    task.episodes = torch.zeros(())
+
+    def counting(env_ids):
+        reset_idx(env_ids)
+        task.episodes += len(env_ids)
+
+    task.reset_idx = counting
+    with pytest.raises(MyriadError, match=r"it changes self\.episodes: set capturable = False"):
+        env.reset()
+
+
+def test_what_cannot_be_captured_is_said(launched_env_of):
+    class Refusing(Again):
+        def __call__(self, inputs):
+            if self._calls == 2:
+                raise RuntimeError("operation not permitted when stream is capturing\nand more")
+            return super().__call__(inputs)
+
+    env = launched_env_of("task=Cartpole", "num_envs=2", launch=Refusing)
+    with pytest.raises(MyriadError, match=r"Cartpole says it is capturable, .* when stream is capturing Set capt"):
+        roll_out(env, 5)
+
+
+def test_only_what_promises_it_is_captured(launched_env_of, tmp_path):
+    (tmp_path / "fixed_starts.py").write_text(FIXED_STARTS.replace("capturable = True", "capturable = False"))
+    before = Again.launched
+    roll_out(launched_env_of("task=FixedStarts", f"task.task_path=[{tmp_path}]", "num_envs=2"), 4)
+    assert Again.launched == before
+    roll_out(launched_env_of("task=Cartpole", "num_envs=2"), 4)
+    assert Again.launched == before + 2, "what comes before physics, and what comes after"
+
+
+@pytest.fixture
+def env(env_of):
+    env = env_of("task=Ant", "num_envs=6", "engine.shards=2")
+    torch.manual_seed(0)
+    env.reset()
+    for _ in range(10):
+        env.step(torch.rand(6, 8) * 2.0 - 1.0)
+    env.task.reset_buf.zero_()
+    return env
+
+
+def seen(task):
+    ants = task.ants
+    state = (*ants.get_world_poses(), ants.get_velocities(), ants.get_joint_positions(), ants.get_joint_velocities())
+    return [tensor.clone() for tensor in (*state, task.potentials, task.progress_buf)]
+
+
+def test_who_ended_begins_anew_and_nobody_else_notices(env):
+    task = env.task
+    reset = MaskedReset(task, env.engine.capture)
+    for ended in ([1, 4], [0, 1, 2, 3, 4, 5], [], [5]):
+        for _ in range(5):
+            env.step(torch.rand(6, 8) * 2.0 - 1.0)
+        before = seen(task)
+        task.reset_buf[ended] = 1
+        reset()
+        assert not task.reset_buf.any()
+        others = [index for index in range(6) if index not in ended]
+        for was, now in zip(before, seen(task), strict=True):
+            torch.testing.assert_close(now[others], was[others], atol=1e-6, rtol=1e-6)
+        positions, rotations = task.ants.get_world_poses()
+        torch.testing.assert_close(positions[ended], task.initial_root_pos[ended])
+        torch.testing.assert_close(rotations[ended], task.initial_root_rot[ended])
+        assert (task.ants.get_joint_positions()[ended] - task.initial_dof_pos[ended]).abs().sum() <= 0.2 * 8 * len(
+            ended
+        )
+        assert (task.progress_buf[ended] == 0).all() and (task.progress_buf[others] > 0).all()
+
+
+def test_it_does_what_reset_idx_does(env):
+    task, ended = env.task, [0, 3]
+    state = env.get_env_state()
+    everyone = torch.arange(6)
+    torch.manual_seed(7)
+    task.reset_idx(everyone)
+    expected = [tensor[ended] for tensor in seen(task)]
+    env.set_env_state(state)
+    torch.manual_seed(7)
+    task.reset_buf[ended] = 1
+    MaskedReset(task, env.engine.capture)()
+    for one, other in zip(expected, seen(task), strict=True):
+        torch.testing.assert_close(other[ended], one)
+
+
+def test_a_tensor_without_a_row_for_each_environment_is_named(env):
+    task, reset_idx = env.task, env.task.reset_idx
+    task.episodes = torch.zeros(())
+
+    def counting(env_ids):
+        reset_idx(env_ids)
+        task.episodes += len(env_ids)
+
+    task.reset_idx = counting
+    with pytest.raises(
+        MyriadError, match=r"only tensors with a row for each environment, and it changes self\.episodes"
+    ):
+        MaskedReset(task, env.engine.capture)()
+
+
+def test_a_tensor_that_is_assigned_anew_is_named(env):
+    task, reset_idx = env.task, env.task.reset_idx
+
+    def assigning(env_ids):
+        reset_idx(env_ids)
+        task.potentials = task.potentials.clone()
+
+    task.reset_idx = assigning
+    with pytest.raises(MyriadError, match=r"assigns self.potentials anew: write self.potentials\[env_ids\] = "):
+        MaskedReset(task, env.engine.capture)()
+
+
+def test_tensors_in_dictionaries_are_told_apart_too(env):
+    task, reset_idx = env.task, env.task.reset_idx
+    task.sums = {"air_time": [torch.arange(6.0)]}
+
+    def clearing(env_ids):
+        reset_idx(env_ids)
+        task.sums["air_time"][0][env_ids] = -1.0
+
+    task.reset_idx = clearing
+    task.reset_buf[2] = 1
+    MaskedReset(task, env.engine.capture)()
+    assert task.sums["air_time"][0].tolist() == [0.0, 1.0, -1.0, 3.0, 4.0, 5.0]
+
+
+def test_a_tasks_tensors_are_found_by_name():
+    task = SimpleNamespace(a=torch.zeros(1), b={"x": [torch.ones(2), 3]}, c="text", d=(torch.zeros(3),))
+    assert list(tensors_of(cast(Any, task))) == ["self.a", "self.b['x'][0]", "self.d[0]"]
+
+
+def test_what_torch_is_called_with_is_found():
+    tensors = {name: torch.ones(3) for name in ("read", "written", "indexed", "listed", "idle")}
+    with Uses(tensors) as uses:
+        one = tensors["read"] + 1.0
+        tensors["written"].add_(one)
+        one[:] = tensors["indexed"][0]
+        assert tensors["idle"].shape == (3,) and tensors["idle"].is_floating_point() and len(tensors["idle"]) == 3
+        torch.stack([one, tensors["listed"]], out=torch.empty(2, 3))
+    assert set(uses.found) == {"read", "written", "indexed", "listed"}
