@@ -93,6 +93,12 @@ def room(name: str) -> str | None:
     return parts[2] if parts[:2] == ["omni", "myriad"] and len(parts) > 2 else None
 
 
+def siblings(file: Path, root: Path) -> list[str]:
+    """Return the modules beside a file by the names that it may import them under: plain, or relative to its folder."""
+    others = [other for other in file.parent.glob("*.py") if other != file]
+    return [name for other in others for name in (other.stem, module_name(other, root))]
+
+
 def owner(name: str) -> str | None:
     """Return the key of BELONGS_TO that governs an import: the longest that contains it."""
     if inside(name, "omni.myriad"):
@@ -119,8 +125,9 @@ def violations(root: Path) -> list[str]:
             package = owner(name)
             if package and not any(f"{path}/".startswith(f"{place}/") for place in BELONGS_TO[package]):
                 found.append(f"{path} imports {name}: only {', '.join(BELONGS_TO[package])} may")
-            if path.startswith("tasks/") and not any(inside(name, allowed) for allowed in TASKS_MAY_IMPORT):
-                found.append(f"{path} imports {name}: tasks import {', '.join(TASKS_MAY_IMPORT)} only")
+            allowed = (*TASKS_MAY_IMPORT, *siblings(file, root))
+            if path.startswith("tasks/") and not any(inside(name, package) for package in allowed):
+                found.append(f"{path} imports {name}: tasks import {', '.join(TASKS_MAY_IMPORT)} and siblings only")
     found += [
         f"omni/{name}: omni is Kit's namespace package" for name in ("__init__.py",) if (root / "omni" / name).exists()
     ]
@@ -200,7 +207,9 @@ def test_the_project_keeps_its_rules():
         ("train.py", "from pxr import Usd", "omni/myriad/task, omni/myriad/render, assets may"),
         ("omni/myriad/engine/base.py", "import mujoco", "only omni/myriad/engine/mujoco may"),
         ("omni/myriad/deploy/deployment.py", "from newton.sensors import SensorCamera", "only omni/myriad/render may"),
-        ("tasks/ant.py", "import numpy as np", "tasks import math, torch, omni.myriad only"),
+        ("tasks/locomotion/ant.py", "import numpy as np", "tasks import math, torch, omni.myriad and siblings only"),
+        ("tasks/locomotion/ant.py", "from _locomotion import Walker", "imports _locomotion.Walker"),  # there is none
+        ("tasks/locomotion/ant.py", "from ..classic.cartpole import Cartpole", "imports tasks.classic.cartpole"),
         ("omni/myriad/learn/rl_games/agent.py", "from omni.myriad.novelty import thing", "learn must not know novelty"),
         ("omni/__init__.py", "", "omni is Kit's namespace package"),
         ("omni/myriad/policy/runtime.py", "from omni.myriad.errors import MyriadError\nimport torch", "reaches torch"),
@@ -245,6 +254,8 @@ def test_imports_that_are_right_pass(tmp_path):
         "from pxr import Gf\nif TYPE_CHECKING:\n    from ..env.vec_env import VecEnv",
     )
     write(tmp_path, "tasks/ant.py", "import math\nimport torch\nfrom omni.myriad.task.rl_task import RLTask")
+    write(tmp_path, "tasks/locomotion/_locomotion.py", "import torch")
+    write(tmp_path, "tasks/locomotion/ant.py", "from _locomotion import Walker\nfrom ._locomotion import Runner")
     assert violations(tmp_path) == []
 
 

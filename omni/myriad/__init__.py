@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Myriad: reinforcement learning for robots, thousands at a time on one GPU.
 
-Tasks import what they need from here: `RLTask`, `ArticulationView`, `RigidPrimView`, and `ObservationTerm` and
-`ActionTerm`, with which they say what a robot must know to run their policies. The views are the classes of the
-engine that runs, so they can be imported once `make_engine` has chosen one.
+Tasks import what they need from here: `RLTask`, `ArticulationView`, `RigidPrimView`, and `ObservationTerm`, `Noise`,
+`ImageTerm` and `ActionTerm`, with which they say what they observe and command. The views are the classes of the engine
+that runs, so they can be imported once `make_engine` has chosen one.
 """
 
 from __future__ import annotations
@@ -13,11 +13,20 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omni.myriad.engine import ArticulationView, RigidPrimView, Scene
     from omni.myriad.task.rl_task import RLTask
-    from omni.myriad.task.terms import ActionTerm, ObservationTerm
+    from omni.myriad.task.terms import ActionTerm, ImageTerm, Noise, ObservationTerm
 
 __version__ = "0.1.0"
 
-__all__ = ["ActionTerm", "ArticulationView", "ObservationTerm", "RLTask", "RigidPrimView", "Scene"]
+__all__ = [
+    "ActionTerm",
+    "ArticulationView",
+    "ImageTerm",
+    "Noise",
+    "ObservationTerm",
+    "RLTask",
+    "RigidPrimView",
+    "Scene",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -30,7 +39,7 @@ def __getattr__(name: str) -> Any:
         from omni.myriad import engine
 
         return getattr(engine, name)
-    if name in ("ActionTerm", "ObservationTerm"):
+    if name in ("ActionTerm", "ImageTerm", "Noise", "ObservationTerm"):
         from omni.myriad.task import terms
 
         return getattr(terms, name)

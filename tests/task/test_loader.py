@@ -1,4 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
+import inspect
+import sys
+from pathlib import Path
+
 import pytest
 
 from omni.myriad.errors import MyriadError
@@ -27,6 +31,42 @@ def test_a_task_may_import_a_file_beside_it(tmp_path):
     (tmp_path / "shared_by_walkers.py").write_text(f"{HEAD}class Walker(RLTask):\n    pass\n")
     (tmp_path / "strider.py").write_text("from shared_by_walkers import Walker\nclass Strider(Walker):\n    pass\n")
     assert load_task_class("Strider", [tmp_path]).__name__ == "Strider"
+
+
+@pytest.mark.parametrize("statement", ["from _shared import Walker", "from ._shared import Walker"])
+def test_same_named_siblings_of_two_folders_do_not_mix(tmp_path, statement):
+    for folder, legs in (("insects", 6), ("birds", 2)):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "_shared.py").write_text(
+            f"{HEAD}from ._numbers import LEGS\nclass Walker(RLTask):\n    legs = LEGS\n"
+            if statement.startswith("from .")
+            else f"{HEAD}from _numbers import LEGS\nclass Walker(RLTask):\n    legs = LEGS\n"
+        )
+        (tmp_path / folder / "_numbers.py").write_text(f"LEGS = {legs}\n")
+        (tmp_path / folder / f"{folder}_walk.py").write_text(f"{statement}\nclass {folder.title()}Walk(Walker): ...\n")
+    path = list(sys.path)
+    insects, birds = (load_task_class(name, [tmp_path]) for name in ("InsectsWalk", "BirdsWalk"))
+    assert (insects.legs, birds.legs) == (6, 2)
+    assert Path(inspect.getfile(insects)).parent.name == "insects"
+    again = load_task_class("InsectsWalk", [tmp_path])
+    assert again.legs == 6
+    assert len(sys.path) <= len(path) + 1, "folders do not pile up"
+
+
+def test_a_sibling_that_has_changed_is_read_again(tmp_path):
+    (tmp_path / "_numbers.py").write_text("LEGS = 2\n")
+    (tmp_path / "hopper.py").write_text(f"{HEAD}from _numbers import LEGS\nclass Hopper(RLTask):\n    legs = LEGS\n")
+    assert load_task_class("Hopper", [tmp_path]).legs == 2
+    (tmp_path / "_numbers.py").write_text("LEGS = 1 + 0\n")
+    assert load_task_class("Hopper", [tmp_path]).legs == 1
+
+
+def test_tasks_are_found_in_folders_of_folders(tmp_path):
+    for path in ("flight/drone.py", "flight/_rotors.py", "_old/glider.py", ".venv/lib/thing.py", "balloon.py"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).write_text(f"{HEAD}class {Path(path).stem.strip('_').title()}(RLTask): ...\n")
+    assert task_files([tmp_path]) == {"Balloon": tmp_path / "balloon.py", "Drone": tmp_path / "flight/drone.py"}
+    assert load_task_class("Drone", [tmp_path]).__name__ == "Drone"
 
 
 @pytest.mark.parametrize(

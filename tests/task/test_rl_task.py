@@ -141,6 +141,143 @@ def test_an_empty_environment_is_named(env_of, tmp_path):
         env_of("task=Empty", f"task.task_path=[{tmp_path}]", "num_envs=2")
 
 
+# What a beginner writes: a robot's file and three methods.
+BALANCE = """
+import torch
+from omni.myriad import RLTask
+
+
+class Balance(RLTask):
+    robot = "cartpole/cartpole.usda"
+    robot_position = (0.0, 0.0, 2.0)
+    num_observations = 4
+    num_actions = 1
+
+    def pre_physics_step(self, actions):
+        self.robots.set_joint_efforts(torch.nn.functional.pad(400.0 * actions, (0, 1)))
+
+    def get_observations(self):
+        self.obs_buf[:] = torch.cat((self.robots.get_joint_positions(), self.robots.get_joint_velocities()), dim=-1)
+
+    def calculate_metrics(self):
+        self.rew_buf[:] = 1.0 - self.obs_buf[:, 1] ** 2
+"""
+
+# The same with terms in the place of sizes.
+NAMED = """
+from omni.myriad import ActionTerm, ObservationTerm, RLTask
+
+
+class Named(RLTask):
+    robot = "cartpole/cartpole.usda"
+
+    def action_terms(self):
+        return [ActionTerm("effort", ("cartJoint",), 400.0, unit="N")]
+
+    def post_reset(self):
+        assert self.num_actions == 1
+        self.joints = tuple(self.robots.dof_names)
+
+    def observation_terms(self):
+        return [ObservationTerm("joints", source="joint_position", joint_names=self.joints)]
+
+    def apply_actions(self, actions):
+        pass
+
+    def get_observations(self):
+        self.observe({"joints": self.robots.get_joint_positions()})
+
+    def calculate_metrics(self):
+        self.rew_buf.fill_(1.0)
+"""
+
+
+@pytest.fixture
+def task_of(env_of, tmp_path):
+    """Build an environment from a task file's text, edited."""
+
+    def build(text, *overrides, edit=("", "")):
+        name = text.split("class ")[1].split("(")[0]
+        (tmp_path / f"{name.lower()}.py").write_text(text.replace(*edit))
+        return env_of(f"task={name}", f"task.task_path=[{tmp_path}]", "num_envs=3", *overrides)
+
+    return build
+
+
+def test_three_methods_and_a_robots_file_suffice(task_of):
+    env = task_of(BALANCE, "task.env.episodeLength=9")
+    robots, start = env.task.robots, env.task.robots.get_world_poses()
+    env.reset()
+    assert env.task.reset_buf.tolist() == [0, 0, 0]
+    for step in range(8):
+        obs, _, dones, extras = env.step(torch.ones(3, 1))
+        assert dones.tolist() == [int(step == 6)] * 3
+    assert extras["time_outs"].tolist() == [False] * 3
+    # The eighth step put all back and pushed them for the first time.
+    assert env.task.progress_buf.tolist() == [1, 1, 1]
+    assert (obs["obs"][:, 0].abs() < 0.1).all() and (obs["obs"][:, 0] > 0.0).all()
+    env.task.reset_idx(torch.tensor([1]))
+    assert robots.get_joint_positions()[1].tolist() == [0.0, 0.0] and robots.get_joint_positions()[0, 0] > 0.0
+    for before, after in zip(start, robots.get_world_poses(), strict=True):
+        torch.testing.assert_close(after, before)
+
+
+def test_the_default_reset_puts_a_free_robot_back_at_rest(env_of, tmp_path):
+    text = BALANCE.replace("Balance", "Walk").replace("cartpole/cartpole", "ant/ant").replace("2.0)", "0.5)")
+    text = text.replace("num_observations = 4", "num_observations = 16").replace(
+        "torch.nn.functional.pad(400.0 * actions, (0, 1))", "7.5 * actions.expand(-1, 8)"
+    )
+    (tmp_path / "walk.py").write_text(text)
+    env = env_of("task=Walk", f"task.task_path=[{tmp_path}]", "num_envs=3")
+    ants = env.task.robots
+    start = [*ants.get_world_poses(), ants.get_joint_positions()]
+    env.reset()
+    for _ in range(20):
+        env.step(torch.ones(3, 1))
+    moved = [*ants.get_world_poses(), ants.get_joint_positions()]
+    assert all((a - b).abs().max() > 0.05 for a, b in zip(moved, start, strict=True))
+    env.task.reset_idx(torch.tensor([0, 2]))
+    for was, gone, now in zip(start, moved, (*ants.get_world_poses(), ants.get_joint_positions()), strict=True):
+        torch.testing.assert_close(now[[0, 2]], was[[0, 2]])
+        torch.testing.assert_close(now[1], gone[1])
+    assert not ants.get_velocities()[[0, 2]].any() and not ants.get_joint_velocities()[[0, 2]].any()
+
+
+def test_sizes_follow_from_terms(task_of):
+    env = task_of(NAMED)
+    assert (env.task.num_observations, env.num_actions, env.num_states) == (2, 1, 0)
+    assert env.observation_space.shape == (2,) and env.action_space.shape == (1,) and env.state_space is None
+    assert env.reset()["obs"].shape == (3, 2)
+    env.task.cleanup()
+    env.task.reset_buf.zero_()
+    env.task.robots.set_joint_positions(torch.full((3, 2), 0.5))
+    assert env.step(torch.zeros(3, 1))[0]["obs"].shape == (3, 2)
+    assert env.task.obs_buf.any(), "after cleanup the new buffer is filled"
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (
+            ('"cartpole/cartpole.usda"', '"cartpole/cartpole.usda"\n    num_observations = 3'),
+            "The Named observation terms add up to 2 numbers where the task has 3: joints 2",
+        ),
+        (
+            ('"cartpole/cartpole.usda"', '"cartpole/cartpole.usda"\n    num_actions = 2'),
+            "The Named action terms add up to 1 numbers where the task has 2: joint_effort 1",
+        ),
+        (('return [ActionTerm("effort", ("cartJoint",), 400.0, unit="N")]', "return []"), "does not say its num_act"),
+        (("{", "{'speed': self.rew_buf, "), "Task Named observes speed, which is no term; its terms are: joints"),
+        (('{"joints"', '{"joint"'), "Task Named observes joint, which is no term; its terms are: joints"),
+        (('{"joints": self.robots.get_joint_positions()}', "{}"), "Named observation term joints is missing"),
+        (("get_joint_positions()}", "get_world_poses()[0]}"), r"joints must have shape \(3, 2\), got \(3, 3\)"),
+    ],
+)
+def test_what_terms_do_not_fit_is_named(task_of, edit, message):
+    with pytest.raises(MyriadError, match=message):
+        task_of(NAMED, edit=edit).reset()
+
+
 def test_time_outs_are_the_ends_at_the_step_limit(env_of):
     env = env_of("task=Cartpole", "num_envs=4", "task.env.episodeLength=7", "task.env.maxEffort=0")
     torch.manual_seed(0)

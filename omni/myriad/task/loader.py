@@ -98,6 +98,7 @@ def _package_of(folder: Path) -> str:
     if str(folder) not in sys.path:
         sys.path.append(str(folder))
         _plain_folders.add(str(folder))
+    importlib.invalidate_caches()
     sys.modules[package] = ModuleType(package)
     sys.modules[package].__path__ = [str(folder)]
     return package
