@@ -119,7 +119,7 @@ def test_bad_input_ends_in_one_line_and_code_2(trained, start, tmp_path, argumen
 
 
 def test_a_task_that_raises_is_named_with_its_line(start, tmp_path):
-    source = (ROOT / "tasks" / "cartpole.py").read_text().replace("class Cartpole", "class Broken")
+    source = (ROOT / "tasks" / "classic" / "cartpole.py").read_text().replace("class Cartpole", "class Broken")
     (tmp_path / "broken.py").write_text(source.replace("self.rew_buf[:] =", "self.rew_buf[:] = undefined +"))
     code, _, err = start(runs.train, "task=Broken", f"task.task_path=[{tmp_path}]", "sim_device=cpu", "num_envs=2",
                          "+task.env.resetDist=3.0", "+task.env.maxEffort=400.0")  # fmt: skip

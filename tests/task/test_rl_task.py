@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """RLTask's contract, on real physics: the tutorial class of OmniIsaacGymEnvs, buffers, time-outs, mistakes."""
 
+import re
 import textwrap
+from pathlib import Path
 
 import pytest
 import torch
@@ -197,8 +199,8 @@ def task_of(env_of, tmp_path):
     """Build an environment from a task file's text, edited."""
 
     def build(text, *overrides, edit=("", "")):
-        name = text.split("class ")[1].split("(")[0]
-        (tmp_path / f"{name.lower()}.py").write_text(text.replace(*edit))
+        name = text.partition("class ")[2].partition("(")[0]
+        (tmp_path / f"{re.sub('(?<!^)(?=[A-Z])', '_', name).lower()}.py").write_text(text.replace(*edit))
         return env_of(f"task={name}", f"task.task_path=[{tmp_path}]", "num_envs=3", *overrides)
 
     return build
@@ -220,6 +222,17 @@ def test_three_methods_and_a_robots_file_suffice(task_of):
     assert robots.get_joint_positions()[1].tolist() == [0.0, 0.0] and robots.get_joint_positions()[0, 0] > 0.0
     for before, after in zip(start, robots.get_world_poses(), strict=True):
         torch.testing.assert_close(after, before)
+
+
+def test_the_example_of_the_readme_runs(task_of):
+    readme = (Path(__file__).parents[2] / "README.md").read_text()
+    env = task_of(readme.partition("```python\n")[2].partition("```")[0])
+    torch.manual_seed(0)
+    obs = env.reset()["obs"].clone()
+    assert (obs[:, 4] < -0.8).all() and obs[:, 3].unique().numel() == 3, "hanging, each a little differently"
+    for _ in range(3):
+        pushed, rewards, *_ = env.step(torch.ones(3, 1))
+    assert (pushed["obs"][:, 0] > obs[:, 0]).all() and (rewards < -0.7).all()
 
 
 def test_the_default_reset_puts_a_free_robot_back_at_rest(env_of, tmp_path):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import sys
@@ -70,8 +69,7 @@ def _say(message: str, error: BaseException) -> int:
 
 def _task_place(error: BaseException) -> str | None:
     """Return file:line if the error passed through a task's file: then it is the task's mistake, not Myriad's."""
-    tasks = {
-        inspect.getsourcefile(module) for name, module in list(sys.modules.items()) if name.startswith("myriad_tasks.")
-    }
+    modules = list(sys.modules.items())
+    tasks = {getattr(module, "__file__", None) for name, module in modules if name.startswith("myriad_tasks.")}
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in tasks]
     return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else None

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -65,7 +66,7 @@ class Observation:
             spaces[term.name] = gymnasium.spaces.Box(low, high, term.shape, np.dtype(term.dtype).type)
         return gymnasium.spaces.Dict(spaces)
 
-    def allocate(self) -> torch.Tensor | dict[str, torch.Tensor]:
+    def allocate(self) -> Any:
         """Make the buffers, filled with zeros.
 
         Returns:
