@@ -167,7 +167,7 @@ class Balance(RLTask):
 
 # The same with terms in the place of sizes.
 NAMED = """
-from omni.myriad import ActionTerm, ObservationTerm, RLTask
+from omni.myriad import ActionTerm, ImageTerm, ObservationTerm, RLTask
 
 
 class Named(RLTask):
@@ -232,7 +232,7 @@ def test_the_example_of_the_readme_runs(task_of):
     assert (obs[:, 4] < -0.8).all() and obs[:, 3].unique().numel() == 3, "hanging, each a little differently"
     for _ in range(3):
         pushed, rewards, *_ = env.step(torch.ones(3, 1))
-    assert (pushed["obs"][:, 0] > obs[:, 0]).all() and (rewards < -0.7).all()
+    assert torch.gt(pushed["obs"][:, 0], obs[:, 0]).all() and torch.lt(rewards, -0.7).all()
 
 
 def test_the_default_reset_puts_a_free_robot_back_at_rest(env_of, tmp_path):
@@ -280,6 +280,10 @@ def test_sizes_follow_from_terms(task_of):
             "The Named action terms add up to 1 numbers where the task has 2: joint_effort 1",
         ),
         (('return [ActionTerm("effort", ("cartJoint",), 400.0, unit="N")]', "return []"), "does not say its num_act"),
+        (
+            ("    def post", "    def state_terms(self):\n        return [ImageTerm('x', (2, 2, 3))]\n\n    def post"),
+            "Task Named: state_terms has a picture, but the critic sees a vector",
+        ),
         (("{", "{'speed': self.rew_buf, "), "Task Named observes speed, which is no term; its terms are: joints"),
         (('{"joints"', '{"joint"'), "Task Named observes joint, which is no term; its terms are: joints"),
         (('{"joints": self.robots.get_joint_positions()}', "{}"), "Named observation term joints is missing"),

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 ASSETS_PATH = data_folder("assets")
 
 _SIZES = {"num_observations": "observation_terms", "num_actions": "action_terms", "num_states": "state_terms"}
-"""Each size of a task, and the method whose terms add up to it."""
+"""The sizes of a task, each with the method whose terms add up to it."""
 
 
 class RLTask:
@@ -45,7 +45,8 @@ class RLTask:
         sim_config: Configuration, by default the environment's.
 
     Attributes:
-        robot: USD file of the robot that `set_up_scene` adds, as for `add_robot`; its view is `self.robots`.
+        robot: USD file of the robot that `set_up_scene` adds, as for `add_robot`; its settings are those of `sim.Robot`,
+            its view is `self.robots`.
         robot_position: Where the robot stands in its environment, in m.
         num_observations: How many numbers are observed; those of `observation_terms`, where there are any.
         num_actions: Size of an action; that of `action_terms`, where there are any.
@@ -94,16 +95,14 @@ class RLTask:
         self.clip_obs: float = env_cfg["clipObservations"]
         self.clip_actions: float = env_cfg["clipActions"]
         self.test: bool = self._cfg["test"]
-        for size, terms in _SIZES.items():
+        for size, method in _SIZES.items():
             # OmniIsaacGymEnvs' tasks set these with an underscore before they call this constructor.
             setattr(self, size, getattr(self, f"_{size}", getattr(self, size, None)))
-            if getattr(self, size) is None and not self._defines(terms):
+            if getattr(self, size) is None and not self._defines(method):
                 raise MyriadError(f"Task {name} does not say its {size}: set {size} = ... in the class.")
-        self._observation: Observation | None = None
-        self._state: Observation | None = None
-        self._own_spaces = {
-            name for name in ("action_space", "observation_space", "state_space") if hasattr(self, name)
-        }
+        self._filled: dict[str, Observation] = {}
+        spaces = ("action_space", "observation_space", "state_space")
+        self._own_spaces = {space for space in spaces if hasattr(self, space)}
         self._define_spaces()
         self.cleanup()
 
@@ -112,18 +111,12 @@ class RLTask:
 
     def _define_spaces(self) -> None:
         """Make the spaces whose sizes are known, but for those that the task has made itself."""
-
-        def box(size: int | None, bound: float = np.inf) -> gymnasium.Space | None:
-            return gymnasium.spaces.Box(-bound, bound, (size,), np.float32) if size else None
-
-        spaces = {
-            "action_space": box(self.num_actions, 1.0),
-            "observation_space": self._observation.space if self._observation else box(self.num_observations),
-            "state_space": self._state.space if self._state else box(self.num_states),
-        }
-        for name, space in spaces.items():
+        sizes = {"observation_space": "num_observations", "state_space": "num_states", "action_space": "num_actions"}
+        for name, size in sizes.items():
+            numbers, bound = getattr(self, size), 1.0 if name == "action_space" else np.inf
+            space = gymnasium.spaces.Box(-bound, bound, (numbers,), np.float32) if numbers else None
             if name not in self._own_spaces:
-                setattr(self, name, space)
+                setattr(self, name, self._filled[size].space if size in self._filled else space)
 
     def cleanup(self) -> None:
         """Allocate the buffers, with every environment marked for reset."""
@@ -137,12 +130,12 @@ class RLTask:
         self.extras: dict[str, Any] = {}
 
     def _allocate_observations(self) -> None:
-        def buffer(observation: Observation | None, size: int | None) -> Any:
-            zeros = torch.zeros((self._num_envs, size or 0), device=self._device)
-            return observation.allocate() if observation else zeros
+        def buffer(size: str) -> Any:
+            filled = self._filled.get(size)
+            zeros = torch.zeros((self._num_envs, getattr(self, size) or 0), device=self._device)
+            return filled.allocate() if filled else zeros
 
-        self.obs_buf = buffer(self._observation, self.num_observations)
-        self.states_buf = buffer(self._state, self.num_states)
+        self.obs_buf, self.states_buf = buffer("num_observations"), buffer("num_states")
 
     def start(self) -> None:
         """Look around once physics runs: ask what actions are, call `post_reset`, ask what is observed.
@@ -150,15 +143,15 @@ class RLTask:
         Raises:
             MyriadError: If terms do not add up to the sizes that the class states, or there are neither.
         """
-        self.num_actions = self._size("num_actions", self.action_terms())
+        self._take_terms("num_actions")
         self.post_reset()
-        observed, private = self.observation_terms(), self.state_terms()
-        self.num_observations = self._size("num_observations", observed)
-        self.num_states = self._size("num_states", private)
-        n, device = self._num_envs, self._device
-        noisy = not self.test
-        self._observation = Observation(f"{self.name} observation", observed, n, device, noisy) if observed else None
-        self._state = Observation(f"{self.name} state", private, n, device, noisy) if private else None
+        for size in ("num_observations", "num_states"):
+            terms = self._take_terms(size)
+            if size == "num_states" and any(isinstance(term, ImageTerm) for term in terms):
+                raise MyriadError(f"Task {self.name}: state_terms has a picture, but the critic sees a vector.")
+            if terms:
+                what = f"{self.name} {_SIZES[size].removesuffix('_terms')}"
+                self._filled[size] = Observation(what, terms, self._num_envs, self._device, noisy=not self.test)
         self._names_checked = False
         self._define_spaces()
         self._allocate_observations()
@@ -167,14 +160,17 @@ class RLTask:
             name: (robot.get_joint_positions(), *robot.get_world_poses()) for name, robot in self.world.robots().items()
         }
 
-    def _size(self, name: str, terms: Sequence[ObservationTerm | ImageTerm] | Sequence[ActionTerm]) -> int:
-        declared: int | None = getattr(self, name)
+    def _take_terms(self, size: str) -> Sequence[Any]:
+        """Ask for the terms of a size, and set it from them if there are any."""
+        method, declared = _SIZES[size], getattr(self, size)
+        terms = getattr(self, method)()
         if terms:
-            stated = None if name == "num_states" and not declared else declared
-            return check_terms(f"{self.name} {_SIZES[name].removesuffix('_terms')}", terms, stated)
-        if declared is None:
-            raise MyriadError(f"Task {self.name} does not say its {name}: {_SIZES[name]} returns no terms.")
-        return declared
+            # No private observations are stated by 0, which is what a class has that says nothing.
+            wanted = declared or None if size == "num_states" else declared
+            setattr(self, size, check_terms(f"{self.name} {method.removesuffix('_terms')}", terms, wanted))
+        elif declared is None:
+            raise MyriadError(f"Task {self.name} does not say its {size}: {method} returns no terms.")
+        return terms
 
     # -- where things are ---------------------------------------------------------------------------------------------
 
@@ -291,7 +287,7 @@ class RLTask:
         """
         return []
 
-    def state_terms(self) -> Sequence[ObservationTerm | ImageTerm]:
+    def state_terms(self) -> Sequence[ObservationTerm]:
         """Say what the critic alone observes, as `observation_terms` does; `observe` fills `states_buf` by it."""
         return []
 
@@ -342,17 +338,16 @@ class RLTask:
         Raises:
             MyriadError: At the first call, if a term is missing or has the wrong shape, or a name belongs to no term.
         """
-        filled = [part for part in (self._observation, self._state) if part]
         if not self._names_checked:
-            names = {name for part in filled for name in part.names}
+            names = {name for part in self._filled.values() for name in part.names}
             unknown = [name for name in quantities if name not in names]
             if unknown:
                 known = ", ".join(sorted(names)) or "none"
                 raise MyriadError(f"Task {self.name} observes {unknown[0]}, which is no term; its terms are: {known}.")
-        for part in filled:
+            self._names_checked = True
+        for part in self._filled.values():
             part.fill(quantities)
-        self._names_checked = True
-        return self._observation.parts if self._observation else {}
+        return self._filled["num_observations"].parts if "num_observations" in self._filled else {}
 
     def get_states(self) -> torch.Tensor:
         """Fill and return `states_buf`, for tasks whose critic sees more than the policy."""
