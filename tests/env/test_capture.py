@@ -53,12 +53,16 @@ class FixedStarts(RLTask):
 
 
 class Again:
-    """Launches eagerly: pretends to be captured from the third call on, by calling the function again."""
+    """Launches eagerly: pretends to be captured from the third call on, by calling the function again.
+
+    Then nothing of what the function told the engine to send is left, as if nobody had called a view.
+    """
 
     launched = 0
 
-    def __init__(self, function):
+    def __init__(self, function, engine):
         self._function, self._calls = function, 0
+        self._ledger = getattr(engine, "ledger", engine)  # where an engine keeps what waits to be sent
         Again.launched += 1
 
     @property
@@ -67,6 +71,10 @@ class Again:
 
     def __call__(self, inputs):
         outputs = self._function(inputs)
+        if self.captured:
+            for quantity in self._ledger.pending:
+                quantity.written()
+            self._ledger.pending.clear()
         self._calls += 1
         return outputs
 
@@ -79,7 +87,8 @@ def launched_env_of():
     def build(*overrides, launch: Any = Again):
         config = load_config(["sim_device=cpu", *overrides])
         sim_config = SimConfig(config)
-        env = VecEnv(make_engine(sim_config), sim_config, launch)
+        engine = make_engine(sim_config)
+        env = VecEnv(engine, sim_config, launch and (lambda function: launch(function, engine)))
         envs.append(env)
         task_class = load_task_class(config["task"]["name"], [Path(folder) for folder in config["task"]["task_path"]])
         env.set_task(task_class(name=config["task"]["name"], env=env))
