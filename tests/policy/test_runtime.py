@@ -49,6 +49,15 @@ def test_commands_come_in_the_robots_order(hand_made):
     assert command.effort == pytest.approx({"c": 0.4, "a": 0.3}, rel=1e-5)
 
 
+def test_a_terms_numbers_are_clipped_once_scaled(hand_made):
+    def bounded(meta):
+        meta["observations"]["terms"][0]["clip"] = [-0.05, 0.15]  # of obs[0] = 0.1 and obs[1] = 0.2
+
+    command = Policy(hand_made(bounded)).act(POSITIONS, VELOCITIES, {"height": 0.02})
+    assert command.effort == pytest.approx({"a": 30.0}, rel=1e-5)
+    assert command.position == pytest.approx({"c": 0.15 * 0.5 + 0.25}, rel=1e-5)
+
+
 def test_last_action_is_remembered_until_reset(hand_made):
     policy = Policy(hand_made())
     given = {"height": 0.0}

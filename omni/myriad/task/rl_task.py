@@ -45,8 +45,8 @@ class RLTask:
         sim_config: Configuration, by default the environment's.
 
     Attributes:
-        robot: USD file of the robot that `set_up_scene` adds, as for `add_robot`; its settings are those of `sim.Robot`,
-            its view is `self.robots`.
+        robot: USD file of the robot that `set_up_scene` adds, as for `add_robot`; its settings are `sim.Robot`, its
+            view is `self.robots`.
         robot_position: Where the robot stands in its environment, in m.
         num_observations: How many numbers are observed; those of `observation_terms`, where there are any.
         num_actions: Size of an action; that of `action_terms`, where there are any.
