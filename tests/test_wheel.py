@@ -44,7 +44,7 @@ def test_a_wheel_holds_tasks_configuration_assets_and_the_command(wheel):
         for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    assert "tasks/cartpole.py" in wanted and {f"omni/myriad/_data/{name}" for name in wanted} <= names
+    assert "tasks/classic/cartpole.py" in wanted and {f"omni/myriad/_data/{name}" for name in wanted} <= names
     assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "omni").rglob("*.py")} <= names
     assert "omni/__init__.py" not in names
     assert {name.partition("/")[0] for name in names if ".dist-info" not in name} == {"omni"}

@@ -78,8 +78,9 @@ def test_play_takes_the_last_run_of_the_task(trained, start):
 def test_the_same_seed_gives_the_same_weights(start, tmp_path):
     weights = []
     for name, seed in (("a", 5), ("b", 5), ("c", 6)):
-        code, _, err = start(runs.train, *SHORT, f"seed={seed}", f"experiment={name}", "engine.shards=2")
+        code, out, err = start(runs.train, *SHORT, f"seed={seed}", f"experiment={name}", "engine.shards=2")
         assert code == 0, err
+        assert out.count("pole_velocity") == 1, "the table of terms, at the start"
         weights.append(torch.load(f"runs/{name}/checkpoints/last.pth", weights_only=True)["model"])
     assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
     assert not all(torch.equal(weights[0][key], weights[2][key]) for key in weights[0])
