@@ -62,7 +62,7 @@ class Again:
 
     def __init__(self, function, engine):
         self._function, self._calls = function, 0
-        self._ledger: Any = getattr(engine, "ledger", engine)  # where an engine keeps what waits to be sent
+        self._ledger = engine.ledger  # where PhysX keeps what waits to be sent
         Again.launched += 1
 
     @property
