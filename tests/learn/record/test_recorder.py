@@ -9,8 +9,7 @@ import pytest
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn.record.recorder import draw_curve, start_wandb
-from omni.myriad.learn.rl_games.runner import train
-from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg
+from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, train
 
 
 def test_tensorboard_has_the_familiar_names(tmp_path: Path) -> None:
