@@ -68,6 +68,7 @@ class Update:
         if agent.has_central_value:
             agent.train_central_value()
         of_minibatches: list[dict[str, torch.Tensor]] = []
+        of_mini_epochs: list[torch.Tensor] = []
         legacy = not agent.is_discrete and agent.schedule_type == "legacy"
         for mini_epoch in range(agent.mini_epochs_num):
             divergences = []
@@ -82,13 +83,13 @@ class Update:
                     kl = self._over_ranks(kl)
                     self._schedule(kl)
                 divergences.append(kl)
-                of_minibatches.append(losses | {"entropy": entropy, "kl": kl})
-            if not legacy:
-                mean_kl = self._over_ranks(torch.stack(divergences).mean())
-                if agent.is_discrete or agent.schedule_type == "standard":
-                    self._schedule(mean_kl)
+                of_minibatches.append(losses | {"entropy": entropy})
+            of_mini_epochs.append(self._over_ranks(torch.stack(divergences).mean()))
+            if agent.is_discrete or agent.schedule_type == "standard":
+                self._schedule(of_mini_epochs[-1])
             agent.diagnostics.mini_epoch(agent, mini_epoch)
         means = {name: torch.stack([of[name] for of in of_minibatches]).mean() for name in of_minibatches[0]}
+        means["kl"] = torch.stack(of_mini_epochs).mean()
         return means | {name: torch.stack(values).mean() for name, values in agent.aux_loss_dict.items()}
 
     def _schedule(self, kl: torch.Tensor) -> None:
