@@ -47,7 +47,7 @@ Export a trained policy as one ONNX file:  ./myriad export task=Ant [checkpoint=
   opset=17                 ONNX operator set, 9 to 23
   sim_device=cpu           where the task is run, if the run's folder lacks what the proof needs
 
-All other settings are the run's own. The file is written only if it acts as rl-games' player does.
+All other settings are the run's own. The file is written only if it acts as the policy in the checkpoint does.
 """
 _EXPORT_KEYS = ("task", "checkpoint", "output", "opset", "sim_device", "engine", "train_dir", "task.task_path")
 

@@ -12,8 +12,8 @@ import torch
 from omni.myriad.deploy.sources import Sensors
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
-from omni.myriad.learn.base import Observations
-from omni.myriad.learn.rollout import Acts, rollout
+from omni.myriad.learn.base import Acts, Observations
+from omni.myriad.learn.rollout import rollout
 from omni.myriad.policy.runtime import Command, Policy
 
 Starts = dict[str, Any]

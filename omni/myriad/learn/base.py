@@ -103,14 +103,8 @@ class Learner(Protocol):
         ...
 
 
-class Actor(Protocol):
-    """A policy without exploration.
-
-    Attributes:
-        library: Name and version of what computes its actions.
-    """
-
-    library: str
+class Acts(Protocol):
+    """Whoever can be asked for actions."""
 
     def reset(self, num_envs: int) -> None:
         """Begin with empty memory for so many environments."""
@@ -124,6 +118,16 @@ class Actor(Protocol):
             done: (num_envs,), where an episode ended since the last call: recurrent memory is cleared there.
         """
         ...
+
+
+class Actor(Acts, Protocol):
+    """A learner's policy without exploration.
+
+    Attributes:
+        library: Name and version of what computes its actions.
+    """
+
+    library: str
 
     def export_module(self) -> ExportModule:
         """Return the policy as a module on the CPU that can be traced, without critic and exploration."""

@@ -4,26 +4,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import torch
 
 from omni.myriad.env.threads import single_threaded
-from omni.myriad.learn.base import Observations
+from omni.myriad.learn.base import Acts, Observations
 
 _CHECK_EVERY = 16  # steps of playing between looks at whether all episodes are in
-
-
-class Acts(Protocol):
-    """The half of an `Actor` that is asked for actions."""
-
-    def reset(self, num_envs: int) -> None:
-        """Begin with empty memory for so many environments."""
-        ...
-
-    def act(self, observations: Observations, done: torch.Tensor | None = None) -> torch.Tensor:
-        """Return actions as `VecEnv.step` takes them."""
-        ...
 
 
 class Step(NamedTuple):

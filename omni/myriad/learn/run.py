@@ -109,17 +109,10 @@ def play(
         raise MyriadError(f"episodes={episodes}: play at least one")
     actor = make_actor(config, env, _matching(config, env, path, state), path)
     rewards, lengths = rollout.play(env, actor, episodes)
-    return {
-        "task": config["task_name"],
-        "checkpoint": str(path),
-        "episodes": len(rewards),
-        "reward_mean": float(rewards.mean()),
-        "reward_std": float(rewards.std(unbiased=False)),
-        "reward_min": float(rewards.min()),
-        "reward_max": float(rewards.max()),
-        "episode_length_mean": float(lengths.mean()),
-        "episode_length_std": float(lengths.std(unbiased=False)),
-    }
+    result = {"task": config["task_name"], "checkpoint": str(path), "episodes": len(rewards)}
+    for name, values in (("reward", rewards), ("episode_length", lengths)):
+        result |= {f"{name}_mean": float(values.mean()), f"{name}_std": float(values.std(unbiased=False))}
+    return result | {"reward_min": float(rewards.min()), "reward_max": float(rewards.max())}
 
 
 def make_actor(config: Mapping[str, Any], env: Any, state: State, path: str | os.PathLike[str] = "checkpoint") -> Actor:

@@ -90,6 +90,8 @@ class RlGamesLearner:
         settings = params["config"]
         if settings.get("normalize_rms_advantage"):
             raise MyriadError("normalize_rms_advantage is not supported, use normalize_advantage")
+        if settings.get("use_action_masks"):
+            raise MyriadError("use_action_masks is not supported: environments allow every action at every time")
         settings["max_frames"] = max(settings.get("max_frames") or -1, settings.pop("max_steps", None) or -1)
         settings["max_epochs"] = settings.get("max_epochs") or -1
         folder.mkdir(parents=True, exist_ok=True)

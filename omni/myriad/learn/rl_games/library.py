@@ -10,7 +10,7 @@ import os
 import random
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -31,8 +31,8 @@ from omni.myriad.learn.rl_games.settings import ALGORITHMS, ENV_NAME, update_thr
 
 logger = logging.getLogger(__name__)
 
-AGENTS = dict(zip(ALGORITHMS, (A2CAgent, DiscreteA2CAgent), strict=True))
-PLAYERS = dict(zip(ALGORITHMS, (PpoPlayerContinuous, PpoPlayerDiscrete), strict=True))
+AGENTS: dict[str, Any] = dict(zip(ALGORITHMS, (A2CAgent, DiscreteA2CAgent), strict=True))
+PLAYERS: dict[str, Any] = dict(zip(ALGORITHMS, (PpoPlayerContinuous, PpoPlayerDiscrete), strict=True))
 
 
 class EnvAdapter(IVecEnv):
@@ -40,14 +40,7 @@ class EnvAdapter(IVecEnv):
 
     def __init__(self, env: Any) -> None:
         self.env = env
-
-    def step(self, actions: torch.Tensor) -> Any:
-        """Step."""
-        return self.env.step(actions)
-
-    def reset(self) -> Any:
-        """Reset."""
-        return self.env.reset()
+        self.step, self.reset = env.step, env.reset
 
     def get_env_info(self) -> dict[str, Any]:
         """Return the spaces."""
@@ -78,7 +71,7 @@ def new_agent(params: dict[str, Any], env: Any) -> Any:
     """
     with tempfile.TemporaryDirectory() as scratch:
         params["config"]["train_dir"] = scratch
-        agent = _construct(lambda: AGENTS[params["algo"]["name"]](base_name="run", params=params), params, env)
+        agent = _construct(AGENTS, params, env, base_name="run")
         if agent.writer is not None:
             agent.writer.close()
     return agent
@@ -87,10 +80,10 @@ def new_agent(params: dict[str, Any], env: Any) -> Any:
 def new_player(params: dict[str, Any], env: Any) -> Any:
     """Return rl-games' player with fresh weights, seeded."""
     params["config"]["player"] = {"use_vecenv": True, "deterministic": True}
-    return _construct(lambda: PLAYERS[params["algo"]["name"]](params=params), params, env)
+    return _construct(PLAYERS, params, env)
 
 
-def _construct(make: Callable[[], Any], params: dict[str, Any], env: Any) -> Any:
+def _construct(kinds: dict[str, Any], params: dict[str, Any], env: Any, **more: Any) -> Any:
     """Prepare what rl-games' Runner would, and make an agent or a player."""
     config, network = params["config"], params.get("network") or {}
     register(env)
@@ -113,7 +106,7 @@ def _construct(make: Callable[[], Any], params: dict[str, Any], env: Any) -> Any
             config.setdefault("features", {})["observer"] = AlgoObserver()
             seed_python(params["seed"] + rank)
             torch.manual_seed(params["seed"] + rank)
-            made = make()
+            made = kinds[params["algo"]["name"]](params=params, **more)
     except KeyError as error:
         raise MyriadError(f"rl-games misses the setting {error.args[0]} in train.params") from error
     except (TypeError, ValueError, AssertionError) as error:

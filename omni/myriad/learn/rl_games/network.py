@@ -35,13 +35,16 @@ class DictNetwork(A2CBuilder.Network):
                 raise MyriadError(f"observation {name} is an image: train.params.network.cnn must say how it is seen")
             height, width, channels = shape
             args = {"convs": cnn["convs"], "activation": cnn["activation"], "norm_func_name": None}
-            encoders[name] = layers._build_conv(cnn["type"], input_shape=(channels, height, width), **args)
+            encoder = layers._build_conv(cnn["type"], input_shape=(channels, height, width), **args)
+            if encoder is None:
+                raise MyriadError(f"train.params.network.cnn.type={cnn['type']} is unknown to rl-games, use conv2d")
             initialize = layers.init_factory.create(**cnn["initializer"])
-            for module in encoders[name].modules():
-                if isinstance(module, nn.Conv2d):
+            for module in encoder.modules():
+                if isinstance(module, nn.Conv2d) and module.bias is not None:
                     initialize(module.weight)
                     nn.init.zeros_(module.bias)
-            size += encoders[name](torch.zeros(1, channels, height, width)).numel()
+            size += encoder(torch.zeros(1, channels, height, width)).numel()
+            encoders[name] = encoder
         super().__init__({key: value for key, value in params.items() if key != "cnn"}, input_shape=(size,), **settings)
         self.encoders = nn.ModuleDict(encoders)
         self.names = tuple(input_shape)

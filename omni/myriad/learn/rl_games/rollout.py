@@ -98,10 +98,7 @@ class Rollout:
                 stored[step // agent.seq_length] = memory
         if agent.has_central_value:
             agent.central_value_net.pre_step_rnn(step)
-        if agent.use_action_masks:
-            result = agent.get_masked_action_values(agent.obs, agent.vec_env.get_action_masks())
-        else:
-            result = agent.get_action_values(agent.obs)
+        result = agent.get_action_values(agent.obs)
         if agent.is_rnn:
             agent.rnn_states = result["rnn_states"]
         return result
