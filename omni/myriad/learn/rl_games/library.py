@@ -20,14 +20,14 @@ from rl_games.algos_torch import model_builder
 from rl_games.algos_torch.a2c_continuous import A2CAgent
 from rl_games.algos_torch.a2c_discrete import DiscreteA2CAgent
 from rl_games.algos_torch.players import PpoPlayerContinuous, PpoPlayerDiscrete
-from rl_games.common import env_configurations, tr_helpers, vecenv
+from rl_games.common import tr_helpers
 from rl_games.common.algo_observer import AlgoObserver
 from rl_games.common.ivecenv import IVecEnv
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn.rl_games.network import DictBuilder
 from omni.myriad.learn.rl_games.normalizer import DictNormalizer
-from omni.myriad.learn.rl_games.settings import ALGORITHMS, ENV_NAME, update_threads
+from omni.myriad.learn.rl_games.settings import ALGORITHMS, update_threads
 
 logger = logging.getLogger(__name__)
 
@@ -44,19 +44,17 @@ class EnvAdapter(IVecEnv):
 
     def get_env_info(self) -> dict[str, Any]:
         """Return the spaces."""
-        info = {"observation_space": self.env.observation_space, "action_space": self.env.action_space}
-        state_space = getattr(self.env, "state_space", None)  # which spaces without an environment lack
-        return info | {"agents": 1, "value_size": 1} | ({"state_space": state_space} if state_space else {})
+        return env_info(self.env) | ({"state_space": self.env.state_space} if self.env.num_states else {})
 
     def set_train_info(self, env_frames: int, *_: Any, **__: Any) -> None:
         """Pass the number of frames on."""
         self.env.set_env_frames(env_frames)
 
 
-def register(env: Any) -> None:
-    """Let rl-games find an environment under `ENV_NAME`."""
-    vecenv.register("MYRIAD", lambda config_name, num_actors, **_: EnvAdapter(env))
-    env_configurations.register(ENV_NAME, {"vecenv_type": "MYRIAD", "env_creator": lambda **_: EnvAdapter(env)})
+def env_info(env: Any) -> dict[str, Any]:
+    """Return what rl-games' player wants to know of an environment: its spaces."""
+    spaces = {"observation_space": env.observation_space, "action_space": env.action_space}
+    return {**spaces, "agents": 1, "value_size": 1}
 
 
 def new_agent(params: dict[str, Any], env: Any) -> Any:
@@ -70,7 +68,8 @@ def new_agent(params: dict[str, Any], env: Any) -> Any:
         MyriadError: If rl-games cannot use the settings.
     """
     with tempfile.TemporaryDirectory() as scratch:
-        params["config"]["train_dir"] = scratch
+        adapter = EnvAdapter(env)
+        params["config"] |= {"train_dir": scratch, "vec_env": adapter, "env_info": adapter.get_env_info()}
         agent = _construct(AGENTS, params, env, base_name="run")
         if agent.writer is not None:
             agent.writer.close()
@@ -79,14 +78,13 @@ def new_agent(params: dict[str, Any], env: Any) -> Any:
 
 def new_player(params: dict[str, Any], env: Any) -> Any:
     """Return rl-games' player with fresh weights, seeded."""
-    params["config"]["player"] = {"use_vecenv": True, "deterministic": True}
+    params["config"]["env_info"] = env_info(env)
     return _construct(PLAYERS, params, env)
 
 
 def _construct(kinds: dict[str, Any], params: dict[str, Any], env: Any, **more: Any) -> Any:
     """Prepare what rl-games' Runner would, and make an agent or a player."""
     config, network = params["config"], params.get("network") or {}
-    register(env)
     normalized = None
     if isinstance(env.observation_space, spaces.Dict):
         model_builder.register_network("dict_actor_critic", DictBuilder)

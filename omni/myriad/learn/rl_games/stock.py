@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from omni.myriad.learn.rl_games.library import register
-from omni.myriad.learn.rl_games.settings import fit_minibatches, rl_games_params
+from omni.myriad.learn.rl_games.library import EnvAdapter
+from omni.myriad.learn.rl_games.settings import ENV_NAME, fit_minibatches, rl_games_params
 
 
 def train(cfg: Mapping[str, Any], env: Any, run_dir: Path, compiled: bool) -> None:
@@ -24,6 +24,7 @@ def train(cfg: Mapping[str, Any], env: Any, run_dir: Path, compiled: bool) -> No
     Raises:
         MyriadError: Where the configuration is wrong.
     """
+    from rl_games.common import env_configurations, vecenv
     from rl_games.common.algo_observer import AlgoObserver
     from rl_games.torch_runner import Runner
 
@@ -31,7 +32,8 @@ def train(cfg: Mapping[str, Any], env: Any, run_dir: Path, compiled: bool) -> No
     fit_minibatches(params)
     # In favour of rl-games: it would write a checkpoint in every epoch whose reward is the best so far.
     params["config"] |= {"torch_compile": compiled, "save_best_after": 10**9, "save_frequency": 0, "print_stats": False}
-    register(env)
+    vecenv.register("MYRIAD", lambda config_name, num_actors, **_: EnvAdapter(env))
+    env_configurations.register(ENV_NAME, {"vecenv_type": "MYRIAD", "env_creator": lambda **_: EnvAdapter(env)})
     # Its default observer copies to the host at every step, for results that our tasks do not report.
     runner = Runner(AlgoObserver())
     runner.load({"params": params})
