@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import torch
 from torch import nn
 
+from omni.myriad import learn
 from omni.myriad.errors import MyriadError
 
 Observations = Mapping[str, Any]
@@ -162,7 +163,8 @@ def room(config: Mapping[str, Any]) -> Any:
     Raises:
         MyriadError: If there is no such learner. Names are looked up among folders, so none can run anything else.
     """
-    name, known = learner_name(config), sorted(file.parent.name for file in Path(__file__).parent.glob("*/learner.py"))
+    name = learner_name(config)
+    known = sorted(file.parent.name for folder in learn.__path__ for file in Path(folder).glob("*/learner.py"))
     if name not in known:
         raise MyriadError(f"train.learner={name} is unknown; choose one of: {', '.join(known)}.")
     return importlib.import_module(f"omni.myriad.learn.{name}.learner")
