@@ -34,6 +34,19 @@ def test_tensorboard_has_the_familiar_names(tmp_path: Path) -> None:
     assert shaped[768] != rewards[768]  # the learner sees a tenth, and bootstraps
 
 
+def test_what_rl_games_diagnoses_is_written_down_too(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    env = CartPoleEnv(16, 20)
+    train(make_cfg(env, max_iterations=2, use_diagnostics=True), env, tmp_path)
+    events = EventAccumulator(str(tmp_path / "summaries"))
+    events.Reload()
+    assert {"diagnostics/exp_var", "diagnostics/clip_frac/0", "diagnostics/rms_value/mean"} <= set(
+        events.Tags()["scalars"]
+    )
+    assert len(list((tmp_path / "summaries").iterdir())) == 1, "rl-games' own files are not kept"
+
+
 def test_curve_is_a_picture(tmp_path: Path) -> None:
     draw_curve(tmp_path / "curve.png", [(100.0, 1.0, -3.0), (200.0, 2.0, 5.0)], "Ant")
     data = (tmp_path / "curve.png").read_bytes()

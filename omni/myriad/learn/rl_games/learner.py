@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
 import torch
 import torch.distributed as dist
 from gymnasium import spaces
@@ -125,7 +126,7 @@ class RlGamesLearner:
 
     def add_scalar(self, name: str, value: Any, _step: int) -> None:
         """Take note of a number that rl-games would write down, as its writers do."""
-        self._scalars[name] = float(value)
+        self._scalars[name] = np.asarray(value).item()
 
     def stop(self) -> None:
         """Let training end after the step at hand."""
@@ -151,7 +152,7 @@ class RlGamesLearner:
         is_first = agent.global_rank == 0
         seed_python(self.params["seed"] + agent.global_rank)  # once more: modules imported meanwhile have drawn from it
         self.prepare()
-        self._physics_seconds = self._physics_clock()
+        self._physics_seconds = self.env.phase_seconds["physics"]
         try:
             done = False
             while not done:
@@ -223,7 +224,7 @@ class RlGamesLearner:
     def _close_epoch(self, start: float, played: float, updated: float, losses: Losses) -> Epoch:
         agent, rollout = self.agent, self.rollout
         values, episodes, extras = self._fetch(losses)
-        physics = self._physics_clock() - self._physics_seconds
+        physics = self.env.phase_seconds["physics"] - self._physics_seconds
         self._physics_seconds += physics
         physics = min(physics, rollout.step_seconds)
         if agent.global_rank == 0:
@@ -265,9 +266,6 @@ class RlGamesLearner:
             clip_range=agent.e_clip,
             **more,
         )
-
-    def _physics_clock(self) -> float:
-        return self.env.phase_seconds["physics"]
 
     def _fetch(self, losses: Losses) -> tuple[dict[str, float], int, dict[str, float]]:
         """Bring the epoch's numbers from the device in one go, and raise where the update came out not finite."""
