@@ -2,6 +2,7 @@
 """Imports point one way: verbs -> app -> learn, policy, deploy, ui -> env -> task -> engine; sources are read."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,9 @@ BELONGS_TO = {
     "newton": ("omni/myriad/render",),
     "imageio_ffmpeg": ("omni/myriad/render",),
 }
+# What a learner's library calls things belongs into its room: others ask an Actor.
+LEARNERS = "omni.myriad.learn"
+LEARNERS_WORDS = re.compile(r"\bplayer\.|running_mean_std|a2c_network|\bis_rnn|get_env_info|set_train_info")
 
 
 def inside(name: str, package: str) -> bool:
@@ -99,6 +103,13 @@ def siblings(file: Path, root: Path) -> list[str]:
     return [name for other in others for name in (other.stem, module_name(other, root))]
 
 
+def learners_room(name: str) -> str | None:
+    """Return the room of a learner that a dotted name lies in, None outside them all."""
+    parts = name.split(".")
+    is_room = inside(name, LEARNERS) and len(parts) > 3 and (ROOT / "/".join(parts[:4]) / "learner.py").is_file()
+    return parts[3] if is_room else None
+
+
 def owner(name: str) -> str | None:
     """Return the key of BELONGS_TO that governs an import: the longest that contains it."""
     if inside(name, "omni.myriad"):
@@ -122,12 +133,18 @@ def violations(root: Path) -> list[str]:
             there = room(name)
             if here and there and FLOORS.get(there, TOP) > FLOORS.get(here, TOP):
                 found.append(f"{path} imports {name}: {here} must not know {there}")
+            # A benchmark may compare a library as it comes with ours.
+            if learners_room(name) not in (None, learners_room(module_name(file, root))) and here != "benchmark":
+                found.append(f"{path} imports {name}: a learner is asked for by its name (learn.base.room)")
             package = owner(name)
             if package and not any(f"{path}/".startswith(f"{place}/") for place in BELONGS_TO[package]):
                 found.append(f"{path} imports {name}: only {', '.join(BELONGS_TO[package])} may")
             allowed = (*TASKS_MAY_IMPORT, *siblings(file, root))
             if path.startswith("tasks/") and not any(inside(name, package) for package in allowed):
                 found.append(f"{path} imports {name}: tasks import {', '.join(TASKS_MAY_IMPORT)} and siblings only")
+        if not learners_room(module_name(file, root)):
+            words = sorted(set(LEARNERS_WORDS.findall(file.read_text())))
+            found += [f"{path} says {word}: only a learner's own room may" for word in words]
     found += [
         f"omni/{name}: omni is Kit's namespace package" for name in ("__init__.py",) if (root / "omni" / name).exists()
     ]
@@ -210,6 +227,9 @@ def test_the_project_keeps_its_rules():
         ("tasks/locomotion/ant.py", "import numpy as np", "tasks import math, torch, omni.myriad and siblings only"),
         ("tasks/locomotion/ant.py", "from _locomotion import Walker", "imports _locomotion.Walker"),  # there is none
         ("tasks/locomotion/ant.py", "from ..classic.cartpole import Cartpole", "imports tasks.classic.cartpole"),
+        ("omni/myriad/policy/export.py", "from omni.myriad.learn.rl_games import actor", "asked for by its name"),
+        ("omni/myriad/app/runs.py", "def f(player):\n    return player.is_rnn", "says player."),
+        ("omni/myriad/learn/run.py", "import torch\nrunning_mean_std = 1", "says running_mean_std"),
         ("omni/myriad/learn/rl_games/agent.py", "from omni.myriad.novelty import thing", "learn must not know novelty"),
         ("omni/__init__.py", "", "omni is Kit's namespace package"),
         ("omni/myriad/policy/runtime.py", "from omni.myriad.errors import MyriadError\nimport torch", "reaches torch"),
@@ -236,17 +256,17 @@ def test_runtime_is_followed_through_our_modules_and_packages(tmp_path):
 
 
 def test_imports_that_are_right_pass(tmp_path):
-    write(tmp_path, "train.py", "from omni.myriad.learn.rl_games.runner import train")
+    write(tmp_path, "train.py", "from omni.myriad.learn.run import train")
     write(
         tmp_path,
-        "omni/myriad/learn/rl_games/runner.py",
-        "import rl_games\nfrom ...env.vec_env import VecEnv\nfrom omni.myriad import errors",
+        "omni/myriad/learn/rl_games/learner.py",
+        "import rl_games\nfrom .actor import player\nfrom ...env.vec_env import VecEnv\nfrom omni.myriad import errors",
     )
     write(tmp_path, "omni/myriad/engine/physx/scene.py", "import ovphysx\nfrom pxr import Usd")
     write(
         tmp_path,
         "omni/myriad/ui/window.py",
-        "import omni.ui\nimport carb\nfrom omni.myriad.learn.rl_games import runner",
+        "import omni.ui\nimport carb\nfrom omni.myriad.learn import run",
     )
     write(
         tmp_path,

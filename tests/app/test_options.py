@@ -126,7 +126,7 @@ def test_any_value_is_taken_or_refused_in_one_line(value, declared):
             assert setting.checked("key", meant) == meant  # what is meant stays what it is
 
 
-@given(st.integers() | st.floats(), st.floats(-10, 10), st.floats(-10, 10))
+@given(st.integers(1 - 2**63, 2**63 - 1) | st.floats(), st.floats(-10, 10), st.floats(-10, 10))
 def test_numbers_keep_to_their_bounds(value, least, most):
     def taken(**limits):
         try:

@@ -60,13 +60,13 @@ def test_epoch_clock_listens_and_passes_on(clock):
     class Env:
         heard = ()
 
-        def set_train_info(self, *info):
-            self.heard += info
+        def set_env_frames(self, env_frames):
+            self.heard += (env_frames,)
 
     env = Env()
     epochs = timing.EpochClock(env)
-    env.set_train_info(0, "agent")
+    env.set_env_frames(0)
     clock.now += 2.5
-    env.set_train_info(64, "agent")
+    env.set_env_frames(64)
     assert epochs.marks == [(0.0, 0), (2.5, 1)]
-    assert env.heard == (0, "agent", 64, "agent")
+    assert env.heard == (0, 64)

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from omni.myriad.learn.rl_games import checkpoint
-from omni.myriad.learn.rl_games.runner import new_player
+from omni.myriad.learn import checkpoint
+from omni.myriad.learn.rl_games.library import new_player
 from omni.myriad.learn.rl_games.settings import rl_games_params
 from omni.myriad.policy.description import describe_space
 from omni.myriad.policy.export import Spaces
@@ -93,7 +93,6 @@ def make_policy(folder: Path, description, network=None, config=None, model=None
     cfg = configure(description, dict(network or {}), dict(config or {}), model)
     env = Spaces(description, 4)
     params = rl_games_params(cfg, env, folder)
-    params["config"]["player"] = {"use_vecenv": True, "deterministic": True}
     player = new_player(params, env)
     generator = torch.Generator().manual_seed(1)
     weights = player.model.state_dict()

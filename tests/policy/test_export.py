@@ -11,8 +11,8 @@ import torch
 from gymnasium import spaces
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.learn.rl_games.runner import make_player
-from omni.myriad.policy import graph
+from omni.myriad.learn.rl_games.actor import Normalize
+from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.export import Spaces, export_policy
 from omni.myriad.policy.runtime import METADATA_KEY, Policy
 from tests.policy.synthetic import CNN, CRITIC, box, describe, make_policy
@@ -56,14 +56,17 @@ def export(folder, kind, **changes):
     description = describe(observation, action, **clips)
     path, state, recording = make_policy(folder, description, network, config, model)
     output = folder / "exported" / "policy.onnx"
-    meta = export_policy(state, path, description, recording, output, **changes)
-    player = make_player(state["myriad"]["config"], Spaces(description, 1), state, path)
-    return output, meta, player, recording
+    meta = export_policy(actor_of(state, path, description), state, path, description, recording, output, **changes)
+    return output, meta, actor_of(state, path, description), recording
+
+
+def actor_of(state, path, description):
+    return make_actor(state["myriad"]["config"], Spaces(description, 4), state, path)
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_acts_as_the_player_does(tmp_path, kind):
-    output, meta, player, recording = export(tmp_path, kind)
+    output, meta, actor, recording = export(tmp_path, kind)
     assert meta["parity"]["max_error"] <= 1e-5
     assert meta["parity"]["steps"] == recording.resets.size + recording.steps
     model = onnx.load(output)
@@ -73,8 +76,7 @@ def test_every_kind_acts_as_the_player_does(tmp_path, kind):
     # Once more, one robot at a time, by the runtime alone, on observations that no proof has seen.
     policy = Policy(output)
     limit, clip = meta["actions"]["clip"], meta["observations"]["clip"]
-    player.has_batch_dimension, player.batch_size = True, 1
-    player.reset()
+    actor.reset(1)
     rng = np.random.default_rng(9)
     values = recording.observations["obs"]
     seen = []
@@ -83,7 +85,7 @@ def test_every_kind_acts_as_the_player_does(tmp_path, kind):
         raw = raw.astype(values.dtype)
         given = torch.from_numpy(raw[None])
         given = given.clamp(-clip, clip) if clip else given
-        wanted = player.get_action(given, is_deterministic=True)
+        wanted = actor.act({"obs": given})
         wanted = wanted.clamp(-limit, limit) if limit and wanted.is_floating_point() else wanted
         got = policy.infer(raw)
         np.testing.assert_allclose(got, wanted.reshape(-1).numpy(), atol=1e-5)
@@ -106,10 +108,11 @@ def test_only_the_actor_leaves(tmp_path):
 
 
 def test_tanh_models_play_what_they_are_trained_on(tmp_path):
-    output, _, player, _ = export(tmp_path, "tanh model")
+    output, _, actor, _ = export(tmp_path, "tanh model")
+    model = actor._player.model
     observation = torch.full((1, 5), 0.3)
-    inputs = {"is_train": False, "prev_actions": None, "obs": player.model.norm_obs(observation), "rnn_states": None}
-    mean = player.model.a2c_network(inputs)[0].detach()
+    inputs = {"is_train": False, "prev_actions": None, "obs": model.norm_obs(observation), "rnn_states": None}
+    mean = model.a2c_network(inputs)[0].detach()
     assert float(mean.abs().max()) > 0.3
     np.testing.assert_allclose(Policy(output).infer(observation[0].numpy()), mean.tanh()[0], atol=1e-6)
 
@@ -155,8 +158,8 @@ def test_metadata_is_in_the_file_and_beside_it_at_full_precision(tmp_path):
 
 @pytest.mark.parametrize("kind", ["continuous", "LSTM", "discrete"])
 def test_a_wrong_graph_is_not_written(tmp_path, monkeypatch, kind):
-    monkeypatch.setattr(graph.Normalize, "forward", lambda self, observations: (observations - self.mean) / self.std)
-    with pytest.raises(MyriadError, match="differs from rl-games' player"):
+    monkeypatch.setattr(Normalize, "forward", lambda self, observations: (observations - self.mean) / self.std)
+    with pytest.raises(MyriadError, match=r"differs from rl-games \d"):
         export(tmp_path, kind)
     assert not (tmp_path / "exported").exists()
 
@@ -164,7 +167,7 @@ def test_a_wrong_graph_is_not_written(tmp_path, monkeypatch, kind):
 def test_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
     output, *_ = export(tmp_path, "continuous")
     before = {path: path.read_bytes() for path in output.parent.rglob("*") if path.is_file()}
-    monkeypatch.setattr(graph.Normalize, "forward", lambda self, observations: observations)
+    monkeypatch.setattr(Normalize, "forward", lambda self, observations: observations)
     with pytest.raises(MyriadError):
         export(tmp_path, "continuous")
     assert {path: path.read_bytes() for path in output.parent.rglob("*") if path.is_file()} == before
@@ -172,31 +175,33 @@ def test_failed_export_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_checkpoint_of_another_network(tmp_path):
     description = describe(FLAT, TWO)
-    path, state, recording = make_policy(tmp_path, description)
+    path, state, _ = make_policy(tmp_path, description)
     state["myriad"]["config"]["train"]["params"]["network"]["mlp"]["units"] = [4]
     with pytest.raises(MyriadError, match="holds another network"):
-        export_policy(state, path, description, recording, tmp_path / "p.onnx")
+        actor_of(state, path, description)
 
 
 def test_recording_that_does_not_fit(tmp_path):
     description = describe(FLAT, TWO)
     path, state, recording = make_policy(tmp_path, description)
+    actor = actor_of(state, path, description)
     recording.observations["obs"][2, 1, 0] = np.nan
     with pytest.raises(MyriadError, match="not finite"):
-        export_policy(state, path, description, recording, tmp_path / "p.onnx")
+        export_policy(actor, state, path, description, recording, tmp_path / "p.onnx")
     recording.observations["obs"] = recording.observations["obs"][..., :3]
     with pytest.raises(MyriadError, match=r"observations obs are \(3,\), not \(5,\)"):
-        export_policy(state, path, description, recording, tmp_path / "p.onnx")
+        export_policy(actor, state, path, description, recording, tmp_path / "p.onnx")
 
 
 def test_output_must_be_onnx_and_writable(tmp_path):
     description = describe(FLAT, TWO)
     path, state, recording = make_policy(tmp_path, description)
+    actor = actor_of(state, path, description)
     with pytest.raises(MyriadError, match=r"must be a file that ends in \.onnx"):
-        export_policy(state, path, description, recording, tmp_path / "policy.pt")
+        export_policy(actor, state, path, description, recording, tmp_path / "policy.pt")
     (tmp_path / "file").write_text("")
     with pytest.raises(MyriadError, match="cannot be written"):
-        export_policy(state, path, description, recording, tmp_path / "file" / "policy.onnx")
+        export_policy(actor, state, path, description, recording, tmp_path / "file" / "policy.onnx")
 
 
 def test_tasks_that_say_nothing_are_exported_with_a_warning(tmp_path, caplog):
@@ -239,7 +244,8 @@ def test_dictionary_observations_with_a_network_of_ones_own(tmp_path, dict_netwo
     description = describe(spaces.Dict({"height": box(1), "legs": box(4)}), TWO, clip_observations=3.0)
     network, config = {"name": "dict_network"}, {"normalize_input": False}
     path, state, recording = make_policy(tmp_path, description, network, config)
-    meta = export_policy(state, path, description, recording, tmp_path / "policy.onnx")
+    actor = actor_of(state, path, description)
+    meta = export_policy(actor, state, path, description, recording, tmp_path / "policy.onnx")
     assert meta["graph"]["inputs"] == ["height", "legs"]
     weights = state["model"]
     raw = {"height": np.array([5.0], np.float32), "legs": np.array([0.1, -0.2, 0.3, -9.0], np.float32)}
@@ -248,7 +254,25 @@ def test_dictionary_observations_with_a_network_of_ones_own(tmp_path, dict_netwo
     np.testing.assert_allclose(Policy(tmp_path / "policy.onnx").infer(raw), wanted.clamp(-1, 1), atol=1e-6)
 
 
-def test_rl_games_cannot_normalise_dictionaries_itself(tmp_path, dict_network):
-    description = describe(spaces.Dict({"height": box(1), "legs": box(4)}), TWO)
+def test_rl_games_cannot_normalise_dictionaries_itself():
+    from rl_games.algos_torch.running_mean_std import RunningMeanStdObs
+
     with pytest.raises(Exception, match="no attribute or method 'items'"):
-        make_policy(tmp_path, description, {"name": "dict_network"})
+        torch.jit.script(RunningMeanStdObs({"height": (1,), "legs": (4,)}))
+
+
+def test_dictionaries_are_normalised_and_pictures_are_seen(tmp_path):
+    camera = box(8, 9, 3, low=0, high=255, dtype=np.uint8)
+    description = describe(spaces.Dict({"legs": box(4), "camera": camera}), TWO, clip_observations=3.0)
+    path, state, recording = make_policy(tmp_path, description, {"cnn": CNN, **LSTM})
+    meta = export_policy(actor_of(state, path, description), state, path, description, recording, tmp_path / "p.onnx")
+    assert meta["parity"]["max_error"] <= 1e-5 and meta["observations"]["normalized_in_graph"]
+    assert set(meta["graph"]["inputs"]) == {"legs", "camera", "h_in", "c_in"}
+    assert "running_mean_std.running_mean_std.legs.running_mean" in state["model"]
+    assert not any("camera.running" in name for name in state["model"])
+    policy = Policy(tmp_path / "p.onnx")
+    seen = {"legs": np.zeros(4, np.float32), "camera": np.zeros((8, 9, 3), np.uint8)}
+    dark = policy.infer(seen)
+    policy.reset()
+    bright = policy.infer(seen | {"camera": np.full((8, 9, 3), 255, np.uint8)})
+    assert np.abs(bright - dark).max() > 1e-3

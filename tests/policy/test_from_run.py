@@ -13,8 +13,8 @@ import torch
 from omni.myriad.app import runs
 from omni.myriad.app.config import load_config
 from omni.myriad.errors import MyriadError
-from omni.myriad.learn.rl_games import checkpoint
-from omni.myriad.learn.rl_games.runner import make_player
+from omni.myriad.learn import checkpoint
+from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.runtime import Policy
 from tests.policy.conftest import MAX_EFFORT
 
@@ -61,12 +61,12 @@ def test_a_run_without_recording_gets_one(run_dir, tmp_path):
 
 
 def test_the_file_acts_in_the_simulation_as_the_player_does(run_dir, tmp_path):
-    """Two equal simulations, one driven by rl-games' player, one through joint names by the runtime."""
+    """Two equal simulations, one driven by the learner's actor, one through joint names by the runtime."""
     path = run_dir / "checkpoints" / "best.pth"
     export(f"checkpoint={path}", f"output={tmp_path}/policy.onnx")
     config = load_config(["task=Cartpole", "num_envs=1", "sim_device=cpu", f"task.env.maxEffort={MAX_EFFORT}"])
     efforts = []
-    for driver in ("player", "file"):
+    for driver in ("actor", "file"):
         env = runs.make_env({**config, "seed": 5})
         try:
             obs = {"obs": env.reset()["obs"].clone()}
@@ -78,13 +78,13 @@ def test_the_file_acts_in_the_simulation_as_the_player_does(run_dir, tmp_path):
 
 
 def drive(env, obs, driver, config, checkpoint_path, file):
-    player = make_player(config, env, checkpoint.load(checkpoint_path), checkpoint_path)
-    player.get_batch_size(obs["obs"], 1)
+    actor = make_actor(config, env, checkpoint.load(checkpoint_path), checkpoint_path)
+    actor.reset(1)
     policy = Policy(file, joint_names=["poleJoint", "cartJoint"])
     view, efforts = env.task.cartpoles, []
     for _ in range(40):
-        if driver == "player":
-            action = player.get_action(obs["obs"], is_deterministic=True).reshape(1, 1)
+        if driver == "actor":
+            action = actor.act(obs)
         else:
             order = [view.dof_names.index(name) for name in policy.joint_names]
             positions, velocities = view.get_joint_positions()[0, order], view.get_joint_velocities()[0, order]

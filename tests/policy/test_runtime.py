@@ -9,8 +9,9 @@ import sys
 import numpy as np
 import pytest
 
+from omni.myriad.learn.run import make_actor
 from omni.myriad.policy import benchmark
-from omni.myriad.policy.export import export_policy
+from omni.myriad.policy.export import Spaces, export_policy
 from omni.myriad.policy.runtime import Policy, PolicyError
 from tests.policy.conftest import WEIGHTS
 from tests.policy.synthetic import box, describe, make_policy
@@ -204,7 +205,8 @@ def test_recurrent_states_are_kept_and_reset(tmp_path):
     network = {"rnn": {"name": "gru", "units": 6, "layers": 1}}
     description = describe(box(5), box(2, low=-1.0, high=1.0))
     path, state, recording = make_policy(tmp_path, description, network)
-    export_policy(state, path, description, recording, tmp_path / "policy.onnx")
+    actor = make_actor(state["myriad"]["config"], Spaces(description, 4), state, path)
+    export_policy(actor, state, path, description, recording, tmp_path / "policy.onnx")
     policy = Policy(tmp_path / "policy.onnx")
     observation = np.full(5, 0.5, np.float32)
     first, second = policy.infer(observation), policy.infer(observation)

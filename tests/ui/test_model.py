@@ -6,6 +6,7 @@ import json
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -199,7 +200,8 @@ def test_physics_is_stepped_by_the_loop_alone(kit, tmp_path):
 def test_frames_are_drawn_as_asked(kit, tmp_path, monkeypatch, mode, drawn):
     model = tiny_model(tmp_path, kit.drive)
     model.rendering.mode, model.rendering.interval = mode, 5
-    monkeypatch.setattr(runs, "_record", lambda *_: None)  # whose steps come on top
+    nothing = SimpleNamespace(save=lambda _: None)
+    monkeypatch.setattr(runs.recording, "record", lambda *_: nothing)  # whose steps come on top
     kit.call(model.train)
     model.wait(120)
     assert model.message.startswith("Trained"), model.message

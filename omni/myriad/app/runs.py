@@ -7,7 +7,6 @@ import copy
 import json
 import os
 import random
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +18,7 @@ import torch
 from omni.myriad.app.run_folder import find_checkpoint, is_first_rank, new_run_dir, trained_checkpoint
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn import checkpoint, run
 from omni.myriad.places import COMMAND
 from omni.myriad.policy import description, recording
 from omni.myriad.provenance import git_revision, versions
@@ -26,7 +26,7 @@ from omni.myriad.task.terms import terms_table
 
 if TYPE_CHECKING:
     from omni.myriad.engine import SimConfig
-    from omni.myriad.learn.rl_games.runner import Watch
+    from omni.myriad.learn.base import Watch
     from omni.myriad.task.rl_task import RLTask
 
 Build = Callable[[dict[str, Any]], VecEnv]
@@ -45,11 +45,10 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
         MyriadError: If the run's folder is taken, or anything the run needs is wrong.
         KeyboardInterrupt: On Ctrl-C, after the last checkpoint was written; its message says where.
     """
-    from omni.myriad.learn.rl_games import checkpoint, runner
-
+    resume = None
     if config["checkpoint"]:
         config["checkpoint"] = str(find_checkpoint(config["checkpoint"], "last", config["train_dir"]))
-        checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
+        resume = checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
     run_dir = new_run_dir(config)
     _announce(config, run_dir)
     env = (build or make_env)(config)
@@ -57,9 +56,9 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
     try:
         _write_provenance(config, env, run_dir)
         _show_terms(env)
-        summary = runner.train(config, env, run_dir, watch)
+        summary, learner = run.train(config, env, run_dir, watch, resume)
         if is_first_rank() and summary["checkpoint"]:
-            _record(config, env, Path(summary["checkpoint"]), run_dir)
+            recording.record(env, learner.actor()).save(run_dir / recording.FILE_NAME)
     finally:
         env.close()
     if is_first_rank():
@@ -77,14 +76,12 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     Raises:
         MyriadError: If there is no checkpoint, or it belongs to another task.
     """
-    from omni.myriad.learn.rl_games import checkpoint, runner
-
     path = trained_checkpoint(config)
-    checkpoint.load(path)  # an unreadable file is said before physics starts
+    state = checkpoint.load(path)  # an unreadable file is said before physics starts
     config["test"] = True
     env = (build or make_env)(config)
     try:
-        result = runner.play(config, env, path, config["episodes"])
+        result = run.play(config, env, path, config["episodes"], state)
     finally:
         env.close()
     target = path.parent.parent / "play.json" if path.parent.name == "checkpoints" else path.with_suffix(".play.json")
@@ -94,7 +91,7 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
 
 
 def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
-    """Export a checkpoint as one ONNX file, proven against rl-games' player, and return its metadata.
+    """Export a checkpoint as one ONNX file, proven against its learner's actor, and return its metadata.
 
     What the run's folder holds suffices. If it holds no task.json or observations.npz, or those of other settings than
     the checkpoint's, the task is run for a moment to make them.
@@ -107,8 +104,7 @@ def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]
     Raises:
         MyriadError: If there is no checkpoint, it belongs to another task, or the exported policy acts differently.
     """
-    from omni.myriad.learn.rl_games import checkpoint
-    from omni.myriad.policy.export import export_policy
+    from omni.myriad.policy.export import Spaces, export_policy
 
     path = trained_checkpoint(config)
     state = checkpoint.load(path)
@@ -125,8 +121,10 @@ def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]
     if described and file and file.is_file() and described["settings_sha256"] == description.settings_hash(settings):
         recorded = recording.load_recording(file)
     else:
-        described, recorded = _describe_again(state["myriad"]["config"], config, path, run_dir, build or make_env)
-    meta = export_policy(state, path, described, recorded, output, config["opset"])
+        described, recorded = _describe_again(state, config, path, run_dir, build or make_env)
+    own_config = copy.deepcopy(state["myriad"]["config"]) | {"multi_gpu": False}
+    actor = run.make_actor(own_config, Spaces(described, recorded.num_envs), state, path)
+    meta = export_policy(actor, state, path, described, recorded, output, config["opset"])
     parity = meta["parity"]
     print(
         f"Exported {trained} to {output}\n"
@@ -137,10 +135,10 @@ def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]
 
 
 def _describe_again(
-    trained: dict[str, Any], asked: dict[str, Any], path: Path, run_dir: Path | None, build: Build
+    state: dict[str, Any], asked: dict[str, Any], path: Path, run_dir: Path | None, build: Build
 ) -> tuple[dict[str, Any], recording.Recording]:
     """Run the task of a checkpoint for a moment, as it was trained, to describe it and record observations."""
-    config = copy.deepcopy(trained)
+    config = copy.deepcopy(state["myriad"]["config"])
     config |= {"sim_device": asked["sim_device"], "multi_gpu": False, "test": True, "checkpoint": str(path)}
     config["engine"] = asked["engine"]  # that of this machine, which need not be the one it was trained on
     config["task"]["env"]["numEnvs"] = recording.MAX_ENVS
@@ -149,12 +147,12 @@ def _describe_again(
     env = build(config)
     try:
         described = env.perform(description.describe_task)
-        with tempfile.TemporaryDirectory() as scratch:
-            recorded = _record(config, env, path, run_dir or Path(scratch))
+        recorded = recording.record(env, run.make_actor(config, env, state, path))
     finally:
         env.close()
     if run_dir:
         description.write_description(described, run_dir)
+        recorded.save(run_dir / recording.FILE_NAME)
     return described, recorded
 
 
@@ -240,7 +238,7 @@ def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> Non
     from omegaconf import OmegaConf
 
     (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
-    run = {
+    about = {
         "task": config["task_name"],
         "engine": env.engine.version,
         "device": str(env.device),
@@ -248,17 +246,8 @@ def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> Non
         "git": git_revision(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
-    (run_dir / "run.json").write_text(json.dumps(run, indent=2) + "\n")
+    (run_dir / "run.json").write_text(json.dumps(about, indent=2) + "\n")
     description.write_description(env.perform(description.describe_task), run_dir)
-
-
-def _record(config: dict[str, Any], env: VecEnv, path: Path, run_dir: Path) -> recording.Recording:
-    """Step a trained policy, and keep the observations with which its export will be proven."""
-    from omni.myriad.learn.rl_games import checkpoint, runner
-
-    recorded = recording.record(env, runner.make_player(config, env, checkpoint.load(path), path))
-    recorded.save(run_dir / recording.FILE_NAME)
-    return recorded
 
 
 # -- what people read -------------------------------------------------------------------------------------------------

@@ -183,7 +183,7 @@ def _train(
 ) -> tuple[list[dict[str, str]], list[tuple[float, int]], dict[str, float]]:
     """Train in a folder of its own; return the rows of progress.csv, the clock's marks and memory."""
     from omni.myriad.app.runs import make_env
-    from omni.myriad.learn.rl_games import runner
+    from omni.myriad.learn import run
 
     if epochs is not None:
         config["max_iterations"] = epochs
@@ -191,7 +191,7 @@ def _train(
     clock = timing.EpochClock(env)
     with tempfile.TemporaryDirectory() as folder:
         run_dir = Path(folder) / "run"
-        runner.train(config, env, run_dir)
+        run.train(config, env, run_dir)
         with open(run_dir / "progress.csv", newline="") as file:
             rows = list(csv.DictReader(file))
     memory = machine.memory(env.device)

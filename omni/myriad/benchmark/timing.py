@@ -83,10 +83,10 @@ def grouped_rates(marks: Sequence[tuple[float, int]], groups: int, warm_up: int)
 
 
 class EpochClock:
-    """Notes when each epoch starts, by the wall clock, whoever trains: rl-games announces it to the environment.
+    """Notes when each epoch starts, by the wall clock, whoever trains: it is announced to the environment.
 
     Args:
-        env: Vectorised environment; its `set_train_info` is listened to.
+        env: Vectorised environment; its `set_env_frames` is listened to.
 
     Attributes:
         marks: (seconds since the first epoch began, epochs before), one for each epoch.
@@ -94,11 +94,11 @@ class EpochClock:
 
     def __init__(self, env: Any) -> None:
         self.marks: list[tuple[float, int]] = []
-        announce, starts = env.set_train_info, []
+        announce, starts = env.set_env_frames, []
 
-        def listen(*info: Any) -> None:
+        def listen(env_frames: int) -> None:
             starts.append(time.perf_counter())
             self.marks.append((starts[-1] - starts[0], len(self.marks)))
-            announce(*info)
+            announce(env_frames)
 
-        env.set_train_info = listen
+        env.set_env_frames = listen

@@ -1,23 +1,25 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A policy's file against its trainer: the same starts for rl-games' player, for one robot in PhysX and in MuJoCo."""
+"""A policy's file against its trainer: the same starts for its actor, for one robot in PhysX and in MuJoCo."""
 
 from __future__ import annotations
 
 import copy
 import hashlib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from omni.myriad.deploy.episodes import Episodes, Film, SingleRobot, Starts, batch_act, draw_starts, only, play
+from omni.myriad.deploy.episodes import Episodes, FileActor, Film, SingleRobot, Starts, draw_starts, only, play
 from omni.myriad.deploy.report import Report, Row
 from omni.myriad.engine.base import RobotView
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn import checkpoint
+from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.runtime import Policy, PolicyError
 
 ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo"}
@@ -59,18 +61,19 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
             f"{file} does not say which joints it observes and commands, so no robot can be driven with it."
         )
     trained = _settings(meta, config)
-    checkpoint = _find_checkpoint(meta, config, file)
+    path = _find_checkpoint(meta, config, file)
     report = Report(file, meta["task"]["name"], config["episodes"], config["seed"])
 
     env = runs.make_env(_sized(trained, config["episodes"]))
     try:
         view_name = _robot(env, meta)
         starts = draw_starts(env)
-        if checkpoint is not None:
-            report.add(_row("trainer", play(env, _player(trained, env, checkpoint), starts, view_name), meta))
+        if path is not None:
+            state = checkpoint.load(path)
+            report.add(_row("trainer", play(env, make_actor(trained, env, state, path), starts, view_name), meta))
         else:
             report.notes.append("No checkpoint with the hash in the file was found: the trainer's player is left out.")
-        report.add(_row("file, batched", play(env, batch_act(policy, env.num_envs), starts, view_name), meta))
+        report.add(_row("file, batched", play(env, FileActor(policy), starts, view_name), meta))
     finally:
         env.close()
 
@@ -93,8 +96,7 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
 def _alone(env: VecEnv, policy: Policy, starts: Starts, view_name: str, film: Film, episodes: int) -> Episodes:
     robot = SingleRobot(env, policy, view_name)
     results = [
-        play(robot, robot.act, only(starts, index), view_name, film if index == 0 else None)
-        for index in range(episodes)
+        play(robot, robot, only(starts, index), view_name, film if index == 0 else None) for index in range(episodes)
     ]
     return Episodes(
         *(np.concatenate([getattr(r, name) for r in results]) for name in ("rewards", "lengths", "distances"))
@@ -187,17 +189,3 @@ def _find_checkpoint(meta: Mapping[str, Any], config: Mapping[str, Any], file: P
     runs = [file.absolute().parent.parent, Path(config["train_dir"]) / str(meta["run"]["name"])]
     places = [run / "checkpoints" / meta["run"]["checkpoint"] for run in runs]
     return next((path for path in places if fits(path)), None)
-
-
-def _player(config: dict[str, Any], env: VecEnv, path: Path) -> Callable[[dict[str, torch.Tensor]], torch.Tensor]:
-    """Return what acts as rl-games' player does."""
-    from omni.myriad.learn.rl_games import checkpoint, runner
-
-    player = runner.make_player(config, env, checkpoint.load(path), path)
-
-    def act(obs: dict[str, torch.Tensor]) -> torch.Tensor:
-        return player.get_action(player.obs_to_torch(obs), is_deterministic=True).reshape(env.num_envs, -1)
-
-    player.get_batch_size(player.obs_to_torch({"obs": env.task.obs_buf}), 1)
-    player.reset()
-    return act

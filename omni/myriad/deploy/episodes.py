@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,11 +12,12 @@ import torch
 from omni.myriad.deploy.sources import Sensors
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn.base import Acts, Observations
+from omni.myriad.learn.rollout import rollout
 from omni.myriad.policy.runtime import Command, Policy
 
 Starts = dict[str, Any]
 """What `VecEnv.get_env_state` returned when every environment had just been reset."""
-Act = Callable[[dict[str, torch.Tensor]], torch.Tensor]
 
 
 @dataclass
@@ -73,15 +73,14 @@ def only(starts: Starts, index: int) -> Starts:
     return {"task": row(starts["task"]), "views": views, "num_envs": 1}
 
 
-@torch.no_grad()
-def play(env: Any, act: Act, starts: Starts, view_name: str, film: Film | None = None) -> Episodes:
+def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | None = None) -> Episodes:
     """Play one episode in each environment.
 
     As `VecEnv.reset` does, each begins with one step without action, which is not counted.
 
     Args:
         env: A `VecEnv`, or a `SingleRobot`.
-        act: From observations to actions.
+        actor: Who acts.
         starts: Where the environments start.
         view_name: The robot's view.
         film: Takes the links' poses of environment 0 until its episode ends.
@@ -94,14 +93,17 @@ def play(env: Any, act: Act, starts: Starts, view_name: str, film: Film | None =
     first = view.get_world_poses()[0][:, 0].clone()
     distances = torch.zeros(env.num_envs, device=env.device)
     running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
-    while bool(running.any()):
-        if film is not None and bool(running[0]):
-            film.take(view)
-        obs, reward, done, _ = env.step(act(obs))
-        rewards += torch.where(running, reward, 0.0)
+    if film is not None:
+        film.take(view)
+    for step in rollout(env, actor, obs):
+        rewards += torch.where(running, step.rewards, 0.0)
         lengths += running
         distances = torch.where(running, view.get_world_poses()[0][:, 0] - first, distances)
-        running &= ~done.bool()
+        running &= ~step.dones
+        if not bool(running.any()):
+            break
+        if film is not None and bool(running[0]):
+            film.take(view)
     return Episodes(rewards.cpu().numpy(), lengths.cpu().numpy(), distances.cpu().numpy())
 
 
@@ -136,10 +138,13 @@ class SingleRobot:
     def set_env_state(self, starts: Starts) -> None:
         """Begin an episode."""
         self._env.set_env_state(starts)
-        self._policy.reset()
         self._command = Command()
 
-    def act(self, _: dict[str, torch.Tensor]) -> torch.Tensor:
+    def reset(self, num_envs: int) -> None:
+        """Begin with zero recurrent states."""
+        self._policy.reset()
+
+    def act(self, observations: Observations, done: torch.Tensor | None = None) -> torch.Tensor:
         """Measure, ask the runtime, keep its command for the next step; return the action, which the score needs."""
         positions = dict(zip(self._view.dof_names, self._view.get_joint_positions()[0].tolist(), strict=True))
         velocities = dict(zip(self._view.dof_names, self._view.get_joint_velocities()[0].tolist(), strict=True))
@@ -169,7 +174,20 @@ class SingleRobot:
                 write(row, **which)
 
 
-def batch_act(policy: Policy, num_envs: int) -> Act:
-    """Return what acts for many environments through the file's network, on the task's own observations."""
-    policy.reset(num_envs)
-    return lambda obs: torch.from_numpy(policy.infer(obs["obs"].cpu().numpy()))
+class FileActor:
+    """The file's network for many environments at once, on the task's own observations.
+
+    Args:
+        policy: The file's runtime.
+    """
+
+    def __init__(self, policy: Policy) -> None:
+        self._policy = policy
+
+    def reset(self, num_envs: int) -> None:
+        """Begin with zero recurrent states."""
+        self._policy.reset(num_envs)
+
+    def act(self, observations: Observations, done: torch.Tensor | None = None) -> torch.Tensor:
+        """Return the network's actions."""
+        return torch.from_numpy(self._policy.infer(observations["obs"].cpu().numpy()))

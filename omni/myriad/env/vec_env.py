@@ -120,18 +120,6 @@ class VecEnv:
         """Space of one private observation of the critic, or None."""
         return self.task.state_space
 
-    def get_env_info(self) -> dict[str, Any]:
-        """Return the spaces in the form rl-games asks for."""
-        info: dict[str, Any] = {
-            "observation_space": self.observation_space,
-            "action_space": self.action_space,
-            "agents": 1,
-            "value_size": 1,
-        }
-        if self.num_states:
-            info["state_space"] = self.state_space
-        return info
-
     def step(self, actions: torch.Tensor) -> StepResult:
         """Apply actions for one control period.
 
@@ -234,24 +222,16 @@ class VecEnv:
             observations["states"] = torch.clamp(task.states_buf, -clip, clip, out=self._states)
         return observations
 
-    # -- what rl-games also asks for ----------------------------------------------------------------------------------
+    # -- what learners tell -------------------------------------------------------------------------------------------
 
-    def get_number_of_agents(self) -> int:
-        """Return 1: one policy acts in each environment."""
-        return 1
-
-    def has_action_masks(self) -> bool:
-        """Return False: every action is allowed at every time."""
-        return False
+    def set_env_frames(self, env_frames: int) -> None:
+        """Tell the task how many frames the policy has been trained on, for curricula, as `task.env_frames`."""
+        self.task.env_frames = env_frames
 
     def stagger_episodes(self) -> None:
         """Let episodes begin at random ages, so that they do not all end in the same step."""
         task = self.task
         task.progress_buf.random_(0, task.max_episode_length)
-
-    def set_train_info(self, env_frames: int, *_: Any) -> None:
-        """Tell the task how many frames the policy has been trained on, for curricula, as `task.env_frames`."""
-        self.task.env_frames = env_frames
 
     # -- saving and restoring -----------------------------------------------------------------------------------------
 

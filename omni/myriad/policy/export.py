@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import logging
 import os
@@ -15,10 +14,11 @@ from typing import Any
 import torch
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn.base import Actor
 from omni.myriad.policy.description import rebuild_space
 from omni.myriad.policy.graph import PolicyGraph, to_onnx
 from omni.myriad.policy.metadata import build_metadata, embed
-from omni.myriad.policy.parity import OnnxSide, PlayerSide, golden_pairs, replay
+from omni.myriad.policy.parity import OnnxSide, TrainerSide, golden_pairs, replay
 from omni.myriad.policy.recording import Recording, check_fits
 from omni.myriad.policy.sidecars import readable, sidecar_texts
 
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 
 class Spaces:
-    """An environment's spaces without the environment: all that rl-games' player asks for."""
+    """An environment's spaces without the environment: all that `make_actor` asks for."""
 
     def __init__(self, description: Mapping[str, Any], num_envs: int) -> None:
         self.num_envs = num_envs
@@ -35,13 +35,9 @@ class Spaces:
         self.observation_space = rebuild_space(description["spaces"]["observation"])
         self.action_space = rebuild_space(description["spaces"]["action"])
 
-    def get_env_info(self) -> dict[str, Any]:
-        """Return the spaces in the form rl-games asks for."""
-        spaces = {"observation_space": self.observation_space, "action_space": self.action_space}
-        return {**spaces, "agents": 1, "value_size": 1}
-
 
 def export_policy(
+    actor: Actor,
     state: Mapping[str, Any],
     checkpoint: Path,
     description: Mapping[str, Any],
@@ -52,7 +48,8 @@ def export_policy(
     """Write a policy as one ONNX file, with side-cars beside it, and return its metadata.
 
     Args:
-        state: What `ppo.checkpoint.load` returned.
+        actor: The checkpoint's policy, on the CPU.
+        state: What `checkpoint.load` returned.
         checkpoint: The checkpoint's file.
         description: What `describe_task` returned for the run.
         recording: Raw observations from the task, for the proof.
@@ -60,18 +57,12 @@ def export_policy(
         opset: ONNX operator set.
 
     Raises:
-        MyriadError: If the checkpoint does not fit its task, the network cannot be exported, or the exported policy
-            acts differently; then nothing is written.
+        MyriadError: If the recording does not fit, the network cannot be exported, or the exported policy acts
+            differently; then nothing is written.
     """
-    from omni.myriad.learn.rl_games.runner import make_player
-
     if output.suffix != ".onnx":
         raise MyriadError(f"output={output} must be a file that ends in .onnx.")
-    config = copy.deepcopy(state["myriad"]["config"])
-    config["multi_gpu"] = False
-    spaces = Spaces(description, recording.num_envs)
-    player = make_player(config, spaces, state, checkpoint)
-    graph = PolicyGraph(player, description)
+    graph = PolicyGraph(actor.export_module(), description)
     check_fits(recording, graph.parts, "The recording")
     if not description["observation_terms"] or not description["action_terms"]:
         logger.warning(
@@ -80,9 +71,8 @@ def export_policy(
             description["task"],
         )
     model = to_onnx(graph, opset)
-    player_side = PlayerSide(player, description)
-    onnx_side = OnnxSide(model.SerializeToString(), graph.state_names, graph.state_shapes)
-    replayed = replay(player_side, onnx_side, recording)
+    trainer = TrainerSide(actor, description)
+    replayed = replay(trainer, OnnxSide(model.SerializeToString(), graph.states), recording)
     meta = build_metadata(
         description=description,
         state=state,
@@ -90,7 +80,8 @@ def export_policy(
         graph=graph,
         model=model,
         replayed=replayed,
-        golden=golden_pairs(player_side, recording),
+        golden=golden_pairs(trainer, recording, sequential=bool(graph.states)),
+        against=actor.library,
     )
     _write(output, embed(model, meta), meta)
     return meta

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The network as a robot runs it, from raw observation to the action that the task would receive, and its ONNX form."""
+"""A policy as a robot runs it, from raw observation to the action that the task would receive, and its ONNX form."""
 
 from __future__ import annotations
 
-import copy
 import io
 import warnings
 from collections.abc import Mapping
@@ -13,142 +12,79 @@ import torch
 from torch import nn
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn.base import ExportModule
 
 OPSETS = range(9, 24)
 """What torch's TorchScript exporter writes; 17 is old enough for robots' runtimes, and new enough for all we need."""
 
-_STATE_NAMES = {1: ("h",), 2: ("h", "c")}  # GRU, LSTM
+
+class TaskClips:
+    """The limits that a task puts around every policy: on what it observes, and on what it does.
+
+    Args:
+        description: What `describe_task` returned.
+    """
+
+    def __init__(self, description: Mapping[str, Any]) -> None:
+        self.observations: float | None = description["clip_observations"]
+        self.actions: float | None = description["clip_actions"]
+
+    def observe(self, observations: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return observations as the policy is given them; pictures stay as they are."""
+        return {name: _clip(value, self.observations) for name, value in observations.items()}
+
+    def act(self, action: torch.Tensor) -> torch.Tensor:
+        """Return an action as the task receives it; choices stay as they are."""
+        return _clip(action, self.actions)
 
 
-class Normalize(nn.Module):
-    """Observation statistics frozen, in the single precision in which rl-games applies them."""
-
-    mean: torch.Tensor
-    std: torch.Tensor
-
-    def __init__(self, statistics: Any, clip: float = 5.0) -> None:
-        """Take mean and variance from one of rl-games' normalisers."""
-        super().__init__()
-        epsilon = float(getattr(statistics, "epsilon", 1e-5))
-        self.register_buffer("mean", statistics.running_mean.detach().float().cpu().clone())
-        self.register_buffer("std", torch.sqrt(statistics.running_var.detach().float().cpu() + epsilon))
-        self.clip = clip
-
-    def forward(self, observations: torch.Tensor) -> torch.Tensor:
-        """Return observations in standard deviations, clipped."""
-        return ((observations - self.mean) / self.std).clamp(-self.clip, self.clip)
+def _clip(value: torch.Tensor, limit: float | None) -> torch.Tensor:
+    return value.clamp(-limit, limit) if limit is not None and value.is_floating_point() else value
 
 
 class PolicyGraph(nn.Module):
-    """An rl-games actor with everything around it that stays the same on a robot.
-
-    Clips and normalises observations, runs the network, takes the deterministic action, clips and rescales it. Critic
-    and exploration noise are left behind: nothing that is exported depends on them.
+    """A learner's module with the task's clipping around it, its inputs and outputs flat, as ONNX wants them.
 
     Args:
-        player: rl-games' player, with weights.
+        module: What `Actor.export_module` returned.
         description: What `describe_task` returned.
 
     Attributes:
-        observation_names: Names of the observation inputs.
-        state_names: Names of the recurrent states, such as ("h", "c"), empty without.
-        state_shapes: Shapes of the recurrent states without the batch, (layers, units).
+        parts: Observation spaces by input name, as `describe_space` gives them.
+        states: Layers and units of each recurrent state by name, empty without.
     """
 
-    def __init__(self, player: Any, description: Mapping[str, Any]) -> None:
+    def __init__(self, module: ExportModule, description: Mapping[str, Any]) -> None:
         super().__init__()
-        model = copy.deepcopy(player.model).cpu().eval()
-        self.network = model.a2c_network
-        space = description["spaces"]["observation"]
-        self.is_dict = space["kind"] == "dict"
-        self.parts: dict[str, Any] = space["spaces"] if self.is_dict else {"obs": space}
-        self.observation_names = tuple(self.parts)
-        self.clip_observations: float | None = description["clip_observations"]
-        self.normalizers = nn.ModuleDict()
-        if model.normalize_input:
-            statistics = model.running_mean_std
-            for name in self.observation_names:
-                self.normalizers[name] = Normalize(statistics.running_mean_std[name] if self.is_dict else statistics)
-        self._read_states(model)
-        self.action_kind: str = description["spaces"]["action"]["kind"]
-        self.tanh = "Tanh" in type(model).__qualname__
-        self.rescale: tuple[torch.Tensor, torch.Tensor] | None = None
-        self.clip_to_one = self.action_kind == "box" and bool(player.clip_actions)
-        limit = description["clip_actions"]
-        self.clip_actions: float | None = limit if self.action_kind == "box" else None
-        if self.clip_to_one:
-            low, high = player.actions_low.cpu(), player.actions_high.cpu()
-            half, middle = (high - low) / 2.0, (high + low) / 2.0
-            if not (bool((half == 1.0).all()) and bool((middle == 0.0).all())):
-                self.rescale = (half, middle)
-            if limit is not None and float(torch.maximum(low.abs(), high.abs()).max()) <= limit:
-                self.clip_actions = None  # it could not bite
-
-    def _read_states(self, model: Any) -> None:
-        states = model.get_default_rnn_state() if model.is_rnn() else ()
-        count = len(states)
-        if count and getattr(self.network, "separate", False):
-            count //= 2  # the other half is the critic's
-        if count and count not in _STATE_NAMES:
-            raise MyriadError(f"A policy with {count} recurrent states cannot be exported: LSTM and GRU have 2 and 1.")
-        self.num_critic_states = len(states) - count
-        self.state_names = _STATE_NAMES[count] if count else ()
-        self.state_shapes = [(int(state.shape[0]), int(state.shape[2])) for state in states[:count]]
+        self.module = module
+        self.states = module.states
+        self.clips = TaskClips(description)
+        space, action = description["spaces"]["observation"], description["spaces"]["action"]
+        self.parts: dict[str, Any] = space["spaces"] if space["kind"] == "dict" else {"obs": space}
+        limit = self.clips.actions
+        if limit is not None and module.is_bounded and _reach(action) <= limit:
+            self.clips.actions = None  # it could not bite
 
     def forward(self, *inputs: torch.Tensor) -> Any:
         """Return the action, then the next recurrent states.
 
         Args:
-            inputs: Observations, (batch, *shape), in the order of `observation_names`, then the states,
-                (layers, batch, units).
+            inputs: Observations, (batch, *shape), in the order of `parts`, then the states, (layers, batch, units).
         """
-        count = len(self.observation_names)
-        observations = {
-            name: self._observe(name, value) for name, value in zip(self.observation_names, inputs[:count], strict=True)
-        }
-        states = tuple(inputs[count:])
-        critic_states = tuple(torch.zeros_like(state) for state in states[: self.num_critic_states])
-        result = self.network(
-            {
-                "obs": observations if self.is_dict else observations["obs"],
-                "is_train": False,
-                "prev_actions": None,
-                "rnn_states": states + critic_states if states else None,
-            }
-        )
-        action = self._act(result[0])
-        return (action, *result[-1][: len(states)]) if states else action
-
-    def _observe(self, name: str, value: torch.Tensor) -> torch.Tensor:
-        if self.parts[name]["dtype"] == "uint8":
-            value = value.float() / 255.0  # as rl-games does with pictures
-        elif self.clip_observations is not None:
-            value = value.clamp(-self.clip_observations, self.clip_observations)
-        return self.normalizers[name](value) if name in self.normalizers else value
-
-    def _act(self, head: Any) -> torch.Tensor:
-        if self.action_kind == "discrete":
-            return head.argmax(-1)
-        if self.action_kind == "multi_discrete":
-            return torch.stack([logits.argmax(-1) for logits in head], dim=-1)
-        action = head.tanh() if self.tanh else head
-        if self.clip_to_one:
-            action = action.clamp(-1.0, 1.0)
-        if self.rescale is not None:
-            action = action * self.rescale[0] + self.rescale[1]
-        if self.clip_actions is not None:
-            action = action.clamp(-self.clip_actions, self.clip_actions)
-        return action
+        observations = dict(zip(self.parts, inputs, strict=False))
+        action, states = self.module(self.clips.observe(observations), tuple(inputs[len(self.parts) :]))
+        action = self.clips.act(action)
+        return (action, *states) if states else action
 
     @property
     def input_names(self) -> list[str]:
         """Names of the graph's inputs."""
-        return [*self.observation_names, *(f"{name}_in" for name in self.state_names)]
+        return [*self.parts, *(f"{name}_in" for name in self.states)]
 
     @property
     def output_names(self) -> list[str]:
         """Names of the graph's outputs."""
-        return ["actions", *(f"{name}_out" for name in self.state_names)]
+        return ["actions", *(f"{name}_out" for name in self.states)]
 
     def example(self, batch: int = 2) -> tuple[torch.Tensor, ...]:
         """Return inputs of the right shapes and types."""
@@ -156,7 +92,13 @@ class PolicyGraph(nn.Module):
             torch.zeros(batch, *part["shape"], dtype=torch.uint8 if part["dtype"] == "uint8" else torch.float32)
             for part in self.parts.values()
         ]
-        return (*observations, *(torch.zeros(layers, batch, units) for layers, units in self.state_shapes))
+        return (*observations, *(torch.zeros(layers, batch, units) for layers, units in self.states.values()))
+
+
+def _reach(action: Mapping[str, Any]) -> float:
+    """Return the greatest magnitude in a described action space, infinite where it has no bounds."""
+    bounds = [bound for key in ("low", "high") for bound in action[key]]
+    return float("inf") if None in bounds else max(map(abs, bounds))
 
 
 def to_onnx(graph: PolicyGraph, opset: int) -> Any:
@@ -175,10 +117,8 @@ def to_onnx(graph: PolicyGraph, opset: int) -> Any:
 
     if opset not in OPSETS:
         raise MyriadError(f"opset={opset} cannot be: it must be a whole number from {OPSETS[0]} to {OPSETS[-1]}.")
-    axes: dict[str, dict[int, str]] = {}
-    for name in [*graph.input_names, *graph.output_names]:
-        is_state = name.endswith(("_in", "_out")) and name.rsplit("_", 1)[0] in graph.state_names
-        axes[name] = {1 if is_state else 0: "batch"}
+    state_names = {f"{name}_{end}" for name in graph.states for end in ("in", "out")}
+    axes = {name: {int(name in state_names): "batch"} for name in [*graph.input_names, *graph.output_names]}
     buffer = io.BytesIO()
     try:
         with warnings.catch_warnings():

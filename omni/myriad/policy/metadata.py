@@ -44,6 +44,7 @@ def build_metadata(
     model: Any,
     replayed: Replay,
     golden: Mapping[str, Any],
+    against: str,
 ) -> dict[str, Any]:
     """Return the metadata of a policy, as plain values that JSON can hold without loss.
 
@@ -55,6 +56,7 @@ def build_metadata(
         model: Its `onnx.ModelProto`, still without metadata.
         replayed: Outcome of the parity check.
         golden: What `golden_pairs` returned.
+        against: Name and version of the library that it was compared with.
     """
     about = state["myriad"]
     robot = description["robot"]
@@ -102,7 +104,7 @@ def build_metadata(
         "body_names": None if robot is None else robot["body_names"],
         "observations": {
             "clip": description["clip_observations"],
-            "normalized_in_graph": len(graph.normalizers) > 0,
+            "normalized_in_graph": graph.module.normalizes,
             "inputs": graph.parts,
             "terms": description["observation_terms"] or _unnamed_observations(graph),
         },
@@ -113,7 +115,7 @@ def build_metadata(
         },
         "recurrent": [
             {"input": f"{name}_in", "output": f"{name}_out", "layers": layers, "units": units, "initial": 0.0}
-            for name, (layers, units) in zip(graph.state_names, graph.state_shapes, strict=True)
+            for name, (layers, units) in graph.states.items()
         ],
         "graph": {
             "inputs": graph.input_names,
@@ -123,7 +125,7 @@ def build_metadata(
             "sha256": hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
         },
         "parity": {
-            "against": f"rl-games {metadata.version('rl-games')}",
+            "against": against,
             "steps": replayed.steps,
             "episodes": replayed.episodes,
             "max_error": replayed.max_error,

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Proof that a file acts as rl-games' own player does, on observations from the real task."""
+"""Proof that a file acts as its learner's own actor does, on observations from the real task."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy as np
 import torch
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn.base import Actor
+from omni.myriad.policy.graph import TaskClips
 from omni.myriad.policy.recording import Recording
 
 TOLERANCE = 1e-5
@@ -28,41 +30,29 @@ class Replay:
     max_error: float
 
 
-class PlayerSide:
-    """rl-games' player, with the environment's clipping around it.
+class TrainerSide:
+    """The learner's own actor, with the task's clipping around it.
 
     Args:
-        player: The player, on the CPU.
+        actor: The actor, on the CPU.
         description: What `describe_task` returned.
     """
 
-    def __init__(self, player: Any, description: Mapping[str, Any]) -> None:
-        self.player = player
+    def __init__(self, actor: Actor, description: Mapping[str, Any]) -> None:
+        self.actor = actor
         self.is_dict = description["spaces"]["observation"]["kind"] == "dict"
-        self.clip_observations = description["clip_observations"]
-        self.clip_actions = description["clip_actions"]
+        self.clips = TaskClips(description)
 
     def start(self, batch: int) -> None:
         """Begin with zero recurrent states for `batch` environments."""
-        self.player.has_batch_dimension = True
-        self.player.batch_size = batch
-        self.player.reset()
+        self.actor.reset(batch)
 
-    @torch.no_grad()
     def act(self, observations: dict[str, np.ndarray], resets: np.ndarray) -> np.ndarray:
         """Return the actions the task would receive, (batch, *shape)."""
         tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in observations.items()}
-        limit = self.clip_observations
-        if limit is not None:
-            tensors = {k: v.clamp(-limit, limit) if v.is_floating_point() else v for k, v in tensors.items()}
-        if self.player.is_rnn:
-            for memory in self.player.states:
-                memory[:, torch.from_numpy(resets)] = 0.0
-        action = self.player.get_action(tensors if self.is_dict else tensors["obs"], is_deterministic=True)
-        if action.is_floating_point() and self.clip_actions is not None:
-            action = action.clamp(-self.clip_actions, self.clip_actions)
-        batch = len(resets)
-        return action.reshape(batch, -1).numpy()
+        seen: Any = self.clips.observe(tensors)
+        action = self.actor.act({"obs": seen if self.is_dict else seen["obs"]}, torch.from_numpy(resets.copy()))
+        return self.clips.act(action).reshape(len(resets), -1).numpy()
 
 
 class OnnxSide:
@@ -70,25 +60,23 @@ class OnnxSide:
 
     Args:
         model: The serialised ONNX model.
-        state_names: Names of the recurrent states.
-        state_shapes: Their shapes, (layers, units).
+        states: Layers and units of each recurrent state by name.
     """
 
-    def __init__(self, model: bytes, state_names: tuple[str, ...], state_shapes: list[tuple[int, int]]) -> None:
+    def __init__(self, model: bytes, states: Mapping[str, tuple[int, int]]) -> None:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3
         options.intra_op_num_threads = 1
         self.session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-        self.state_names, self.state_shapes = state_names, state_shapes
+        self.shapes = states
         self.states: dict[str, np.ndarray] = {}
 
     def start(self, batch: int) -> None:
         """Begin with zero recurrent states for `batch` environments."""
         self.states = {
-            f"{name}_in": np.zeros((layers, batch, units), np.float32)
-            for name, (layers, units) in zip(self.state_names, self.state_shapes, strict=True)
+            f"{name}_in": np.zeros((layers, batch, units), np.float32) for name, (layers, units) in self.shapes.items()
         }
 
     def act(self, observations: dict[str, np.ndarray], resets: np.ndarray) -> np.ndarray:
@@ -96,16 +84,16 @@ class OnnxSide:
         for state in self.states.values():
             state[:, resets] = 0.0
         action, *states = self.session.run(None, {**observations, **self.states})
-        for name, state in zip(self.state_names, states, strict=True):
+        for name, state in zip(self.shapes, states, strict=True):
             self.states[f"{name}_in"] = np.array(state)
         return np.asarray(action).reshape(len(resets), -1)
 
 
-def replay(player: PlayerSide, onnx: OnnxSide, recording: Recording) -> Replay:
+def replay(trainer: TrainerSide, onnx: OnnxSide, recording: Recording) -> Replay:
     """Act on a whole recording with both sides, and on its first environment with a batch of one.
 
     Args:
-        player: rl-games' side.
+        trainer: The learner's side.
         onnx: The file's side.
         recording: Observations from the task.
 
@@ -115,16 +103,16 @@ def replay(player: PlayerSide, onnx: OnnxSide, recording: Recording) -> Replay:
     worst, steps, episodes = 0.0, 0, 0
     for envs, length in ((slice(None), recording.steps), (slice(0, 1), min(_SINGLE_STEPS, recording.steps))):
         resets = recording.resets[:length, envs]
-        player.start(resets.shape[1])
+        trainer.start(resets.shape[1])
         onnx.start(resets.shape[1])
         for step in range(length):
             observations = {name: values[step, envs] for name, values in recording.observations.items()}
-            want, got = player.act(observations, resets[step]), onnx.act(observations, resets[step])
+            want, got = trainer.act(observations, resets[step]), onnx.act(observations, resets[step])
             error = float(np.max(np.abs(want.astype(np.float64) - got.astype(np.float64))))
             if not error <= TOLERANCE:  # written so that NaN is caught
                 raise MyriadError(
-                    f"The exported policy differs from rl-games' player by {error:.3g} at step {step}, more than "
-                    f"{TOLERANCE:g}: nothing was written."
+                    f"The exported policy differs from {trainer.actor.library} by {error:.3g} at step {step}, more "
+                    f"than {TOLERANCE:g}: nothing was written."
                 )
             worst = max(worst, error)
         steps += resets.size
@@ -132,27 +120,29 @@ def replay(player: PlayerSide, onnx: OnnxSide, recording: Recording) -> Replay:
     return Replay(steps, episodes, worst)
 
 
-def golden_pairs(player: PlayerSide, recording: Recording) -> dict[str, Any]:
-    """Return sixteen observations and what rl-games' player does with them, for a runtime to test itself with.
+def golden_pairs(trainer: TrainerSide, recording: Recording, sequential: bool) -> dict[str, Any]:
+    """Return sixteen observations and what the learner's actor does with them, for a runtime to test itself with.
 
-    Without recurrent states they are spread over the recording; with them they are consecutive steps of one
-    environment, from zero states.
+    Args:
+        trainer: The learner's side.
+        recording: Observations from the task.
+        sequential: Whether they are consecutive steps of one environment from zero states, as a policy with recurrent
+            states needs them; else they are spread over the recording.
     """
-    recurrent = bool(player.player.is_rnn)
-    if recurrent:
+    if sequential:
         count = min(NUM_GOLDEN, recording.steps)
         chosen = {name: values[:count, 0] for name, values in recording.observations.items()}
-        player.start(1)
+        trainer.start(1)
         no_reset = np.zeros(1, dtype=bool)
         steps = [{name: values[i : i + 1] for name, values in chosen.items()} for i in range(count)]
-        actions = np.concatenate([player.act(step, no_reset) for step in steps])
+        actions = np.concatenate([trainer.act(step, no_reset) for step in steps])
     else:
         rows = np.linspace(0, recording.steps * recording.num_envs - 1, NUM_GOLDEN).round().astype(int)
         chosen = {name: values.reshape(-1, *values.shape[2:])[rows] for name, values in recording.observations.items()}
-        player.start(NUM_GOLDEN)
-        actions = player.act(chosen, np.zeros(NUM_GOLDEN, dtype=bool))
+        trainer.start(NUM_GOLDEN)
+        actions = trainer.act(chosen, np.zeros(NUM_GOLDEN, dtype=bool))
     return {
-        "sequential": recurrent,
+        "sequential": sequential,
         "observations": {name: values.tolist() for name, values in chosen.items()},
         "actions": actions.tolist(),
     }

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn.base import Actor
+from omni.myriad.learn.rollout import rollout
 
 FILE_NAME = "observations.npz"
 MAX_ENVS = 16
@@ -74,43 +76,46 @@ def load_recording(path: Path) -> Recording:
         raise MyriadError(f"{path} is damaged; delete it, and the next export records anew.") from None
 
 
-@torch.no_grad()
-def record(env: Any, player: Any) -> Recording:
+def record(env: Any, actor: Actor) -> Recording:
     """Step a policy without exploration from where the environments stand, and keep the observations of a few.
 
     Goes on until an episode has ended, within bounds.
 
     Args:
         env: The `VecEnv`.
-        player: rl-games' player for it.
+        actor: The policy.
     """
-    task = env.task
-    row_bytes = 4 * task.num_observations
+    raw = _raw(env)
+    row_bytes = sum(part[0].numel() * part.element_size() for part in raw.values())
     steps = max(1, min(MAX_STEPS, MAX_BYTES // row_bytes))
     num_envs = max(1, min(MAX_ENVS, env.num_envs, MAX_BYTES // (row_bytes * steps)))
-    raw = torch.zeros((steps, num_envs, task.num_observations), device=env.device)
+    kept = {
+        name: torch.zeros((steps, num_envs, *part.shape[1:]), dtype=part.dtype, device=env.device)
+        for name, part in raw.items()
+    }
     resets = torch.ones((steps, num_envs), dtype=torch.bool, device=env.device)
 
-    obs = player.obs_to_torch(env.step(torch.zeros((env.num_envs, env.num_actions), device=env.device))[0])
-    player.get_batch_size(obs, 1)
-    player.reset()
-    done = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
-    single_choice = type(env.action_space).__name__ == "Discrete"
-    step = 0
-    while step < steps:
-        if step >= MIN_STEPS and step % _CHECK_EVERY == 0 and bool(resets[1:step].any()):
+    def keep(step: int) -> None:
+        for name, part in _raw(env).items():
+            kept[name][step] = part[:num_envs]
+
+    first = env.step(torch.zeros((env.num_envs, env.num_actions), device=env.device))[0]
+    keep(0)
+    count = 1
+    for count, step in enumerate(rollout(env, actor, first), start=1):
+        ended = count >= MIN_STEPS and count % _CHECK_EVERY == 0 and bool(resets[1:count].any())
+        if count == steps or ended:
             break
-        if player.is_rnn:
-            for memory in player.states:
-                memory.masked_fill_(done.view(1, -1, 1), 0.0)
-        raw[step] = task.obs_buf[:num_envs]
-        resets[step] = done[:num_envs]
-        actions = player.get_action(obs, is_deterministic=True)
-        # The discrete player squeezes a batch of one away.
-        observed, _, dones, _ = env.step(actions.reshape(env.num_envs, *([] if single_choice else [-1])))
-        obs, done = player.obs_to_torch(observed), dones.bool()
-        step += 1
-    return Recording({"obs": raw[:step].cpu().numpy()}, resets[:step].cpu().numpy())
+        keep(count)
+        resets[count] = step.dones[:num_envs]
+    observations = {name: values[:count].cpu().numpy() for name, values in kept.items()}
+    return Recording(observations, resets[:count].cpu().numpy())
+
+
+def _raw(env: Any) -> dict[str, torch.Tensor]:
+    """Return the task's observations by input name, before any clipping."""
+    observed = env.task.obs_buf
+    return observed if isinstance(observed, dict) else {"obs": observed}
 
 
 def check_fits(recording: Recording, parts: Mapping[str, Any], path: Path | str) -> None:

@@ -22,8 +22,7 @@ from omni.myriad.ui.drive import Direct, Drive, DrivenEnv
 
 if TYPE_CHECKING:
     from omni.myriad.env.vec_env import VecEnv
-    from omni.myriad.learn.record.meters import Epoch
-    from omni.myriad.learn.rl_games.agent import PPOAgent
+    from omni.myriad.learn.base import Epoch, Learner
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +115,7 @@ class Model:
         self._train_dir = str(Path(train_dir).absolute())
         self._env: VecEnv | None = None
         self._loaded: tuple[str, int] | None = None  # settings and seed of an environment nobody has stepped yet
-        self._agent: PPOAgent | None = None
+        self._learner: Learner | None = None
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
 
@@ -168,8 +167,8 @@ class Model:
             return
         self.state = State.STOPPING
         self._stop.set()
-        if self._agent is not None:
-            self._agent.stop_requested = True
+        if self._learner is not None:
+            self._learner.stop()
 
     def unload(self) -> None:
         """End whatever is going on and forget the scene: for a window, a stage or an extension that goes away."""
@@ -200,7 +199,7 @@ class Model:
         if self.is_busy:
             raise MyriadError(f"The window is {self.state.value}: stop that first.")
         self._stop = threading.Event()
-        self._agent = None
+        self._learner = None
         self.state, self.message = state, ""
         self._thread = threading.Thread(
             target=self._work, args=(job, replace(self.settings)), name=f"myriad-{state.value}", daemon=True
@@ -222,14 +221,15 @@ class Model:
         except Exception as error:
             logger.exception("the window's job failed")
             message = f"Error: {type(error).__name__}: {error}"
-        self._agent = None
+        self._learner = None
         self.message = message
         self.state = State.EMPTY if self._env is None else State.READY
 
     def _load(self, config: dict[str, Any]) -> str:
         self._build(config)
-        from omni.myriad.learn.rl_games import agent  # noqa: F401  # seconds, better spent here than when Train is pressed
+        from omni.myriad.learn import base
 
+        base.room(config)  # seconds of imports, better spent here than when Train is pressed
         return (
             f"Loaded {config['task_name']}: {config['task']['env']['numEnvs']} environments on {config['sim_device']}"
         )
@@ -254,7 +254,8 @@ class Model:
         checkpoint = trained_checkpoint(config)
         config["checkpoint"] = str(checkpoint)
         self.result = runs.export(config, self._build)
-        return f"Exported {checkpoint}; maximum error against rl-games' player {self.result['parity']['max_error']:.2g}"
+        parity = self.result["parity"]
+        return f"Exported {checkpoint}; maximum error against {parity['against']} {parity['max_error']:.2g}"
 
     def _build(self, config: dict[str, Any]) -> Any:
         """Return the loaded environment if it is the one asked for and untouched, else make it.
@@ -285,9 +286,10 @@ class Model:
         model, stop = self, self._stop
 
         class Watch:
-            def started(self, agent: PPOAgent, run_dir: Path) -> None:
-                model.run_dir, model._agent = run_dir, agent
-                agent.stop_requested = stop.is_set()
+            def started(self, learner: Learner, run_dir: Path) -> None:
+                model.run_dir, model._learner = run_dir, learner
+                if stop.is_set():
+                    learner.stop()
 
             def __call__(self, epoch: Epoch) -> None:
                 model.epoch = epoch

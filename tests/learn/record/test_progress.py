@@ -5,7 +5,7 @@ import io
 
 from rich.console import Console
 
-from omni.myriad.learn.record.meters import Epoch
+from omni.myriad.learn.base import Epoch
 from omni.myriad.learn.record.progress import Progress, sparkline
 
 

@@ -9,8 +9,7 @@ import pytest
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn.record.recorder import draw_curve, start_wandb
-from omni.myriad.learn.rl_games.runner import train
-from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg
+from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, train
 
 
 def test_tensorboard_has_the_familiar_names(tmp_path: Path) -> None:
@@ -33,6 +32,19 @@ def test_tensorboard_has_the_familiar_names(tmp_path: Path) -> None:
     assert list(rewards) == [256, 512, 768]
     assert [event.step for event in events.Scalars("rewards/iter")] == [1, 2, 3]
     assert shaped[768] != rewards[768]  # the learner sees a tenth, and bootstraps
+
+
+def test_what_rl_games_diagnoses_is_written_down_too(tmp_path: Path) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    env = CartPoleEnv(16, 20)
+    train(make_cfg(env, max_iterations=2, use_diagnostics=True), env, tmp_path)
+    events = EventAccumulator(str(tmp_path / "summaries"))
+    events.Reload()
+    assert {"diagnostics/exp_var", "diagnostics/clip_frac/0", "diagnostics/rms_value/mean"} <= set(
+        events.Tags()["scalars"]
+    )
+    assert len(list((tmp_path / "summaries").iterdir())) == 1, "rl-games' own files are not kept"
 
 
 def test_curve_is_a_picture(tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
+from omni.myriad.learn import run
+
 
 class CartPoleEnv:
     """Balance poles; the equations are Barto, Sutton and Anderson's (1983), integrated by explicit Euler at 50 Hz."""
@@ -31,13 +33,7 @@ class CartPoleEnv:
         self.obs_buf = torch.zeros(num_envs, 4)
         self.progress = torch.zeros(num_envs, dtype=torch.long)
 
-    def get_env_info(self) -> dict[str, Any]:
-        info = {"observation_space": self.observation_space, "action_space": self.action_space}
-        if self.state_space is not None:
-            info["state_space"] = self.state_space
-        return info | {"agents": 1, "value_size": 1}
-
-    def set_train_info(self, env_frames: int, *args: Any) -> None: ...
+    def set_env_frames(self, env_frames: int) -> None: ...
 
     def _start(self, mask: torch.Tensor) -> None:
         fresh = torch.rand(self.num_envs, 4, generator=self.generator) * 0.1 - 0.05
@@ -155,3 +151,8 @@ def make_cfg(env: CartPoleEnv, *, max_iterations: int = 5, rnn: bool = False, **
         "engine": {"name": "none"},
         "train": {"params": params},
     }
+
+
+def train(cfg: dict[str, Any], env: Any, run_dir: Any) -> dict[str, Any]:
+    """Train, and return the summary."""
+    return run.train(cfg, env, run_dir)[0]

@@ -3,45 +3,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import torch
 
 
-@dataclass
-class Epoch:
-    """What one epoch did; a row of progress.csv, a frame of the live panel, a step in TensorBoard."""
-
-    epoch: int
-    frames: int  # environment steps since the training began, over all environments
-    seconds: float  # of training since it began
-    epoch_seconds: float  # this epoch's, wall clock
-    physics_seconds: float
-    task_seconds: float  # observations, rewards, resets
-    policy_seconds: float  # the rest of the rollout: inference and bookkeeping
-    update_seconds: float
-    epoch_frames: int
-    episodes: int  # finished in this epoch
-    reward_mean: float | None  # over recently finished episodes, as the task gives it; None before the first
-    shaped_reward_mean: float | None  # the same as the learner sees it
-    episode_length_mean: float | None  # in steps
-    reward_best: float | None
-    learning_rate: float
-    clip_range: float
-    losses: dict[str, float]  # a_loss, c_loss, entropy, kl, ...
-    extras: dict[str, float] = field(default_factory=dict)  # the task's own, means over the epoch
-
-    @property
-    def frames_per_second(self) -> float:
-        """Return environment steps per second of wall clock, everything included."""
-        return self.epoch_frames / max(self.epoch_seconds, 1e-9)
-
-
 class EpisodeMeter:
     """Sum rewards and lengths of episodes, and average those of the last `window` that finished.
 
-    Nothing leaves the device until `fetch_into`, once an epoch; so the average moves once an epoch too.
+    Nothing leaves the device until the caller fetches `finished`, once an epoch, which also moves the average.
     """
 
     def __init__(self, num_envs: int, window: int, device: torch.device | str) -> None:

@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from omni.myriad.learn.record.meters import Epoch
+from omni.myriad.learn.base import Epoch
 
 _SPARKS = "▁▂▃▄▅▆▇█"
 _PHASES = (("physics", "cyan"), ("task", "green"), ("policy", "yellow"), ("update", "magenta"))
@@ -130,7 +130,7 @@ class Progress:
         names = {"a_loss": "actor loss", "c_loss": "critic loss", "bounds_loss": "bounds loss", "kl": "KL"}
         for name, value in epoch.losses.items():
             learner.add_row(names.get(name, name), f"{value:.4g}")
-        learner.add_row("learning rate", f"{epoch.learning_rate:.3g}")
+        learner.add_row("learning rate", _number(epoch.learning_rate))
 
         columns = Table.grid(expand=True, padding=(0, 1))
         columns.add_column(ratio=1)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.learn.record.meters import Epoch
+from omni.myriad.learn.base import Epoch
 
 _COLUMNS = (
     "epoch", "frames", "seconds", "reward_mean", "reward_best", "episode_length_mean", "episodes", "learning_rate",
@@ -35,11 +35,11 @@ def scalars(epoch: Epoch) -> dict[str, tuple[float, float]]:
         "performance/step_time": stepping,
         "performance/physics_time": epoch.physics_seconds,
         "performance/task_time": epoch.task_seconds,
-        "info/last_lr": epoch.learning_rate,
         "info/lr_mul": 1.0,
-        "info/e_clip": epoch.clip_range,
         "info/epochs": float(epoch.epoch),
     }
+    known = {"info/last_lr": epoch.learning_rate, "info/e_clip": epoch.clip_range}
+    found |= {name: value for name, value in known.items() if value is not None}
     for name, value in epoch.losses.items():
         found["info/kl" if name == "kl" else f"losses/{name}"] = value
     located = {name: (value, float(epoch.frames)) for name, value in found.items()}
@@ -51,6 +51,7 @@ def scalars(epoch: Epoch) -> dict[str, tuple[float, float]]:
         if value is not None:
             for axis, position in (("step", epoch.frames), ("iter", epoch.epoch), ("time", epoch.seconds)):
                 located[f"{name}/{axis}"] = (value, float(position))
+    located |= {name: (value, float(epoch.frames)) for name, value in epoch.scalars.items()}
     located |= {f"Episode/{name}": (value, float(epoch.epoch)) for name, value in epoch.extras.items()}
     return located
 
@@ -58,18 +59,18 @@ def scalars(epoch: Epoch) -> dict[str, tuple[float, float]]:
 class Recorder:
     """Keep the record of one run in its folder."""
 
-    def __init__(self, run_dir: Path, writer: Any, wandb_run: Any = None) -> None:
+    def __init__(self, run_dir: Path, wandb_run: Any = None) -> None:
         """Open the records; those of a run that is resumed in its own folder go on.
 
         Args:
-            run_dir: the run's folder.
-            writer: TensorBoard's SummaryWriter.
-            wandb_run: what `start_wandb` returned, or None.
+            run_dir: The run's folder.
+            wandb_run: What `start_wandb` returned, or None.
         """
+        from tensorboardX import SummaryWriter
+
         self.run_dir = run_dir
-        self.writer = writer
+        self.writer = SummaryWriter(str(run_dir / "summaries"))
         self.wandb_run = wandb_run
-        self.last: Epoch | None = None
         self.curve: list[tuple[float, float, float]] = []  # frames, seconds, mean reward
         self._csv: Any = None
 
@@ -88,7 +89,6 @@ class Recorder:
             self.writer.add_scalar(name, value, int(position))
         if self.wandb_run is not None:
             self.wandb_run.log({name: value for name, (value, _) in located.items()}, step=epoch.frames)
-        self.last = epoch
 
     def _open_csv(self, first_epoch: int, columns: list[str]) -> Any:
         path = self.run_dir / "progress.csv"

@@ -3,8 +3,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+import numpy as np
 import torch
 import torch.distributed as dist
+from gymnasium import spaces
 from torch import nn
 
 CLIP = 5.0  # normalised values stay within this many standard deviations, as in rl-games
@@ -71,3 +75,30 @@ class RunningMeanStd(nn.Module):
         if denorm:
             return std * samples.clamp(-CLIP, CLIP) + mean
         return ((samples - mean) / std).clamp(-CLIP, CLIP)
+
+
+class DictNormalizer(nn.Module):
+    """Normalise each vector of a dictionary of observations; images, which are bytes, stay between 0 and 1.
+
+    Args:
+        space: The observations' space.
+    """
+
+    def __init__(self, space: spaces.Dict) -> None:
+        super().__init__()
+        shapes = {name: tuple(part.shape or ()) for name, part in space.spaces.items() if part.dtype != np.uint8}
+        self.running_mean_std = nn.ModuleDict({name: RunningMeanStd(shape) for name, shape in shapes.items()})
+
+    def update(self, samples: dict[str, torch.Tensor]) -> None:
+        """Merge a batch of observations into the statistics."""
+        for name, statistics in self._statistics():
+            statistics.update(samples[name])
+
+    def forward(self, samples: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """Return observations, their vectors normalised and clipped."""
+        return samples | {name: statistics(samples[name]) for name, statistics in self._statistics()}
+
+    def _statistics(self) -> Iterator[tuple[str, RunningMeanStd]]:
+        for name, statistics in self.running_mean_std.items():
+            assert isinstance(statistics, RunningMeanStd)
+            yield name, statistics

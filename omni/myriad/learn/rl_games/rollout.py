@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -13,49 +14,63 @@ from omni.myriad.env.threads import single_threaded
 from omni.myriad.learn.record.meters import EpisodeMeter, ExtrasMeter
 from omni.myriad.learn.rl_games.guard import all_finite, name_first_non_finite
 
-_Agent: Any = object  # mixed in before one of rl-games' agents, which has the rest of the attributes
 
+class Rollout:
+    """Any network's rollout, feed-forward or recurrent, nothing fetched from the device.
 
-class Rollout(_Agent):
-    """The rollout half of our agents: one for feed-forward and recurrent networks, nothing fetched from the device."""
+    Args:
+        agent: rl-games' agent, which holds what the steps go on from: `obs`, `dones`, `rnn_states`.
+        env: Vectorised environment.
+        stop_if_asked: Raises KeyboardInterrupt if a stop was asked for; called between steps, where nothing is half
+            done.
 
-    episodes: EpisodeMeter
-    extras: ExtrasMeter
-    stop_requested: bool
-    recorded_steps: int = 0  # of the rollout at hand; `obs` is what came after them
+    Attributes:
+        episodes: Rewards and lengths of episodes.
+        extras: What the task reports of itself.
+        step_seconds: How long the last rollout was inside the environment.
+    """
 
-    def play_steps(self) -> dict[str, Any]:
+    def __init__(self, agent: Any, env: Any, stop_if_asked: Callable[[], None]) -> None:
+        self.agent, self.env, self.stop_if_asked = agent, env, stop_if_asked
+        self.episodes = EpisodeMeter(agent.num_actors, agent.games_to_track, agent.ppo_device)
+        self.extras = ExtrasMeter()
+        self.step_seconds = 0.0
+        self.recorded_steps = 0  # of the rollout at hand; the agent's `obs` is what came after them
+
+    @torch.no_grad()
+    def play(self) -> dict[str, Any]:
         """Step the environments `horizon_length` times, and return the batch to learn from."""
-        with single_threaded(torch.device(self.ppo_device)):
-            return self._play_steps()
+        agent = self.agent
+        agent.set_eval()
+        if agent.epochs_between_resets > 0 and agent.epoch_num % agent.epochs_between_resets == 0:
+            self.episodes.restart()  # the agent has just reset the environments
+        self.env.set_env_frames(agent.frame)
+        self.step_seconds = 0.0
+        with single_threaded(torch.device(agent.ppo_device)):
+            for step in range(agent.horizon_length):
+                self.recorded_steps = step
+                self.stop_if_asked()
+                self._step(step)
+            self.recorded_steps = agent.horizon_length
+            return self._batch()
 
-    def _play_steps(self) -> dict[str, Any]:
-        buffer = self.experience_buffer
-        step_seconds = 0.0
-        for step in range(self.horizon_length):
-            self.recorded_steps = step
-            self.stop_if_asked()
-            result = self._act(step)
-            buffer.update_data("obses", step, self.obs["obs"])
-            if self.has_central_value:
-                buffer.update_data("states", step, self.obs["states"])
-            buffer.update_data("dones", step, self.dones)
-            for name in self.update_list:
-                buffer.update_data(name, step, result[name])
-
-            step_start = time.perf_counter()
-            self.obs, rewards, self.dones, infos = self.env_step(result["actions"])
-            step_seconds += time.perf_counter() - step_start
-
-            shaped_rewards = self.shape_rewards(rewards, result["values"], infos.get("time_outs"))
-            buffer.update_data("rewards", step, shaped_rewards)
-            self.episodes.step(rewards[:, 0], shaped_rewards[:, 0], self.dones)
-            self.extras.step(infos.get("episode", {}), self.ppo_device)
-            self._forget_finished()
-        self.recorded_steps = self.horizon_length
-        return self._batch(step_seconds)
-
-    play_steps_rnn = play_steps
+    def _step(self, step: int) -> None:
+        agent, buffer = self.agent, self.agent.experience_buffer
+        result = self._act(step)
+        buffer.update_data("obses", step, agent.obs["obs"])
+        if agent.has_central_value:
+            buffer.update_data("states", step, agent.obs["states"])
+        buffer.update_data("dones", step, agent.dones)
+        for name in agent.update_list:
+            buffer.update_data(name, step, result[name])
+        start = time.perf_counter()
+        agent.obs, rewards, agent.dones, infos = agent.env_step(result["actions"])
+        self.step_seconds += time.perf_counter() - start
+        shaped_rewards = self.shape_rewards(rewards, result["values"], infos.get("time_outs"))
+        buffer.update_data("rewards", step, shaped_rewards)
+        self.episodes.step(rewards[:, 0], shaped_rewards[:, 0], agent.dones)
+        self.extras.step(infos.get("episode", {}), agent.ppo_device)
+        self._forget_finished()
 
     def shape_rewards(
         self, rewards: torch.Tensor, values: torch.Tensor, time_outs: torch.Tensor | None
@@ -70,74 +85,70 @@ class Rollout(_Agent):
             values: (num_envs, 1), of the observations before the step.
             time_outs: (num_envs,), where an episode was cut short; None where the task does not say.
         """
-        shaped = self.rewards_shaper(rewards)
-        if self.value_bootstrap and time_outs is not None:
-            shaped = shaped + self.gamma * values * time_outs.to(self.ppo_device).float().unsqueeze(1)
+        agent = self.agent
+        shaped = agent.rewards_shaper(rewards)
+        if agent.value_bootstrap and time_outs is not None:
+            shaped = shaped + agent.gamma * values * time_outs.to(agent.ppo_device).float().unsqueeze(1)
         return shaped
 
-    def stop_if_asked(self) -> None:
-        """Raise KeyboardInterrupt if a stop was requested; asked between steps, where nothing is half done."""
-        if self.stop_requested:
-            raise KeyboardInterrupt
-
     def _act(self, step: int) -> dict[str, Any]:
-        if self.is_rnn and step % self.seq_length == 0:
-            for memory, stored in zip(self.rnn_states, self.mb_rnn_states, strict=True):
-                stored[step // self.seq_length] = memory
-        if self.has_central_value:
-            self.central_value_net.pre_step_rnn(step)
-        if self.use_action_masks:
-            result = self.get_masked_action_values(self.obs, self.vec_env.get_action_masks())
-        else:
-            result = self.get_action_values(self.obs)
-        if self.is_rnn:
-            self.rnn_states = result["rnn_states"]
+        agent = self.agent
+        if agent.is_rnn and step % agent.seq_length == 0:
+            for memory, stored in zip(agent.rnn_states, agent.mb_rnn_states, strict=True):
+                stored[step // agent.seq_length] = memory
+        if agent.has_central_value:
+            agent.central_value_net.pre_step_rnn(step)
+        result = agent.get_action_values(agent.obs)
+        if agent.is_rnn:
+            agent.rnn_states = result["rnn_states"]
         return result
 
     def _forget_finished(self) -> None:
         """Clear the memory of recurrent networks where an episode ended."""
-        if not self.zero_rnn_on_done:
+        agent = self.agent
+        if not agent.zero_rnn_on_done:
             return
-        memories = list(self.rnn_states) if self.is_rnn else []
-        if self.has_central_value and self.central_value_net.is_rnn:
-            memories += self.central_value_net.rnn_states
-        done = self.dones.bool().view(1, -1, 1)
+        memories = list(agent.rnn_states) if agent.is_rnn else []
+        if agent.has_central_value and agent.central_value_net.is_rnn:
+            memories += agent.central_value_net.rnn_states
+        done = agent.dones.bool().view(1, -1, 1)
         for memory in memories:  # (layers, num_envs, units)
             memory.masked_fill_(done, 0.0)
 
-    def _batch(self, step_seconds: float) -> dict[str, Any]:
-        buffer = self.experience_buffer
-        critic_memory = self.central_value_net.rnn_states if self.has_central_value else None
-        last_values = self.get_values(self.obs)
-        if self.has_central_value:
-            self.central_value_net.rnn_states = critic_memory  # looking ahead must not move it
+    def _batch(self) -> dict[str, Any]:
+        agent, buffer = self.agent, self.agent.experience_buffer
+        critic_memory = agent.central_value_net.rnn_states if agent.has_central_value else None
+        last_values = agent.get_values(agent.obs)
+        if agent.has_central_value:
+            agent.central_value_net.rnn_states = critic_memory  # looking ahead must not move it
         tensors = buffer.tensor_dict
-        advantages = self.discount_values(
-            self.dones.float(), last_values, tensors["dones"].float(), tensors["values"], tensors["rewards"]
+        advantages = agent.discount_values(
+            agent.dones.float(), last_values, tensors["dones"].float(), tensors["values"], tensors["rewards"]
         )
-        batch = buffer.get_transformed_list(swap_and_flatten01, self.tensor_list)
+        batch = buffer.get_transformed_list(swap_and_flatten01, agent.tensor_list)
         batch["returns"] = swap_and_flatten01(advantages + tensors["values"])
-        batch["played_frames"] = self.batch_size
-        batch["step_time"] = step_seconds
-        if self.is_rnn:  # (sequences of an environment, layers, num_envs, units) to (layers, all sequences, units)
+        if agent.is_rnn:  # (sequences of an environment, layers, num_envs, units) to (layers, all sequences, units)
             batch["rnn_states"] = [
-                stored.permute(1, 2, 0, 3).flatten(1, 2).contiguous() for stored in self.mb_rnn_states
+                stored.permute(1, 2, 0, 3).flatten(1, 2).contiguous() for stored in agent.mb_rnn_states
             ]
         return batch
 
-    def init_current_rewards(self, batch_size: int, current_rewards_shape: tuple[int, ...]) -> None:
-        """Begin every episode's sums anew."""
-        super().init_current_rewards(batch_size, current_rewards_shape)
-        self.episodes.restart()
-
-    def non_finite_rollout(self) -> str | None:
+    def non_finite(self) -> str | None:
         """Return a phrase that names what in the last rollout was not finite first, None where all was."""
-        now = self.obs
-        recorded = {name: tensor[: self.recorded_steps] for name, tensor in self.experience_buffer.tensor_dict.items()}
-        seen = [("observation", recorded["obses"], now["obs"])]
-        if self.has_central_value:
-            seen.append(("state", recorded["states"], now["states"]))
-        made = [("action", recorded["actions"]), ("reward", recorded["rewards"]), ("value", recorded["values"])]
-        if all_finite([tensor for _, *tensors in [*seen, *made] for tensor in tensors]):
+        recorded, now = self.agent.experience_buffer.tensor_dict, self.agent.obs
+        seen = _parts("observation", recorded["obses"], now["obs"])
+        if self.agent.has_central_value:
+            seen += _parts("state", recorded["states"], now["states"])
+        past = [(name, tensor[: self.recorded_steps], last) for name, tensor, last in seen]
+        made = [(name, recorded[f"{name}s"][: self.recorded_steps]) for name in ("action", "reward", "value")]
+        tensors = [tensor for _, *both in past for tensor in both] + [tensor for _, tensor in made]
+        if all_finite(tensors):
             return None
-        return name_first_non_finite([(name, torch.cat([past, last.unsqueeze(0)])) for name, past, last in seen] + made)
+        return name_first_non_finite([(name, torch.cat([old, last.unsqueeze(0)])) for name, old, last in past] + made)
+
+
+def _parts(name: str, recorded: Any, now: Any) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
+    """Return what was recorded and what came after it, one by one where it is a dictionary, without the bytes."""
+    if not isinstance(recorded, dict):
+        return [(name, recorded, now)]
+    return [(f"{name} {key}", old, now[key]) for key, old in recorded.items() if old.is_floating_point()]

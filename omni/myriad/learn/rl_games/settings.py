@@ -84,8 +84,6 @@ def rl_games_params(cfg: Mapping[str, Any], env: Any, run_dir: Path) -> dict[str
     if discrete != (algorithm == "a2c_discrete"):
         fitting = ALGORITHMS[discrete]
         raise MyriadError(f"train.params.algo.name={algorithm} does not fit the task's actions, use {fitting}")
-    if params["config"].get("central_value_config") and env.state_space is None:
-        raise MyriadError("train.params.config.central_value_config needs a task with states, and this one has none")
     params["seed"] = int(time.time()) if cfg.get("seed") is None else int(cfg["seed"])
     config = params["config"]
     config |= {

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from omni.myriad.learn.rl_games.library import EnvAdapter
 from omni.myriad.learn.rl_games.settings import ENV_NAME, fit_minibatches, rl_games_params
 
 
@@ -31,8 +32,8 @@ def train(cfg: Mapping[str, Any], env: Any, run_dir: Path, compiled: bool) -> No
     fit_minibatches(params)
     # In favour of rl-games: it would write a checkpoint in every epoch whose reward is the best so far.
     params["config"] |= {"torch_compile": compiled, "save_best_after": 10**9, "save_frequency": 0, "print_stats": False}
-    vecenv.register("MYRIAD", lambda config_name, num_actors, **_: env)
-    env_configurations.register(ENV_NAME, {"vecenv_type": "MYRIAD", "env_creator": lambda **_: env})
+    vecenv.register("MYRIAD", lambda config_name, num_actors, **_: EnvAdapter(env))
+    env_configurations.register(ENV_NAME, {"vecenv_type": "MYRIAD", "env_creator": lambda **_: EnvAdapter(env)})
     # Its default observer copies to the host at every step, for results that our tasks do not report.
     runner = Runner(AlgoObserver())
     runner.load({"params": params})

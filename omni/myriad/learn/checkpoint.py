@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Checkpoints: written whole or not at all, and read without executing anything from the file.
 
-A checkpoint is what rl-games' own player expects at the top level (`model`, `optimizer`, `epoch`, ...), plus
+A checkpoint has `model`, what else its learner wants, and
 
     myriad    where it comes from: task, sizes, seed, configuration, versions (see `describe`)
-    learner   what rl-games forgets: learning rate, normalisers' companions, counters (see `agent`)
     rollout   the environments as they stood, and every random state; absent in best.pth
 """
 

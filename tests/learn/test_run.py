@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.learn.rl_games import checkpoint
-from omni.myriad.learn.rl_games.runner import play, train
+from omni.myriad.learn import checkpoint
+from omni.myriad.learn.rl_games.library import EnvAdapter
 from omni.myriad.learn.rl_games.settings import rl_games_params
-from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg
+from omni.myriad.learn.run import play
+from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, train
 
 
 @pytest.mark.parametrize("discrete", [False, True])
@@ -115,7 +116,7 @@ def test_rl_games_own_player_loads_our_weights(tmp_path: Path) -> None:
 
     runner = Runner()
     params = rl_games_params(cfg, env, tmp_path)
-    params["config"]["env_info"] = env.get_env_info()
+    params["config"]["env_info"] = EnvAdapter(env).get_env_info()
     runner.load({"params": params})
     player = runner.create_player()
     player.restore(path)

@@ -11,11 +11,12 @@ import pytest
 import torch
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.learn.rl_games import checkpoint
-from omni.myriad.learn.rl_games.agent import PPOAgent
-from omni.myriad.learn.rl_games.runner import make_agent, train
+from omni.myriad.learn import checkpoint
+from omni.myriad.learn.rl_games.lean import LeanRollout, LeanUpdate
+from omni.myriad.learn.rl_games.learner import RlGamesLearner, make_learner
+from omni.myriad.learn.rl_games.library import EnvAdapter
 from omni.myriad.learn.rl_games.settings import fit_minibatches, rl_games_params
-from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg
+from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, train
 
 NAN = float("nan")
 LEARNERS = ["mlp", "lstm", "discrete", "discrete lstm", "asymmetric", "asymmetric lstm"]
@@ -25,13 +26,8 @@ def make_env(learner: str, num_envs: int = 16) -> CartPoleEnv:
     return CartPoleEnv(num_envs, 30, discrete="discrete" in learner, with_states="asymmetric" in learner)
 
 
-def build(env: CartPoleEnv, folder: Path, **config: Any) -> PPOAgent:
-    cfg = make_cfg(env, **config)
-    params = rl_games_params(cfg, env, folder)
-    fit_minibatches(params)
-    metadata = checkpoint.describe(cfg, 4, env.num_actions, env.num_envs)
-    folder.mkdir(parents=True, exist_ok=True)
-    return make_agent(params, env, checkpoints=folder, metadata=metadata, on_epoch=lambda epoch: None)
+def build(env: CartPoleEnv, folder: Path, **config: Any) -> RlGamesLearner:
+    return make_learner(make_cfg(env, **config), env, folder)
 
 
 def run(learner: str, folder: Path, epochs: int, resume: Path | None = None, **config: Any) -> dict[str, Any]:
@@ -87,8 +83,8 @@ def test_same_mathematics_as_rl_games(learner: str, tmp_path: Path) -> None:
     ours = checkpoint.load(tmp_path / "ours" / "checkpoints" / "last.pth")
 
     env = make_env(learner)
-    vecenv.register("STOCK", lambda config_name, num_actors, **_: env)
-    env_configurations.register("stock", {"vecenv_type": "STOCK", "env_creator": lambda **_: env})
+    vecenv.register("STOCK", lambda config_name, num_actors, **_: EnvAdapter(env))
+    env_configurations.register("stock", {"vecenv_type": "STOCK", "env_creator": lambda **_: EnvAdapter(env)})
     params = rl_games_params(cfg, env, tmp_path / "theirs")
     fit_minibatches(params)
     params["config"]["env_name"] = "stock"
@@ -107,28 +103,25 @@ def test_lean_update_is_that_of_rl_games(tmp_path: Path, mixed_precision: bool) 
     # One minibatch from the same weights; 3e-3 is the learning rate, so Adam's first step moves each weight by as much.
     plain = build(make_env("mlp"), tmp_path / "plain", entropy_coef=0.01, lean=False)
     lean = build(make_env("mlp"), tmp_path / "lean", entropy_coef=0.01, mixed_precision=mixed_precision)
-    for agent in (plain, lean):
-        agent.init_tensors()
-        agent.prepare_lean()
-        agent.obs = agent.first_observations()
-        agent.set_train()
-    assert lean.lean and not plain.lean
-    with torch.no_grad():
-        batch = plain.play_steps()
-    plain.prepare_dataset(batch)
-    lean.model.load_state_dict(plain.model.state_dict())
-    start = {name: tensor.clone() for name, tensor in lean.model.named_parameters()}
-    minibatch = {name: value for name, value in plain.dataset[0].items() if value is not None}
-    a_loss, c_loss, entropy, kl, _, _, mu, sigma, b_loss = plain.train_actor_critic(dict(minibatch))
-    made = lean._update_minibatch(minibatch | {"obs": lean.model.norm_obs(minibatch["obs"])})
+    for learner in (plain, lean):
+        learner.prepare()
+    update, agent = lean.update, plain.agent
+    assert isinstance(update, LeanUpdate) and not isinstance(plain.update, LeanUpdate)
+    plain.update.feed(plain.rollout.play())
+    lean.agent.model.load_state_dict(agent.model.state_dict())
+    start = {name: tensor.clone() for name, tensor in lean.agent.model.named_parameters()}
+    minibatch = {name: value for name, value in agent.dataset[0].items() if value is not None}
+    lean.agent.set_train()
+    a_loss, c_loss, entropy, kl, _, _, mu, sigma, b_loss = agent.train_actor_critic(dict(minibatch))
+    made = update._update_minibatch(minibatch | {"obs": lean.agent.model.norm_obs(minibatch["obs"])})
     rtol, atol = (3e-2, 1e-2) if mixed_precision else (1e-5, 1e-6)
     torch.testing.assert_close(
-        lean._losses, torch.stack([a_loss, c_loss, b_loss, entropy, kl]).detach(), rtol=rtol, atol=atol
+        update._losses, torch.stack([a_loss, c_loss, b_loss, entropy, kl]).detach(), rtol=rtol, atol=atol
     )
     torch.testing.assert_close(made["mu"], mu, rtol=rtol, atol=atol)
     torch.testing.assert_close(made["sigma"], sigma, rtol=rtol, atol=atol)
-    moved = {name: tensor - start[name] for name, tensor in lean.model.named_parameters()}
-    for name, tensor in plain.model.named_parameters():
+    moved = {name: tensor - start[name] for name, tensor in lean.agent.model.named_parameters()}
+    for name, tensor in agent.model.named_parameters():
         wanted = tensor - start[name]
         # Adam turns a gradient that is nothing but rounding into a whole step, so a few weights may differ.
         same = (moved[name] - wanted).abs() < (1e-3 if mixed_precision else 1e-4)
@@ -136,15 +129,16 @@ def test_lean_update_is_that_of_rl_games(tmp_path: Path, mixed_precision: bool) 
 
 
 def test_lean_adapts_the_learning_rate_as_rl_games(tmp_path: Path) -> None:
-    agent = build(make_env("mlp"), tmp_path)
-    agent.init_tensors()
-    agent.prepare_lean()
+    learner = build(make_env("mlp"), tmp_path)
+    learner.prepare()
+    update = learner.update
+    assert isinstance(update, LeanUpdate)
     for kl in (0.0, 0.003, 0.005, 0.008, 0.015, 0.017, 1.0):
         for lr in (1e-6, 3e-4, 9e-3, 1e-2):
-            agent._lr.fill_(lr)
-            agent._adapt_learning_rate(torch.tensor(kl))
-            wanted, _ = agent.scheduler.schedule.update(lr, 0.0, 0, 0, kl)
-            assert float(agent._lr) == pytest.approx(wanted)
+            update._lr.fill_(lr)
+            update._adapt_learning_rate(torch.tensor(kl))
+            wanted, _ = learner.agent.scheduler.update(lr, 0.0, 0, 0, kl)
+            assert float(update._lr) == pytest.approx(wanted)
 
 
 def test_same_seed_same_weights(tmp_path: Path) -> None:
@@ -154,13 +148,14 @@ def test_same_seed_same_weights(tmp_path: Path) -> None:
 
 def test_compiled_keys_are_plain(tmp_path: Path) -> None:
     # The eager backend compiles nothing, but wraps the networks as every other one does.
-    from omni.myriad.learn.rl_games.learner_state import _uncompiled
+    from omni.myriad.learn.rl_games.checkpoints import _uncompiled
 
-    agent = build(make_env("mlp"), tmp_path)
+    learner = build(make_env("mlp"), tmp_path)
+    agent = learner.agent
     expected = list(agent.model.state_dict())
     agent.model = torch.compile(agent.model, backend="eager")
     assert any("_orig_mod" in name for name in agent.model.state_dict())
-    assert list(agent.get_full_state_weights()["model"]) == expected
+    assert list(learner.checkpoints.learner_state()["model"]) == expected
     assert list(_uncompiled({"model._orig_mod.weight": 0})) == ["model.weight"]
 
 
@@ -174,20 +169,20 @@ class Scripted(CartPoleEnv):
         return self._observations(), torch.ones(2), dones, extras
 
 
+@pytest.mark.parametrize("lean", [True, False])
 @pytest.mark.parametrize("value_bootstrap", [True, False])
-def test_time_out_bootstrap_by_hand(tmp_path: Path, value_bootstrap: bool) -> None:
-    agent = build(
+def test_time_out_bootstrap_by_hand(tmp_path: Path, value_bootstrap: bool, lean: bool) -> None:
+    learner = build(
         Scripted(2), tmp_path, horizon_length=3, minibatch_size=6, gamma=0.5, tau=0.5, normalize_value=False,
-        reward_shaper={}, value_bootstrap=value_bootstrap,
+        reward_shaper={}, value_bootstrap=value_bootstrap, lean=lean,
     )  # fmt: skip
+    agent = learner.agent
     with torch.no_grad():  # a critic that expects 2 everywhere: what a reward of 1 for ever is worth at gamma 0.5
         agent.model.a2c_network.value.weight.zero_()
         agent.model.a2c_network.value.bias.fill_(2.0)
-    agent.init_tensors()
-    agent.obs = agent.first_observations()
-    agent.set_eval()
-    with torch.no_grad():
-        batch = agent.play_steps()
+    learner.prepare()
+    assert isinstance(learner.rollout, LeanRollout) is lean
+    batch = learner.rollout.play()
     # On the time-out, and there alone, the reward is 1 + 0.5 * 2 = 2.
     bootstrapped = 2.0 if value_bootstrap else 1.0
     rewards = agent.experience_buffer.tensor_dict["rewards"][:, :, 0]
@@ -198,7 +193,7 @@ def test_time_out_bootstrap_by_hand(tmp_path: Path, value_bootstrap: bool) -> No
     expected = ([2.0, 2.0, 2.0] if value_bootstrap else fell) + fell
     torch.testing.assert_close(batch["returns"][:, 0], torch.tensor(expected))
     # The meters show the task's reward, without the bootstrap.
-    assert agent.episodes.finished.tolist() == [4.0, 4.0 + bootstrapped - 1.0, 4.0, 2.0]
+    assert learner.rollout.episodes.finished.tolist() == [4.0, 4.0 + bootstrapped - 1.0, 4.0, 2.0]
 
 
 @pytest.mark.parametrize("learner", ["mlp", "asymmetric"])

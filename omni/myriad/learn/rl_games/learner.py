@@ -1,0 +1,316 @@
+# SPDX-License-Identifier: Apache-2.0
+"""PPO by rl-games: its losses, gradients and networks untouched, in a training loop that can be trusted.
+
+What is around them here: a run that resumes to the bit, a guard against NaN, statistics counted once, checkpoints that
+are written whole, and no conversation with the device inside a rollout.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from gymnasium import spaces
+
+from omni.myriad.errors import MyriadError
+from omni.myriad.learn import checkpoint
+from omni.myriad.learn.base import Epoch, Listener
+from omni.myriad.learn.rl_games.actor import RlGamesActor
+from omni.myriad.learn.rl_games.checkpoints import Checkpoints
+from omni.myriad.learn.rl_games.guard import all_finite
+from omni.myriad.learn.rl_games.lean import LeanRollout, LeanUpdate, is_lean
+from omni.myriad.learn.rl_games.library import new_agent, new_player, seed_python
+from omni.myriad.learn.rl_games.normalizer import RunningMeanStd
+from omni.myriad.learn.rl_games.rollout import Rollout
+from omni.myriad.learn.rl_games.settings import check_length, fit_minibatches, rl_games_params
+from omni.myriad.learn.rl_games.update import Losses, Update
+
+
+def make_learner(
+    config: Mapping[str, Any], env: Any, run_dir: Path, resume: dict[str, Any] | None = None
+) -> RlGamesLearner:
+    """Return a learner, ready to train.
+
+    Args:
+        config: Resolved configuration; `train.params` is rl-games' block.
+        env: Vectorised environment.
+        run_dir: The run's folder.
+        resume: What `checkpoint.load` returned for `checkpoint`, to go on from.
+
+    Raises:
+        MyriadError: If a setting is wrong or the checkpoint holds another network.
+    """
+    params = rl_games_params(config, env, run_dir)
+    fit_minibatches(params)
+    check_length(params["config"], resume)
+    learner = RlGamesLearner(config, params, env, run_dir / "checkpoints")
+    if resume is not None:
+        learner.checkpoints.resume(resume, Path(config["checkpoint"]))
+        learner.latest = learner.report()
+    return learner
+
+
+def make_actor(
+    config: Mapping[str, Any], env: Any, state: Mapping[str, Any], path: str | os.PathLike[str] = "checkpoint"
+) -> RlGamesActor:
+    """Return the policy of a checkpoint, without exploration; see `omni.myriad.learn.run.make_actor`."""
+    params = rl_games_params(config, env, Path(path).absolute().parent)
+    player = new_player(params, env)
+    try:
+        player.set_weights(state)
+    except RuntimeError as error:
+        raise MyriadError(f"checkpoint {path} holds another network than the configuration asks for") from error
+    if params["model"]["name"] == "continuous_a2c_tanh":
+        # This model's actions are tanh(sample) in training, but rl-games' player would execute the mean as it is.
+        player.model.register_forward_hook(lambda _model, _inputs, result: result | {"mus": result["mus"].tanh()})
+    return RlGamesActor(player)
+
+
+class RlGamesLearner:
+    """rl-games' agent, and the parts that work on it: `rollout`, `update`, `checkpoints`.
+
+    Args:
+        config: Resolved configuration.
+        params: What `rl_games_params` returned.
+        env: Vectorised environment.
+        folder: Folder for checkpoints, created if missing.
+    """
+
+    rollout: Rollout
+    update: Update
+
+    def __init__(self, config: Mapping[str, Any], params: dict[str, Any], env: Any, folder: Path) -> None:
+        settings = params["config"]
+        if settings.get("central_value_config") and env.state_space is None:
+            raise MyriadError("train.params.config.central_value_config needs a task with states: this one has none")
+        if settings.get("normalize_rms_advantage"):
+            raise MyriadError("normalize_rms_advantage is not supported, use normalize_advantage")
+        if settings.get("use_action_masks"):
+            raise MyriadError("use_action_masks is not supported: environments allow every action at every time")
+        settings["max_frames"] = max(settings.get("max_frames") or -1, settings.pop("max_steps", None) or -1)
+        settings["max_epochs"] = settings.get("max_epochs") or -1
+        folder.mkdir(parents=True, exist_ok=True)
+        self.config, self.params, self.env = config, params, env
+        self.agent = agent = new_agent(params, env)
+        self.max_epochs, self.max_frames = agent.max_epochs, agent.max_frames
+        self._use_own_parts()
+        num_obs = spaces.flatdim(env.observation_space)
+        metadata = checkpoint.describe(config, num_obs, env.num_actions, env.num_envs)
+        self.checkpoints = Checkpoints(agent, env, folder, metadata)
+        self.latest = Epoch(learning_rate=agent.last_lr)
+        self._scalars: dict[str, float] = {}
+        self._stop_requested = False
+
+    def _use_own_parts(self) -> None:
+        """Exchange what of the agent's feeds itself or writes its own files."""
+        agent = self.agent
+        if not agent.is_discrete and agent.bounds_loss_coef is None:
+            agent.bounds_loss_coef = 0.0
+        critic = agent.central_value_net if agent.has_central_value else None
+        for model in [agent.model] + ([critic.model] if critic else []):
+            for name in ("running_mean_std", "value_mean_std"):
+                if hasattr(model, name) and hasattr(getattr(model, name), "running_mean"):
+                    shape = tuple(getattr(model, name).running_mean.shape)
+                    setattr(model, name, RunningMeanStd(shape).to(agent.ppo_device))
+        if agent.normalize_value:
+            agent.value_mean_std = (critic or agent).model.value_mean_std
+        agent.writer = self if agent.writer is not None else None
+        if critic:
+            critic.writter = agent.writer  # rl-games' spelling
+
+    def add_scalar(self, name: str, value: Any, _step: int) -> None:
+        """Take note of a number that rl-games would write down, as its writers do."""
+        self._scalars[name] = np.asarray(value).item()
+
+    def stop(self) -> None:
+        """Let training end after the step at hand."""
+        self._stop_requested = True
+
+    def stop_if_asked(self) -> None:
+        """Raise KeyboardInterrupt if a stop was asked for."""
+        if self._stop_requested:
+            raise KeyboardInterrupt
+
+    def actor(self) -> RlGamesActor:
+        """Return the best policy that was kept, or the last."""
+        kept = [self.checkpoints.folder / f"{name}.pth" for name in ("best", "last")]
+        path = next((path for path in kept if path.exists()), None)
+        state = checkpoint.load(path) if path else self.checkpoints.learner_state()
+        return make_actor(self.config, self.env, state, path or "checkpoint")
+
+    # -- training -----------------------------------------------------------------------------------------------------
+
+    def train(self, listener: Listener) -> None:
+        """Train to the end of `max_epochs` or `max_frames`; see `omni.myriad.learn.base.Learner`."""
+        agent, checkpoints = self.agent, self.checkpoints
+        is_first = agent.global_rank == 0
+        seed_python(self.params["seed"] + agent.global_rank)  # once more: modules imported meanwhile have drawn from it
+        self.prepare()
+        self._physics_seconds = self.env.phase_seconds["physics"]
+        try:
+            done = False
+            while not done:
+                start = time.perf_counter()
+                agent.epoch_num += 1
+                with self._explained():
+                    batch = self.rollout.play()
+                    played = time.perf_counter()
+                    self._require_finite_rollout()
+                    losses = self.update(batch)
+                updated = time.perf_counter()
+                agent.frame += agent.batch_size * agent.world_size
+                self.latest = self._close_epoch(start, played, updated, losses)
+                if is_first:
+                    listener(self.latest)
+                    checkpoints.save_what_is_due(self.rollout.episodes)
+                done = self._is_done()
+            if is_first:
+                checkpoints.finish(self.rollout.episodes)
+        except KeyboardInterrupt:
+            self._require_finite_weights()
+            if is_first:
+                checkpoints.finish(self.rollout.episodes)
+            raise
+        finally:
+            checkpoints.write_best()
+
+    def prepare(self) -> None:
+        """Complete the agent, choose who rolls out and updates, and reset the environments or put them back."""
+        agent = self.agent
+        self._compile(self.params["config"].get("torch_compile", False))
+        lean = is_lean(agent)
+        agent.init_tensors()
+        self.rollout = (LeanRollout if lean else Rollout)(agent, self.env, self.stop_if_asked)
+        self.update = (LeanUpdate if lean else Update)(agent, self.stop_if_asked)
+        agent.obs = self.checkpoints.first_observations(self.rollout.episodes)
+        if agent.multi_gpu:
+            torch.cuda.set_device(agent.local_rank)
+            for module in [agent.model] + ([agent.central_value_net] if agent.has_central_value else []):
+                for tensor in module.state_dict().values():
+                    dist.broadcast(tensor, 0)
+
+    def _compile(self, setting: bool | str | Mapping[str, str]) -> None:
+        """Compile the networks as rl-games' runner would, which it does unasked: true, a mode, or a mode for each."""
+        if not setting:
+            return
+        modes = setting if isinstance(setting, Mapping) else {"mode": "default" if setting is True else setting}
+        mode = modes.get("mode", "default")
+        self.agent.model = torch.compile(self.agent.model, mode=mode)
+        if self.agent.has_central_value:
+            critic = self.agent.central_value_net
+            critic.model = torch.compile(critic.model, mode=modes.get("critic_mode", mode))
+
+    def _is_done(self) -> bool:
+        agent = self.agent
+        done = (
+            0 < agent.max_epochs <= agent.epoch_num
+            or 0 < agent.max_frames <= agent.frame
+            or agent.last_mean_rewards > agent.config.get("score_to_win", math.inf)
+        )
+        if agent.multi_gpu:
+            flag = torch.tensor(float(done), device=agent.ppo_device)
+            dist.broadcast(flag, 0)
+            done = bool(flag.item())
+        return done
+
+    # -- the numbers of an epoch --------------------------------------------------------------------------------------
+
+    def _close_epoch(self, start: float, played: float, updated: float, losses: Losses) -> Epoch:
+        agent, rollout = self.agent, self.rollout
+        values, episodes, extras = self._fetch(losses)
+        physics = self.env.phase_seconds["physics"] - self._physics_seconds
+        self._physics_seconds += physics
+        physics = min(physics, rollout.step_seconds)
+        if agent.global_rank == 0:
+            agent.diagnostics.epoch(agent, current_epoch=agent.epoch_num)
+            agent.diagnostics.send_info(agent.writer)
+            reward = rollout.episodes.means()[0]
+            if reward is not None and reward > agent.last_mean_rewards and agent.epoch_num >= agent.save_best_after:
+                agent.last_mean_rewards = reward
+                self.checkpoints.keep_best()
+        elapsed = time.perf_counter() - start
+        self.checkpoints.seconds += elapsed
+        scalars, self._scalars = self._scalars, {}
+        reward_mean, shaped_reward_mean, episode_length_mean = rollout.episodes.means()
+        return self.report(
+            epoch_frames=agent.batch_size * agent.world_size,
+            epoch_seconds=elapsed,
+            physics_seconds=physics,
+            task_seconds=rollout.step_seconds - physics,
+            policy_seconds=played - start - rollout.step_seconds,
+            update_seconds=updated - played,
+            episodes=episodes,
+            losses=values,
+            extras=extras,
+            scalars=scalars,
+            reward_mean=reward_mean,
+            shaped_reward_mean=shaped_reward_mean,
+            episode_length_mean=episode_length_mean,
+        )
+
+    def report(self, **more: Any) -> Epoch:
+        """Return how far training is, with more that is known of the epoch."""
+        agent = self.agent
+        return Epoch(
+            epoch=agent.epoch_num,
+            frames=agent.frame,
+            seconds=self.checkpoints.seconds,
+            reward_best=self.checkpoints.reward_best,
+            learning_rate=agent.last_lr,
+            clip_range=agent.e_clip,
+            **more,
+        )
+
+    def _fetch(self, losses: Losses) -> tuple[dict[str, float], int, dict[str, float]]:
+        """Bring the epoch's numbers from the device in one go, and raise where the update came out not finite."""
+        episodes, extras = self.rollout.episodes, self.rollout.extras.take()
+        healthy = all_finite(self.agent.model.parameters())
+        scalars = [value.float().reshape(1) for value in (healthy, *losses.values(), *extras.values())]
+        fetched = torch.cat([episodes.finished, *scalars]).tolist()
+        finished, healthy, numbers = fetched[:4], fetched[4], fetched[5:]
+        if not healthy:
+            self._require_finite_weights()
+        values = dict(zip(losses, numbers[: len(losses)], strict=True))
+        wrong = [name for name, value in values.items() if not math.isfinite(value)]
+        if wrong:
+            self._fail(f"loss is not finite: {', '.join(wrong)}")
+        if not all(map(math.isfinite, finished)):
+            self._fail("reward is not finite before the reward shaper clips it")
+        return values, episodes.close_epoch(finished), dict(zip(extras, numbers[len(losses) :], strict=True))
+
+    # -- what goes wrong ----------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except KeyboardInterrupt:
+            self.agent.epoch_num -= 1  # it did not happen
+            raise
+        except (ValueError, RuntimeError):
+            self._require_finite_rollout()  # a NaN makes distributions and environments raise: name it instead
+            self._require_finite_weights()
+            raise
+
+    def _require_finite_rollout(self) -> None:
+        wrong = self.rollout.non_finite()
+        if wrong:
+            self._fail(wrong)
+
+    def _require_finite_weights(self) -> None:
+        for name, parameter in self.agent.model.named_parameters():
+            if not parameter.isfinite().all():
+                self._fail(f"network weight {name} is not finite after the update")
+
+    def _fail(self, what: str) -> NoReturn:
+        good = self.checkpoints.last_good()
+        saved = f"the last good checkpoint is {good}" if good else "no checkpoint had been written yet"
+        raise MyriadError(f"training stopped in epoch {self.agent.epoch_num}: {what}; {saved}") from None

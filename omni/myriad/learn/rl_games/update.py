@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Learn from a rollout: rl-games' losses and gradients for any network, its schedules told what they need to know."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from rl_games.common.schedulers import LinearScheduler
+
+Losses = dict[str, torch.Tensor]
+"""Means over the update by name, on the device."""
+
+
+class FrameScheduler:
+    """Tell a schedule how many frames have passed; rl-games' critic always says none."""
+
+    def __init__(self, schedule: Any, frames: Callable[[], int]) -> None:
+        self.schedule = schedule
+        self.frames = frames
+
+    def update(self, lr: float, entropy_coef: float, epoch: int, _frames: int, kl: float) -> tuple[float, float]:
+        """Return the next learning rate and entropy coefficient."""
+        return self.schedule.update(lr, entropy_coef, epoch, self.frames(), kl)
+
+
+class Update:
+    """Any network's update.
+
+    Args:
+        agent: rl-games' agent.
+        stop_if_asked: Raises KeyboardInterrupt if a stop was asked for; called between minibatches.
+    """
+
+    def __init__(self, agent: Any, stop_if_asked: Callable[[], None]) -> None:
+        self.agent, self.stop_if_asked = agent, stop_if_asked
+        if agent.has_central_value:
+            critic = agent.central_value_net
+            if critic.linear_lr and agent.max_epochs == -1:
+                critic.scheduler = LinearScheduler(critic.lr, max_steps=agent.max_frames, use_epochs=False)
+            critic.scheduler = FrameScheduler(critic.scheduler, lambda: agent.frame)
+
+    def __call__(self, batch: dict[str, Any]) -> Losses:
+        """Learn from a batch, and return the means of the losses."""
+        self.feed(batch)
+        losses = self._learn()
+        self.agent.dataset.update_values_dict(None)
+        return losses
+
+    def feed(self, batch: dict[str, Any]) -> None:
+        """Feed the normalisers once, and hand the batch to the agent's dataset."""
+        agent = self.agent
+        agent.set_train()
+        if agent.normalize_input:
+            agent.model.running_mean_std.update(agent._preproc_obs(batch["obses"]))
+        if agent.has_central_value and agent.central_value_net.normalize_input:
+            agent.central_value_net.model.running_mean_std.update(batch["states"])
+        if agent.normalize_value and not agent.config.get("freeze_critic", False):
+            # Both, as rl-games does: what the critic predicts and what it is told.
+            agent.value_mean_std.update(batch["values"])
+            agent.value_mean_std.update(batch["returns"])
+        agent.prepare_dataset(batch)
+
+    def _learn(self) -> Losses:
+        agent = self.agent
+        if agent.has_central_value:
+            agent.train_central_value()
+        of_minibatches: list[dict[str, torch.Tensor]] = []
+        of_mini_epochs: list[torch.Tensor] = []
+        legacy = not agent.is_discrete and agent.schedule_type == "legacy"
+        for mini_epoch in range(agent.mini_epochs_num):
+            divergences = []
+            for index in range(len(agent.dataset)):
+                self.stop_if_asked()
+                a_loss, c_loss, entropy, kl, _, _, *continuous = agent.train_actor_critic(agent.dataset[index])
+                losses = {"a_loss": a_loss, "c_loss": c_loss}
+                if continuous:
+                    mu, sigma, losses["bounds_loss"] = continuous
+                    agent.dataset.update_mu_sigma(mu, sigma)
+                if legacy:
+                    kl = self._over_ranks(kl)
+                    self._schedule(kl)
+                divergences.append(kl)
+                of_minibatches.append(losses | {"entropy": entropy})
+            of_mini_epochs.append(self._over_ranks(torch.stack(divergences).mean()))
+            if agent.is_discrete or agent.schedule_type == "standard":
+                self._schedule(of_mini_epochs[-1])
+            agent.diagnostics.mini_epoch(agent, mini_epoch)
+        means = {name: torch.stack([of[name] for of in of_minibatches]).mean() for name in of_minibatches[0]}
+        means["kl"] = torch.stack(of_mini_epochs).mean()
+        return means | {name: torch.stack(values).mean() for name, values in agent.aux_loss_dict.items()}
+
+    def _schedule(self, kl: torch.Tensor) -> None:
+        """Set the learning rate, rank 0's on every rank, and remember it: the next minibatch sets it again."""
+        agent = self.agent
+        lr, agent.entropy_coef = agent.scheduler.update(
+            agent.last_lr, agent.entropy_coef, agent.epoch_num, agent.frame, kl.item()
+        )
+        agent.update_lr(lr)
+        agent.last_lr = agent.optimizer.param_groups[0]["lr"]
+
+    def _over_ranks(self, kl: torch.Tensor) -> torch.Tensor:
+        if self.agent.multi_gpu:
+            dist.all_reduce(kl)
+            kl /= self.agent.world_size
+        return kl

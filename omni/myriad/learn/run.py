@@ -1,0 +1,181 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Train and play with whichever learner is chosen: what all of them share around their own work."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+from gymnasium import spaces
+
+from omni.myriad.errors import MyriadError
+from omni.myriad.learn import checkpoint, rollout
+from omni.myriad.learn.base import Actor, Epoch, Learner, Watch, learner_name, room
+
+logger = logging.getLogger(__name__)
+
+State = Mapping[str, Any]
+
+
+def train(
+    config: Mapping[str, Any],
+    env: Any,
+    run_dir: str | os.PathLike[str],
+    watch: Watch | None = None,
+    resume: State | None = None,
+) -> tuple[dict[str, Any], Learner]:
+    """Train a policy, and return the summary that is also written to `run_dir`/summary.json, and the learner.
+
+    Args:
+        config: Resolved configuration, a plain nested dict: `task_name`, `seed`, `train`, and optionally `checkpoint`
+            to go on from, `max_iterations`, `save_every` (epochs), `multi_gpu`, `wandb_activate` and its companions.
+        env: Vectorised environment (see omni.myriad.env.vec_env).
+        run_dir: The run's folder, created if missing.
+        watch: Told of the learner before it trains, and of each epoch.
+        resume: What `checkpoint.load` returned for `checkpoint`; it is read here if not given.
+
+    Raises:
+        MyriadError: If the configuration or the checkpoint is wrong, or training stopped being finite.
+        KeyboardInterrupt: On Ctrl-C, after last.pth was written; its message names it.
+    """
+    run_dir = Path(run_dir).absolute()
+    checkpoints = run_dir / "checkpoints"
+    if config.get("checkpoint"):
+        resume = _matching(config, env, config["checkpoint"], resume)
+    learner: Learner = room(config).make_learner(config, env, run_dir, resume)
+    if resume is not None:
+        before = resume["myriad"]["num_envs"]
+        if "rollout" in resume and before != env.num_envs:
+            logger.warning(
+                "the checkpoint has %d environments, this run %d: the learner goes on, the environments start anew",
+                before,
+                env.num_envs,
+            )
+    status, listeners, recorder, progress = "failed", [], None, None
+    try:
+        if int(os.environ.get("RANK", "0")) == 0:
+            from omni.myriad.learn.record.progress import Progress
+            from omni.myriad.learn.record.recorder import Recorder, start_wandb
+
+            recorder = Recorder(run_dir, start_wandb(config, run_dir) if config.get("wandb_activate") else None)
+            title = f"{config['task_name']}, {env.num_envs} environments on {env.device}"
+            progress = Progress(title, learner.max_epochs, learner.max_frames)
+            listeners += [recorder, progress]
+        if watch is not None:
+            listeners.append(watch)
+            watch.started(learner, run_dir)
+        with _stop_on_interrupt(learner):
+            learner.train(lambda epoch: [listener(epoch) for listener in listeners])
+        status = "finished"
+    except KeyboardInterrupt:
+        status = "interrupted"
+        last = checkpoints / "last.pth"
+        raise KeyboardInterrupt(f"stopped after epoch {learner.latest.epoch}; go on with checkpoint={last}") from None
+    finally:
+        if progress is not None:
+            progress.close()
+        summary = _summary(config, env, learner.latest, checkpoints, status)
+        if recorder is not None:
+            recorder.close(summary)
+        if torch.distributed.is_available() and torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+    return summary, learner
+
+
+def play(
+    config: Mapping[str, Any], env: Any, path: str | os.PathLike[str], episodes: int, state: State | None = None
+) -> dict[str, Any]:
+    """Play a policy without exploration, and return the mean and spread of reward and length.
+
+    Args:
+        config: Resolved configuration, as for `train`.
+        env: Vectorised environment.
+        path: The .pth file to play.
+        episodes: Number of episodes, exactly.
+        state: What `checkpoint.load` returned for it; it is read here if not given.
+
+    Raises:
+        MyriadError: If the checkpoint is wrong or does not fit the task.
+    """
+    if episodes < 1:
+        raise MyriadError(f"episodes={episodes}: play at least one")
+    actor = make_actor(config, env, _matching(config, env, path, state), path)
+    rewards, lengths = rollout.play(env, actor, episodes)
+    result = {"task": config["task_name"], "checkpoint": str(path), "episodes": len(rewards)}
+    for name, values in (("reward", rewards), ("episode_length", lengths)):
+        result |= {f"{name}_mean": float(values.mean()), f"{name}_std": float(values.std(unbiased=False))}
+    return result | {"reward_min": float(rewards.min()), "reward_max": float(rewards.max())}
+
+
+def make_actor(config: Mapping[str, Any], env: Any, state: State, path: str | os.PathLike[str] = "checkpoint") -> Actor:
+    """Return the policy of a checkpoint, to be asked for actions without exploration.
+
+    Args:
+        config: Resolved configuration, as for `train`.
+        env: Vectorised environment; its spaces, size and device are all that is looked at.
+        state: What `checkpoint.load` returned.
+        path: The checkpoint's file, for messages.
+
+    Raises:
+        MyriadError: If the checkpoint does not fit the configuration.
+    """
+    return room(config).make_actor(config, env, state, path)
+
+
+def _matching(config: Mapping[str, Any], env: Any, path: str | os.PathLike[str], state: State | None) -> State:
+    state = checkpoint.load(path) if state is None else state
+    num_obs = spaces.flatdim(env.observation_space)
+    checkpoint.check_matches(state, config["task_name"], num_obs, env.num_actions, path)
+    trainer = learner_name(state["myriad"]["config"])
+    if trainer != learner_name(config):
+        raise MyriadError(f"checkpoint {path} was trained by {trainer}: give train.learner={trainer}.")
+    return state
+
+
+@contextlib.contextmanager
+def _stop_on_interrupt(learner: Learner) -> Iterator[None]:
+    """Let the first Ctrl-C finish the step at hand and save; a second one stops at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGINT)
+
+    def request_stop(_signal: int, _frame: FrameType | None) -> None:
+        learner.stop()
+        signal.signal(signal.SIGINT, before)
+
+    signal.signal(signal.SIGINT, request_stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _summary(config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Path, status: str) -> dict[str, Any]:
+    engine = config.get("engine")
+    kept = next((path for name in ("best", "last") if (path := checkpoints / f"{name}.pth").exists()), None)
+    return {
+        "task": config["task_name"],
+        "status": status,
+        "seed": config.get("seed"),
+        "num_envs": env.num_envs,
+        "engine": engine.get("name") if isinstance(engine, Mapping) else engine,
+        "device": str(env.device),
+        "frames": latest.frames,
+        "epochs": latest.epoch,
+        "train_seconds": round(latest.seconds, 3),
+        "frames_per_second": round(latest.frames / latest.seconds, 1) if latest.seconds else None,
+        "reward_mean": latest.reward_mean,
+        "reward_best": latest.reward_best if latest.reward_best is not None else latest.reward_mean,
+        "episode_length_mean": latest.episode_length_mean,
+        "learning_rate": latest.learning_rate,
+        "checkpoint": str(kept) if kept else None,
+    }
