@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.learn.rl_games.actor import Normalize
+from omni.myriad.learn.rl_games.actor import Normalize, RlGamesActor
 from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.export import Spaces, export_policy
 from omni.myriad.policy.runtime import METADATA_KEY, Policy
@@ -109,6 +109,7 @@ def test_only_the_actor_leaves(tmp_path):
 
 def test_tanh_models_play_what_they_are_trained_on(tmp_path):
     output, _, actor, _ = export(tmp_path, "tanh model")
+    assert isinstance(actor, RlGamesActor)
     model = actor._player.model
     observation = torch.full((1, 5), 0.3)
     inputs = {"is_train": False, "prev_actions": None, "obs": model.norm_obs(observation), "rnn_states": None}

@@ -65,6 +65,7 @@ def test_a_run_resumes_exactly_plays_and_is_exported(tmp_path: Path) -> None:
     assert differences(without_clocks(states[0]), without_clocks(states[1])) == []
     assert states[0]["rollout"]["obs"]["obs"]["camera"].dtype == torch.uint8
     assert states[0]["model"]["running_mean_std.running_mean_std.velocities.count"] == 1 + 4 * 16 * 16
+    assert not any("running_mean_std.camera" in name for name in states[0]["model"]), "pictures stay as they are"
     assert states[0]["myriad"]["num_obs"] == 2 + 3 * PIXELS
 
     path = Path(whole["checkpoint"])
