@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn.rl_games.learner import make_learner
 from omni.myriad.learn.rl_games.settings import fit_minibatches, rl_games_params, update_threads
 from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg
 
@@ -58,4 +59,4 @@ def test_an_update_gets_the_threads_that_it_pays_for(units, minibatch_size, core
 def test_a_central_value_needs_states(tmp_path: Path) -> None:
     cfg = make_cfg(CartPoleEnv(4, with_states=True))
     with pytest.raises(MyriadError, match="central_value_config needs a task with states"):
-        rl_games_params(cfg, CartPoleEnv(4), tmp_path)
+        make_learner(cfg, CartPoleEnv(4), tmp_path)

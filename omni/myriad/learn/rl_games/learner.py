@@ -49,6 +49,8 @@ def make_learner(
         MyriadError: If a setting is wrong or the checkpoint holds another network.
     """
     params = rl_games_params(config, env, run_dir)
+    if params["config"].get("central_value_config") and env.state_space is None:
+        raise MyriadError("train.params.config.central_value_config needs a task with states, and this one has none")
     fit_minibatches(params)
     check_length(params["config"], resume)
     learner = RlGamesLearner(config, params, env, run_dir / "checkpoints")
@@ -89,8 +91,6 @@ class RlGamesLearner:
 
     def __init__(self, config: Mapping[str, Any], params: dict[str, Any], env: Any, folder: Path) -> None:
         settings = params["config"]
-        if settings.get("central_value_config") and env.state_space is None:
-            raise MyriadError("train.params.config.central_value_config needs a task with states: this one has none")
         if settings.get("normalize_rms_advantage"):
             raise MyriadError("normalize_rms_advantage is not supported, use normalize_advantage")
         if settings.get("use_action_masks"):
