@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FLOORS = {
     "__version__": 0,  # no room, but a name in omni.myriad itself
     "errors": 0,
+    "files": 0,
     "maths": 0,
     "places": 0,
     "provenance": 0,

@@ -1,0 +1,79 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Files written whole or not at all, and the nested plain values that most of them hold."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omni.myriad.errors import MyriadError
+
+Name = str | os.PathLike[str]
+
+
+@contextlib.contextmanager
+def replacing(path: Name) -> Iterator[Path]:
+    """Yield a path to write to, whose file takes the place of `path` once the block ends without an error.
+
+    Whoever reads `path` finds the old file or the whole new one, also after a crash. Missing folders are made.
+
+    Args:
+        path: The file to write.
+
+    Raises:
+        MyriadError: If it cannot be written (full disk, no permission); the old file stays, and nothing else is left.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # In a folder of its own, so that the file has its usual name, for those who look at suffixes, and its usual mode.
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            temporary = Path(folder, path.name)
+            yield temporary
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+    except OSError as error:
+        raise MyriadError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def write_bytes(path: Name, data: bytes | memoryview) -> None:
+    """Write a file's bytes, whole or not at all, as `replacing` does."""
+    with replacing(path) as temporary:
+        temporary.write_bytes(data)
+
+
+def write_text(path: Name, text: str) -> None:
+    """Write a text file, whole or not at all, as `replacing` does."""
+    write_bytes(path, text.encode())
+
+
+def write_json(path: Name, value: Any) -> None:
+    """Write a value as indented JSON, whole or not at all, as `replacing` does."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def map_leaves(function: Callable[[Any], Any], value: Any) -> Any:
+    """Return nested mappings, lists and tuples again, as dicts, lists and tuples, with `function` of each leaf."""
+    if isinstance(value, Mapping):
+        return {key: map_leaves(function, item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        items = [map_leaves(function, item) for item in value]
+        return items if isinstance(value, list) else tuple(items)
+    return function(value)
+
+
+def finite_json(value: Any) -> Any:
+    """Return a value for strict JSON: numbers that are not finite become the strings "inf", "-inf" and "nan"."""
+    return map_leaves(lambda leaf: str(leaf) if isinstance(leaf, float) and not math.isfinite(leaf) else leaf, value)
+
+
+def from_finite_json(value: Any) -> Any:
+    """Turn the strings of `finite_json` back into numbers."""
+    return map_leaves(lambda leaf: float(leaf) if leaf in ("inf", "-inf", "nan") else leaf, value)
