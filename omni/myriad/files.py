@@ -32,7 +32,7 @@ def replacing(path: Name) -> Iterator[Path]:
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        # In a folder of its own, so that the file has its usual name, for those who look at suffixes, and its usual mode.
+        # In a folder of its own, so that it has its usual suffix and mode.
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             temporary = Path(folder, path.name)
             yield temporary

@@ -52,7 +52,7 @@ def test_probe_of_a_device_that_is_not_there_is_an_answer():
     assert outcome["ok"] is False
     fact = doctor.physx_fact("cuda:99", outcome)
     assert fact.state == "bad"
-    assert "probe cuda:99" in fact.mend
+    assert "probe cuda:99" in fact.fix
 
 
 def test_probe_that_dies_is_an_answer(monkeypatch):
@@ -68,14 +68,14 @@ def test_wrong_fall_is_bad():
     assert fact.value.endswith("on cpu")
 
 
-def test_missing_libgl_is_bad_and_mended():
+def test_missing_libgl_is_bad_and_says_what_helps():
     def load(name: str) -> None:
         raise OSError(f"{name}: cannot open shared object file")
 
     fact = doctor.libgl_fact(load)
     assert fact.state == "bad"
-    assert "apt-get install -y libgl1" in fact.mend
-    assert "dnf install -y mesa-libGL" in fact.mend
+    assert "apt-get install -y libgl1" in fact.fix
+    assert "dnf install -y mesa-libGL" in fact.fix
     assert not doctor.can_train([Fact("Python", "3.11"), fact])
 
 
@@ -121,15 +121,26 @@ def test_torch():
 
 
 def test_gpus():
-    line = "NVIDIA H200, 570.1, {}, 143771\n"
-    assert [fact.state for fact in doctor.gpu_facts(line.format(140000) * 2, "12.8", ["cuda:0", "cuda:1"])] == [
-        "good"
-    ] * 2
-    assert doctor.gpu_facts(line.format(100), "12.8", ["cuda:0"])[0].state == "note"
-    assert doctor.gpu_facts("GH200, 570.1, [N/A], [N/A]", "12.8", ["cuda:0"])[0].state == "good"
-    assert "force-reinstall" in doctor.gpu_facts(line.format(140000), None, [])[1].mend
-    assert "driver" in doctor.gpu_facts(line.format(140000), "13.0", [])[1].mend
-    assert doctor.can_train(doctor.gpu_facts(None, None, []))
+    gpu = ["NVIDIA H200", "570.1", "140000", "143771"]
+    facts = doctor.gpu_facts([gpu, gpu], "12.8", ["cuda:0", "cuda:1"])
+    assert [fact.state for fact in facts] == ["good"] * 2
+    assert facts[1] == Fact("GPU 1", "NVIDIA H200, driver 570.1, 140000 of 143771 MiB free")
+    assert doctor.gpu_facts([["NVIDIA H200", "570.1", "100", "143771"]], "12.8", ["cuda:0"])[0].state == "note"
+    assert doctor.gpu_facts([["GH200", "570.1", "[N/A]", "[N/A]"]], "12.8", ["cuda:0"])[0].state == "good"
+    assert "force-reinstall" in doctor.gpu_facts([gpu], None, [])[1].fix
+    assert "driver" in doctor.gpu_facts([gpu], "13.0", [])[1].fix
+    assert doctor.can_train(doctor.gpu_facts([], None, []))
+
+
+def test_nvidia_smi_is_read_and_may_be_missing(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert doctor.nvidia_smi() == []
+    script = tmp_path / "nvidia-smi"
+    script.write_text("#!/bin/sh\necho 'NVIDIA H200, 570.1, 140000, 143771'\n")
+    script.chmod(0o755)
+    assert doctor.nvidia_smi() == [["NVIDIA H200", "570.1", "140000", "143771"]]
+    script.write_text("#!/bin/sh\necho 'no driver'\nexit 9\n")
+    assert doctor.nvidia_smi() == []
 
 
 @pytest.mark.parametrize(
@@ -139,7 +150,7 @@ def test_package_bounds(version, state):
     fact = doctor.package_fact(Requirement("rl-games>=1.6.5,<2"), version)
     assert fact.state == state
     if state == "bad":
-        assert "-m pip install 'rl-games<2,>=1.6.5'" in fact.mend
+        assert "-m pip install 'rl-games<2,>=1.6.5'" in fact.fix
 
 
 def test_every_package_is_checked_but_torch_which_has_its_own_line():
@@ -152,9 +163,9 @@ def test_every_package_is_checked_but_torch_which_has_its_own_line():
 def test_engines():
     assert doctor.engine_fact("5.1.0", None).value.startswith("Isaac Sim 5.1.0")
     assert doctor.engine_fact(None, "0.7.0").value.endswith("ovphysx 0.7.0")
-    assert "uninstall -y ovphysx" in doctor.engine_fact("5.1.0", "0.7.0").mend
+    assert "uninstall -y ovphysx" in doctor.engine_fact("5.1.0", "0.7.0").fix
     nothing = doctor.engine_fact(None, None)
-    assert (nothing.state, "[physx]" in nothing.mend) == ("bad", True)
+    assert (nothing.state, "[physx]" in nothing.fix) == ("bad", True)
 
 
 def test_isaac_sim_is_recognised_by_its_folder(tmp_path, monkeypatch):
@@ -176,10 +187,10 @@ def test_a_check_that_raises_is_a_bad_line(monkeypatch):
     assert not doctor.can_train(facts)
 
 
-def test_report_says_what_to_mend(capsys):
+def test_report_says_what_to_fix(capsys):
     doctor.show([Fact("Python", "3.11"), Fact("libGL.so.1", "missing", "bad", "apt-get install [-y] libgl1")])
     printed = capsys.readouterr().out
-    assert "To mend\n  libGL.so.1: apt-get install [-y] libgl1\n" in printed
+    assert "To fix\n  libGL.so.1: apt-get install [-y] libgl1\n" in printed
     assert "Training cannot run" in printed
 
 

@@ -161,4 +161,4 @@ def test_verbs_agree_on_what_is_left_out():
         for verb in schema.VERBS.values():
             if name in options(verb) and name not in schema.GROUPS:
                 assert options(verb)[name].default == setting.default, name
-    assert dataclasses.asdict(schema.Benchmark())["measure"] == ("floor", "env", "train", "startup", "peers")
+    assert dataclasses.asdict(schema.Benchmark())["measure"] == ("bare_loop", "env", "train", "startup", "peers")

@@ -4,12 +4,14 @@
 import sys
 import types
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from omni.myriad.app.config import load_config
 from omni.myriad.benchmark import measurements, peers
 from omni.myriad.benchmark.options import Options
+from omni.myriad.benchmark.timing import EpochClock
 
 TINY = Options(repeats=2, seconds=0.02, epochs=5, reward=(1.0, 5.0, 1e6))
 
@@ -23,7 +25,7 @@ def config(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("measure", "phases"),
     [
-        (measurements.floor, {"write", "step", "read"}),
+        (measurements.bare_loop, {"write", "step", "read"}),
         (measurements.env, {"physics", "task", "read", "other"}),
         (measurements.train, {"physics", "task", "policy", "update", "other"}),
     ],
@@ -45,12 +47,12 @@ def test_training_leaves_out_warm_up_and_the_end_of_the_run(config):
 
 
 def test_time_to_reward_is_that_of_the_first_epoch_that_passes(config, monkeypatch):
-    rows, marks = [], [(0.0, 0), (2.0, 1), (4.0, 2)]
-    for epoch, (reward, seconds) in enumerate([("", 1.5), ("0.5", 3.0), ("7", 4.0)], 1):
-        rows.append({"epoch": epoch, "frames": 512 * epoch, "reward_mean": reward, "seconds": str(seconds)})
-    monkeypatch.setattr(measurements, "_train", lambda config, epochs: (rows, marks, {}))
+    clock = EpochClock()
+    clock.marks = [(0.0, 0), (2.0, 1), (4.0, 2), (5.0, 3)]
+    rewards = enumerate((None, 0.5, 7.0), 1)
+    clock.epochs = [SimpleNamespace(frames=512 * epoch, reward_mean=reward) for epoch, reward in rewards]
+    monkeypatch.setattr(measurements, "_train", lambda config: (clock, {}))
     found = measurements.reward(config, TINY)
-    # the first two epochs end where the next begins; the last one has its own second
     assert found["curve"] == [(1024, 4.0, 0.5), (1536, 5.0, 7.0)]
     assert found["reached"] == {"seconds_to_1": 5.0, "seconds_to_5": 5.0, "seconds_to_1e+06": None}
     assert (found["best"], found["frames"], found["seconds"]) == (7.0, 1536, 5.0)

@@ -28,7 +28,7 @@ def test_values_are_read():
 @pytest.mark.parametrize(
     ("ours", "message"),
     [
-        ({"measure": "env,speed"}, "measure=speed is unknown; choose from: floor, env, train"),
+        ({"measure": "env,speed"}, "measure=speed is unknown; choose from: bare_loop, env, train"),
         ({"peers": "brax"}, "peers=brax is unknown; choose from: rl_games"),
         ({"num_envs": "64,many"}, "num_envs=many cannot be: it must be a whole number, at least 1"),
         ({"num_envs": "0"}, "num_envs=0 cannot be"),

@@ -13,7 +13,7 @@ from .conftest import measurement, seed_run
 
 def test_headlines_are_medians_by_num_envs(full):
     entry = full["by_num_envs"]["256"]
-    assert entry["floor_env_steps_per_second"] == 512_000.0
+    assert entry["bare_loop_env_steps_per_second"] == 512_000.0
     assert entry["env_steps_per_second"] == 384_000.0
     assert entry["train_frames_per_second"] == 1000.0
     assert entry["startup_seconds"] == 4.0
@@ -41,6 +41,13 @@ def test_a_file_comes_back_as_it_went(full, tmp_path):
     assert list(file.parent.iterdir()) == [file]
 
 
+def test_a_file_of_when_the_bare_loop_was_called_floor_is_read(full, tmp_path):
+    file = tmp_path / "old.json"
+    results.save(full, file)
+    file.write_text(file.read_text().replace('"bare_loop', '"floor'))
+    assert results.load(file) == json.loads(json.dumps(full))
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"task": "Ant"}'])
 def test_other_files_are_refused(tmp_path, text):
     file = tmp_path / "other.json"
@@ -58,7 +65,7 @@ def test_another_schema_is_refused(tmp_path, full):
 
 def test_merging_adds_replaces_and_forgets_what_was_done_after_all(empty):
     first, second = empty(command="first"), empty(command="second")
-    results.add(first, "floor", measurement([10.0], 256))
+    results.add(first, "bare_loop", measurement([10.0], 256))
     results.add(first, "env", measurement([5.0], 256))
     results.add_seed(first, seed_run(2, {"3000": 8.0}))
     first["left_out"] = ["train 256", "env 64"]
@@ -69,7 +76,7 @@ def test_merging_adds_replaces_and_forgets_what_was_done_after_all(empty):
     results.add_peer(second, "gymnasium", measurement([1.0], 64, versions={}), by_num_envs=False)
     merged = results.merge([first, second])
     assert list(merged["by_num_envs"]) == ["64", "256"]
-    assert merged["by_num_envs"]["256"]["floor_env_steps_per_second"] == 10.0
+    assert merged["by_num_envs"]["256"]["bare_loop_env_steps_per_second"] == 10.0
     assert merged["by_num_envs"]["256"]["env_steps_per_second"] == 6.0
     assert merged["over_seeds"]["seeds"] == [1, 2] and merged["over_seeds"]["seconds_to_3000"] == [4.0, 8.0]
     assert merged["left_out"] == ["train 256"] and merged["failures"] == {}

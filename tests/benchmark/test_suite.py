@@ -43,10 +43,10 @@ def test_results_tables_and_plots_are_left_behind_and_added_to(benchmark, tmp_pa
     assert file.with_name("cartpole-cpu-throughput.png").stat().st_size > 1000
     assert "Throughput" in done.stdout and str(Path("found") / "cartpole-cpu.json") in done.stdout
 
-    done = benchmark(*common, "measure=floor,peers", "peers=mjlab")
+    done = benchmark(*common, "measure=bare_loop,peers", "peers=mjlab")
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(file.read_text())
-    assert set(found["by_num_envs"]["16"]) >= {"env", "startup", "floor", "floor_env_steps_per_second"}
+    assert set(found["by_num_envs"]["16"]) >= {"env", "startup", "bare_loop", "bare_loop_env_steps_per_second"}
     assert found["absent"] == {"mjlab": "stands beside Ant alone"}
 
 
@@ -84,11 +84,11 @@ def test_bad_input_is_one_line_before_anything_runs(benchmark, tmp_path, argumen
 
 def test_what_does_not_fit_is_left_out_and_listed(tmp_path, capsys):
     config = {"task": {"name": "Ant"}}
-    options = parse({"minutes": "0.01", "measure": "floor,startup", "num_envs": "8,16"})
+    options = parse({"minutes": "0.01", "measure": "bare_loop,startup", "num_envs": "8,16"})
     found = suite.measure(config, options, ["task=Ant"], "command", tmp_path / "logs")
-    assert found["left_out"] == ["floor 16", "floor 8", "startup 16", "startup 8"]
+    assert found["left_out"] == ["bare_loop 16", "bare_loop 8", "startup 16", "startup 8"]
     assert found["by_num_envs"] == {}
-    assert "floor 8: left out" in capsys.readouterr().out
+    assert "bare_loop 8: left out" in capsys.readouterr().out
 
 
 def test_jobs_compare_back_to_back_and_train_to_rewards_last():

@@ -4,6 +4,7 @@
 import pytest
 
 from omni.myriad.benchmark import timing
+from omni.myriad.learn.base import Epoch
 
 
 @pytest.fixture
@@ -56,17 +57,19 @@ def test_grouped_rates_leave_the_warm_up_out():
     assert timing.grouped_rates(marks, groups=9, warm_up=3) == [0.5, 0.5], "no more groups than epochs"
 
 
-def test_epoch_clock_listens_and_passes_on(clock):
-    class Env:
-        heard = ()
-
-        def set_env_frames(self, env_frames):
-            self.heard += (env_frames,)
-
-    env = Env()
-    epochs = timing.EpochClock(env)
-    env.set_env_frames(0)
-    clock.now += 2.5
-    env.set_env_frames(64)
+def test_epoch_clock_follows_a_run_from_the_start_of_its_first_epoch(clock):
+    epochs = timing.EpochClock()
+    epochs.started("learner", "folder")
+    clock.now += 9.0  # the learner gets ready
+    first = Epoch(epoch_seconds=2.5)
+    epochs(first)
     assert epochs.marks == [(0.0, 0), (2.5, 1)]
-    assert env.heard == (0, 64)
+    assert epochs.epochs == [first]
+    clock.now += 1.5
+    epochs.tick()
+    assert epochs.marks[-1] == (4.0, 2)
+
+
+def test_shares_add_up_and_count_nothing_below_zero():
+    assert timing.shares({"physics": 3.0, "task": 1.0, "other": -0.01}) == {"physics": 0.75, "task": 0.25, "other": 0.0}
+    assert timing.shares({"physics": 0.0}) == {"physics": 0.0}

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Say what works on this machine, one line a fact, and how to mend what does not: `./myriad doctor`.
+"""Say what works on this machine, one line a fact, and how to fix what does not: `./myriad doctor`.
 
 Nothing here imports a physics engine: PhysX is tried in processes of its own, and Isaac Sim is only looked for.
 """
@@ -17,7 +17,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from omni.myriad.app.requirements import has_isaac_sim, install_command, requirements
 from omni.myriad.places import ROOT
@@ -31,12 +31,17 @@ PROBE_SECONDS = 180
 
 @dataclass(frozen=True)
 class Fact:
-    """One line of the report: what was looked at, what was found, and the command or advice that mends it."""
+    """One line of the report: what was looked at, what was found, and the command or advice that helps."""
 
     name: str
     value: str
     state: Literal["good", "note", "bad"] = "good"  # a note does not keep training from running
-    mend: str = ""
+    fix: str = ""
+
+
+def judged(name: str, value: str, is_good: bool, fix: str, otherwise: Literal["note", "bad"] = "bad") -> Fact:
+    """Return a good line, or one that says what helps."""
+    return Fact(name, value) if is_good else Fact(name, value, otherwise, fix)
 
 
 def can_train(facts: list[Fact]) -> bool:
@@ -49,14 +54,17 @@ def pip_install(what: str) -> str:
     return f"{sys.executable} -m pip install {what}"
 
 
-def version_tuple(version: str) -> tuple[int, ...]:
-    """Return the leading numbers of a version: "2.13.0+cpu" is (2, 13, 0)."""
-    numbers: list[int] = []
-    for part in version.split("+")[0].split("."):
-        if not part.isdigit():
-            break
-        numbers.append(int(part))
-    return tuple(numbers)
+def package_fact(wanted: Requirement, version: str | None, about: str = "") -> Fact:
+    """Check a package's version; `about` is said where it is right."""
+    wants = f"{wanted.name}{wanted.specifier}"
+    is_good = version is not None and wanted.specifier.contains(version, prereleases=True)
+    value = "not installed" if version is None else version + (about if is_good else f", where {wants} is needed")
+    return judged(wanted.name, value, is_good, pip_install(f"'{wants}'"))
+
+
+def package_facts(extra: str = "") -> list[Fact]:
+    """Check the packages that an extra of pyproject.toml needs, or Myriad without extras; torch has its own line."""
+    return [package_fact(one, installed(one.name)) for one in requirements(extra) if one.name != "torch"]
 
 
 def installed(package: str) -> str | None:
@@ -70,31 +78,33 @@ def installed(package: str) -> str | None:
 def python_fact(version: tuple[int, ...] = sys.version_info[:3]) -> Fact:
     """Check this Python's version."""
     value = f"{'.'.join(map(str, version))} ({sys.executable})"
-    if (3, 10) <= version[:2] <= (3, 13):
-        return Fact("Python", value)
-    return Fact("Python", value, "bad", "rm -rf .venv && MYRIAD_PYTHON=python3.11 ./myriad doctor  # 3.10 to 3.13")
+    fix = "rm -rf .venv && MYRIAD_PYTHON=python3.11 ./myriad doctor  # 3.10 to 3.13"
+    return judged("Python", value, (3, 10) <= version[:2] <= (3, 13), fix)
 
 
 def platform_fact(system: str, machine: str, libc: tuple[str, str]) -> Fact:
     """Check the operating system and its C library, as `platform` names them."""
     value = f"{system} {machine}, {' '.join(libc).strip() or 'no glibc'}"
-    if system == "Linux" and libc[0] == "glibc" and version_tuple(libc[1]) >= GLIBC:
-        return Fact("Platform", value)
-    mend = "use Linux with glibc 2.35 or newer, such as Ubuntu 22.04 or Debian 12, or a container of it"
-    return Fact("Platform", value, "bad", mend)
+    is_good = system == "Linux" and libc[0] == "glibc" and tuple(map(int, libc[1].split("."))) >= GLIBC
+    fix = "use Linux with glibc 2.35 or newer, such as Ubuntu 22.04 or Debian 12, or a container of it"
+    return judged("Platform", value, is_good, fix)
 
 
-def cpu_fact(machine: str, cpuinfo: str) -> Fact:
+def cpu_fields(cpuinfo: str | None = None) -> dict[str, str]:
+    """Return what /proc/cpuinfo, or a text like it, says of the processors, which are alike."""
+    file = Path("/proc/cpuinfo")
+    text = cpuinfo if cpuinfo is not None else file.read_text() if file.is_file() else ""
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
+
+
+def cpu_fact(machine: str, cpuinfo: str | None = None) -> Fact:
     """Check that an x86-64 processor has AVX, from the text of /proc/cpuinfo."""
-    lines = (line.partition(":") for line in cpuinfo.splitlines())
-    fields = {key.strip(): value.strip() for key, _, value in lines}  # every processor's are alike
-    model = fields.get("model name", machine)
+    fields = cpu_fields(cpuinfo)
+    model, has_avx = fields.get("model name", machine), "avx" in fields.get("flags", "").split()
     if machine != "x86_64":
         return Fact("Processor", model)
-    if "avx" in fields.get("flags", "").split():
-        return Fact("Processor", f"{model}, AVX")
-    mend = "PhysX needs AVX: use another machine, or let the hypervisor pass AVX through"
-    return Fact("Processor", f"{model}, no AVX", "bad", mend)
+    fix = "PhysX needs AVX: use another machine, or let the hypervisor pass AVX through"
+    return judged("Processor", f"{model}, {'AVX' if has_avx else 'no AVX'}", has_avx, fix)
 
 
 def capacity_fact(cores: int, meminfo: str) -> Fact:
@@ -102,9 +112,7 @@ def capacity_fact(cores: int, meminfo: str) -> Fact:
     kib = {line.split(":")[0]: int(line.split()[1]) for line in meminfo.splitlines() if line.endswith("kB")}
     free, total = kib["MemAvailable"] / 2**20, kib["MemTotal"] / 2**20
     value = f"{cores} cores, {free:.1f} of {total:.1f} GiB memory free"
-    if free < 3.0:
-        return Fact("Capacity", value, "note", "free some memory, or train with a smaller num_envs")
-    return Fact("Capacity", value)
+    return judged("Capacity", value, free >= 3.0, "free some memory, or train with a smaller num_envs", "note")
 
 
 def libgl_fact(load: Callable[[str], object] = ctypes.CDLL) -> Fact:
@@ -112,8 +120,8 @@ def libgl_fact(load: Callable[[str], object] = ctypes.CDLL) -> Fact:
     try:
         load("libGL.so.1")
     except OSError:
-        mend = "sudo apt-get install -y libgl1  # Fedora, RHEL: sudo dnf install -y mesa-libGL"
-        return Fact("libGL.so.1", "missing", "bad", mend)
+        fix = "sudo apt-get install -y libgl1  # Fedora, RHEL: sudo dnf install -y mesa-libGL"
+        return Fact("libGL.so.1", "missing", "bad", fix)
     return Fact("libGL.so.1", "found")
 
 
@@ -127,52 +135,31 @@ def torch_fact(version: str | None, cuda: str | None, devices: list[str]) -> Fac
     """
     if version and version.startswith("broken"):
         return Fact("torch", version, "bad", pip_install("--force-reinstall torch"))
-    fact = package_fact(next(one for one in requirements() if one.name == "torch"), version)
-    if fact.state == "bad":
-        return fact
-    built = f"CUDA {cuda}" if cuda else "CPU build"
-    return Fact("torch", f"{version} ({built}), devices: {', '.join(['cpu', *devices])}")
+    about = f" ({f'CUDA {cuda}' if cuda else 'CPU build'}), devices: {', '.join(['cpu', *devices])}"
+    return package_fact(next(one for one in requirements() if one.name == "torch"), version, about)
 
 
-def gpu_facts(nvidia_smi: str | None, cuda: str | None, devices: list[str]) -> list[Fact]:
+def gpu_facts(gpus: list[list[str]], cuda: str | None, devices: list[str]) -> list[Fact]:
     """Report NVIDIA's driver and each GPU with its free memory.
 
     Args:
-        nvidia_smi: Lines of "name, driver version, free MiB, total MiB", None where there is no driver.
+        gpus: What `nvidia_smi` returned.
         cuda: The CUDA version that torch was built for, None for a CPU build.
         devices: Names of the CUDA devices that torch can use.
     """
-    if not nvidia_smi:
+    if not gpus:
         return [Fact("GPU", "none, or no NVIDIA driver: training runs on the CPU", "note")]
     facts = []
-    for index, line in enumerate(nvidia_smi.strip().splitlines()):
-        name, driver, free, total = (cell.strip() for cell in line.split(","))
+    for index, (name, driver, free, total) in enumerate(gpus):
         value = f"{name}, driver {driver}, {free} of {total} MiB free"
-        if free.isdigit() and int(free) < 4096:  # not a number where memory is shared with the CPU
-            mend = "nvidia-smi  # shows what uses the memory; end that, or train on the CPU"
-            facts.append(Fact(f"GPU {index}", value, "note", mend))
-        else:
-            facts.append(Fact(f"GPU {index}", value))
+        plenty = not free.isdigit() or int(free) >= 4096  # not a number where memory is shared with the CPU
+        fix = "nvidia-smi  # shows what uses the memory; end that, or train on the CPU"
+        facts.append(judged(f"GPU {index}", value, plenty, fix, "note"))
     if not devices:
-        mend = "update NVIDIA's driver: it is too old for torch's CUDA" if cuda else ""
-        mend = mend or pip_install("--force-reinstall torch") + "  # a build with CUDA"
-        facts.append(Fact("CUDA in torch", "torch cannot use this GPU: training runs on the CPU", "note", mend))
+        fix = "update NVIDIA's driver: it is too old for torch's CUDA"
+        fix = fix if cuda else pip_install("--force-reinstall torch") + "  # a build with CUDA"
+        facts.append(Fact("CUDA in torch", "torch cannot use this GPU: training runs on the CPU", "note", fix))
     return facts
-
-
-def package_fact(wanted: Requirement, version: str | None) -> Fact:
-    """Check a package's version."""
-    mend = pip_install(f"'{wanted.name}{wanted.specifier}'")
-    if version is None:
-        return Fact(wanted.name, "not installed", "bad", mend)
-    if not wanted.specifier.contains(version, prereleases=True):
-        return Fact(wanted.name, f"{version}, where {wanted.name}{wanted.specifier} is needed", "bad", mend)
-    return Fact(wanted.name, version)
-
-
-def package_facts(extra: str = "") -> list[Fact]:
-    """Check the packages that an extra of pyproject.toml needs, or Myriad without extras; torch has its own line."""
-    return [package_fact(one, installed(one.name)) for one in requirements(extra) if one.name != "torch"]
 
 
 def isaac_sim() -> str | None:
@@ -221,8 +208,8 @@ def physx_fact(device: str, outcome: dict) -> Fact:
         if outcome["ok"]:
             return Fact(name, value)
         outcome = {"error": f"wrong: {value}, on {outcome['device']}"}
-    mend = f"mend the lines above first; then: {sys.executable} -m omni.myriad.engine.physx.probe {device}"
-    return Fact(name, outcome["error"], "bad", mend)
+    fix = f"fix the lines above first; then: {sys.executable} -m omni.myriad.engine.physx.probe {device}"
+    return Fact(name, outcome["error"], "bad", fix)
 
 
 def wandb_fact(version: str | None) -> Fact:
@@ -243,52 +230,49 @@ def look_at_torch() -> tuple[str | None, str | None, list[str]]:
     return torch.__version__, torch.version.cuda, devices
 
 
-def run_nvidia_smi() -> str | None:
-    """Return what nvidia-smi says of each GPU, None where there is no driver."""
-    query = "--query-gpu=name,driver_version,memory.free,memory.total"
+def nvidia_smi() -> list[list[str]]:
+    """Return name, driver version, free and total MiB of each GPU, nothing where there is no driver."""
+    command = ["nvidia-smi", "--query-gpu=name,driver_version,memory.free,memory.total"]
     try:
-        done = subprocess.run(
-            ["nvidia-smi", query, "--format=csv,noheader,nounits"], capture_output=True, text=True, timeout=60
-        )
+        done = subprocess.run([*command, "--format=csv,noheader,nounits"], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout if done.returncode == 0 else None
+        return []
+    lines = done.stdout.strip().splitlines() if done.returncode == 0 else []
+    return [[cell.strip() for cell in line.split(",")] for line in lines]
 
 
 def collect() -> list[Fact]:
     """Look at everything and return the report's lines in order; a check that fails becomes a bad line itself."""
     facts: list[Fact] = []
 
-    def look(name: str, check: Callable[[], Fact | list[Fact]]) -> None:
+    def look(name: str, check: Callable[..., Fact | list[Fact]], *arguments: Any) -> None:
         try:
-            found = check()
+            found = check(*arguments)
         except Exception as error:  # a broken package can raise anything
             found = Fact(name, " ".join(f"{type(error).__name__}: {error}".split()), "bad", "reinstall what this names")
         facts.extend(found if isinstance(found, list) else [found])
 
-    machine = platform.machine()
     look("Python", python_fact)
-    look("Platform", lambda: platform_fact(platform.system(), machine, platform.libc_ver()))
-    look("Processor", lambda: cpu_fact(machine, Path("/proc/cpuinfo").read_text()))
+    look("Platform", platform_fact, platform.system(), platform.machine(), platform.libc_ver())
+    look("Processor", cpu_fact, platform.machine())
     look("Capacity", lambda: capacity_fact(len(os.sched_getaffinity(0)), Path("/proc/meminfo").read_text()))
     try:
         version, cuda, devices = look_at_torch()
     except Exception as error:  # torch is there but cannot be imported
         version, cuda, devices = f"broken ({error})", None, []
-    look("torch", lambda: torch_fact(version, cuda, devices))
-    look("GPU", lambda: gpu_facts(run_nvidia_smi(), cuda, devices))
+    look("torch", torch_fact, version, cuda, devices)
+    look("GPU", gpu_facts, nvidia_smi(), cuda, devices)
     look("Packages", package_facts)
     isaac = isaac_sim()
-    look("Engine", lambda: engine_fact(isaac, installed("ovphysx")))
+    look("Engine", engine_fact, isaac, installed("ovphysx"))
     if not isaac:
         look("libGL.so.1", libgl_fact)
-        look("Packages of PhysX", lambda: package_facts("physx"))
-        look("PhysX on cpu", lambda: physx_fact("cpu", probe("cpu")))
-        if devices:
-            look("PhysX on cuda:0", lambda: physx_fact("cuda:0", probe("cuda:0")))
-        else:
+        look("Packages of PhysX", package_facts, "physx")
+        for device in ("cpu", "cuda:0") if devices else ("cpu",):
+            look(f"PhysX on {device}", physx_fact, device, probe(device))
+        if not devices:
             facts.append(Fact("PhysX on cuda:0", "not tried: torch has no CUDA device", "note"))
-    look("wandb", lambda: wandb_fact(installed("wandb")))
+    look("wandb", wandb_fact, installed("wandb"))
     return facts
 
 
@@ -309,17 +293,16 @@ def show_table(facts: list[Fact]) -> None:
 
 
 def show(facts: list[Fact]) -> None:
-    """Print the report as a table, then what to mend, in plain lines that can be copied."""
+    """Print the report as a table, then what to fix, in plain lines that can be copied."""
     try:
         show_table(facts)
     except ImportError:  # the doctor is also for machines where the installation went wrong
-        for fact in facts:
-            print(f"{fact.state}  {fact.name}: {fact.value}")
-    for state, title in (("bad", "To mend"), ("note", "Worth knowing")):
-        lines = [f"  {fact.name}: {fact.mend}" for fact in facts if fact.state == state and fact.mend]
+        print("\n".join(f"{fact.state}  {fact.name}: {fact.value}" for fact in facts))
+    for state, title in (("bad", "To fix"), ("note", "Worth knowing")):
+        lines = [f"  {fact.name}: {fact.fix}" for fact in facts if fact.state == state and fact.fix]
         if lines:
             print("\n".join(["", title, *lines]))
-    print("\nTraining can run." if can_train(facts) else "\nTraining cannot run until the lines marked ✗ are mended.")
+    print("\nTraining can run." if can_train(facts) else "\nTraining cannot run until the lines marked ✗ are fixed.")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -20,7 +20,7 @@ Initializer = Literal[
     "glorot_uniform_initializer", "variance_scaling_initializer", "random_uniform_initializer", "kaiming_normal",
 ]  # fmt: skip
 Compile = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
-Measure = Literal["floor", "env", "train", "startup", "peers", "reward"]
+Measure = Literal["bare_loop", "env", "train", "startup", "peers", "reward"]
 Peer = Literal["rl_games", "rl_games_compiled", "mujoco_warp", "gymnasium", "mjlab"]
 
 _UINT = {"least": 0, "most": 2**32 - 1}  # PhysX's unsigned int
@@ -417,7 +417,7 @@ class Benchmark:
     """What the verb benchmark has beside the settings of the runs that it measures; commas separate several."""
 
     num_envs: tuple[int, ...] = option((), "numbers of environments, each for itself; empty: the task's", least=1)
-    measure: tuple[Measure, ...] = option(get_args(Measure)[:-1], "floor: a bare PhysX loop; env: random actions; all")
+    measure: tuple[Measure, ...] = option(get_args(Measure)[:-1], "bare_loop: PhysX alone; env: random actions; all")
     peers: tuple[Peer, ...] = option(get_args(Peer), "measure=peers: what to compare with, as far as installed; none")
     reward: tuple[float, ...] = option((3000.0, 5900.0), "measure=reward: mean rewards to train until")
     seeds: tuple[int, ...] = option((1, 2, 3, 4, 5), "measure=reward: a run for each seed", least=0)
@@ -428,7 +428,7 @@ class Benchmark:
     output: str = option("", "folder for results, which are added to; empty: one below runs/benchmarks")
     name: str = option("", "name of the files; empty: task and device, such as ant-h200")
     merge: tuple[str, ...] = option((), "results of earlier commands to put together, instead of measuring")
-    render: str = option("", "page whose tables are written anew, from the results in the folder of its name")
+    render: str = option("", "page whose tables are written from the results in the folder of its name")
 
 
 GROUPS = ("task", "engine", "train")

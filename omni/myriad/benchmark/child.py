@@ -21,20 +21,14 @@ def main(job: dict[str, Any], config: dict[str, Any]) -> None:
 
     from omni.myriad.benchmark import machine, measurements
     from omni.myriad.benchmark.options import Options
+    from omni.myriad.benchmark.peers import PEERS
 
-    given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in job["options"].items()}
-    options = Options(**given)
+    options = Options(**{name: tuple(v) if isinstance(v, list) else v for name, v in job["options"].items()})
     file = Path(job["result"])
-    config["train_dir"] = str(file.parent)
-    if job["measure"] == "startup":
-        measurements.startup(config, options, job["started"], file)
-    if job["measure"] in measurements.MEASURE:
-        result = measurements.MEASURE[job["measure"]](config, options)
-    else:
-        from omni.myriad.benchmark.peers import PEERS
-
-        peer = PEERS[job["measure"]]
-        result = peer.measure(config, options) | {"versions": peer.versions()}
+    config |= {"train_dir": str(file.parent), "started": job["started"]}
+    peer = PEERS.get(job["measure"])
+    measure = peer.measure if peer else measurements.MEASURE[job["measure"]]
+    result = measure(config, options) | ({"versions": peer.versions()} if peer else {})
     result["machine"] = machine.describe(torch.device(config["sim_device"]))
     result["num_envs"] = config["task"]["env"]["numEnvs"]
     file.write_text(json.dumps(result))

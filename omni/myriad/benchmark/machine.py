@@ -7,32 +7,27 @@ import os
 import platform
 import re
 import resource
-import subprocess
-from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 
+from omni.myriad.app.doctor import cpu_fields, nvidia_smi
+
 
 def describe(device: torch.device) -> dict[str, Any]:
     """Return CPU, cores, memory, and for CUDA the GPU, its memory, its driver and CUDA's version."""
     found: dict[str, Any] = {
-        "cpu": _cpu_model(),
+        "cpu": " ".join(cpu_fields().get("model name", platform.processor() or platform.machine()).split()),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "system": f"{platform.system()} {platform.release()}",
-        "device": "cpu",
+        "device": device.type,
     }
     if device.type == "cuda":
         properties = torch.cuda.get_device_properties(device)
-        found |= {
-            "device": "cuda",
-            "gpu": properties.name,
-            "gpu_memory_gib": round(properties.total_memory / 2**30),
-            "driver": _driver(),
-            "cuda": torch.version.cuda,
-        }
+        found |= {"gpu": properties.name, "gpu_memory_gib": round(properties.total_memory / 2**30)}
+        found |= {"driver": next((gpu[1] for gpu in nvidia_smi()), None), "cuda": torch.version.cuda}
     return found
 
 
@@ -49,21 +44,3 @@ def memory(device: torch.device) -> dict[str, float]:
         free, total = torch.cuda.mem_get_info(device)
         found["gpu_mib"] = round((total - free) / 2**20)
     return found
-
-
-def _cpu_model() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
-    return platform.processor() or platform.machine()
-
-
-def _driver() -> str | None:
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-    try:
-        output = subprocess.run(command, capture_output=True, text=True, timeout=20, check=True).stdout
-        return output.split()[0]
-    except (OSError, subprocess.SubprocessError, IndexError):
-        return None

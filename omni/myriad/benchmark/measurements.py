@@ -7,10 +7,6 @@ Every one takes the resolved configuration and the benchmark's options, and retu
 
 from __future__ import annotations
 
-import csv
-import json
-import os
-import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,9 +15,9 @@ from typing import Any
 
 import torch
 
-from omni.myriad.benchmark import machine, timing
+from omni.myriad.benchmark import machine
 from omni.myriad.benchmark.options import Options
-from omni.myriad.engine import Engine
+from omni.myriad.benchmark.timing import EpochClock, grouped_rates, rates, shares, summary, warm_up_steps
 from omni.myriad.errors import MyriadError
 
 Config = dict[str, Any]
@@ -34,38 +30,48 @@ def synchronizer(device: torch.device) -> Callable[[], None]:
     return (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else (lambda: None)
 
 
-def floor(config: Config, options: Options) -> Result:
+def stepped(
+    step: Callable[[], Any], num_envs: int, device: torch.device, options: Options, **more: Any
+) -> dict[str, Any]:
+    """Measure a function that steps `num_envs` environments; `more` is added to the result."""
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            step()
+
+    found = rates(advance, synchronizer(device), options.repeats, options.seconds, warm_up_steps(options.seconds))
+    return environment_steps(num_envs, found) | more | {"memory": machine.memory(device)}
+
+
+def environment_steps(num_envs: int, found: list[float]) -> Result:
+    """Return rates of a loop over `num_envs` environments as a result."""
+    return {**summary([num_envs * rate for rate in found]), "unit": "environment steps/s"}
+
+
+def bare_loop(config: Config, options: Options) -> Result:
     """Measure a bare PhysX loop on the task's scene: random torques in, root, joints and joint forces out."""
     from omni.myriad.app.runs import make_env
 
     env = make_env(config)
-    engine = env.engine
-    if engine.name != "physx":
-        raise MyriadError(f"The bare loop is standalone PhysX's, and engine={engine.name} runs.")
+    if env.engine.name != "physx":
+        raise MyriadError(f"The bare loop is standalone PhysX's, and engine={env.engine.name} runs.")
     from omni.myriad.engine.physx.bare_loop import READS, BareLoop
-    from omni.myriad.engine.physx.engine import PhysXEngine
 
-    assert isinstance(engine, PhysXEngine)
+    engine: Any = env.engine
     efforts = [term.scale for term in env.task.action_terms() if term.kind == "effort"]
     max_effort = max((max(scale) if isinstance(scale, tuple) else scale for scale in efforts), default=1.0)
     loop = BareLoop(engine, max_effort, env.task.control_frequency_inv)
-    synchronize = synchronizer(env.device)
-    warm_up = timing.warm_up_steps(options.seconds)
-    found = timing.rates(loop.advance, synchronize, options.repeats, options.seconds, warm_up)
-    phases = _shares(loop.seconds)
-    free = timing.rates(
-        lambda steps: loop.advance(steps, in_step=False), synchronize, options.repeats, options.seconds, 1
-    )
-    result = {
-        **timing.summary([env.num_envs * rate for rate in found]),
-        "unit": "environment steps/s",
-        "phases": phases,
-        "free_running": timing.summary([env.num_envs * rate for rate in free]),
-        "shards": len(engine.shards),
-        "max_effort": max_effort,
-        "reads": list(READS),
-        "memory": machine.memory(env.device),
-    }
+
+    def found(warm_up: int, in_step: bool) -> Result:
+        def advance(steps: int) -> None:
+            loop.advance(steps, in_step)
+
+        measured = rates(advance, synchronizer(env.device), options.repeats, options.seconds, warm_up)
+        return environment_steps(env.num_envs, measured)
+
+    result = found(warm_up_steps(options.seconds), in_step=True) | {"phases": shares(loop.seconds)}
+    result |= {"free_running": found(1, in_step=False), "shards": len(engine.shards), "max_effort": max_effort}
+    result |= {"reads": list(READS), "memory": machine.memory(env.device)}
     if not all(bool(tensor.isfinite().all()) for tensor in loop.state.values()):
         result["warning"] = "the state that was read is not finite"
     env.close()
@@ -80,61 +86,41 @@ def env(config: Config, options: Options) -> Result:
     env.reset()
     actions = torch.empty((env.num_envs, env.num_actions), device=env.device)
 
-    def advance(steps: int) -> None:
-        for _ in range(steps):
-            env.step(actions.uniform_(-1.0, 1.0))
+    def step() -> None:
+        env.step(actions.uniform_(-1.0, 1.0))
 
-    synchronize = synchronizer(env.device)
-    advance(timing.warm_up_steps(options.seconds))
-    synchronize()
-    found = timing.rates(advance, synchronize, options.repeats, options.seconds, 1)
-    steps = max(1, round(options.seconds * statistics.median(found)))
-    result = {
-        **timing.summary([env.num_envs * rate for rate in found]),
-        "unit": "environment steps/s",
-        "phases": _env_phases(env, lambda: advance(steps)),
-        "shards": _shards(env.engine),
-        "engine": env.engine.version,
-        "memory": machine.memory(env.device),
-    }
-    env.close()
-    return result
-
-
-def _shards(engine: Engine) -> int | None:
-    from omni.myriad.engine.physx.engine import PhysXEngine
-
-    return len(engine.shards) if isinstance(engine, PhysXEngine) else None
-
-
-def _env_phases(env: Any, run: Callable[[], None]) -> dict[str, float]:
-    """Run once more, and return what part of the time goes into physics, reading, the task and the rest."""
-    before, read_before = dict(env.phase_seconds), env.engine.phase_seconds["read"]
+    result = stepped(step, env.num_envs, env.device, options)
+    # Once more, for what part of the time goes into physics, reading, the task and the rest.
+    steps = max(1, round(options.seconds * result["median"] / env.num_envs))
+    before, read_before = dict(env.phase_seconds), env.engine.phase_seconds.get("read", 0.0)
     start = time.perf_counter()
-    run()
+    for _ in range(steps):
+        step()
     synchronizer(env.device)()
     elapsed = time.perf_counter() - start
-    spent = {name: seconds - before.get(name, 0.0) for name, seconds in env.phase_seconds.items()}
-    read = env.engine.phase_seconds["read"] - read_before
-    spent |= {"read": read, "physics": spent["physics"] - read}  # PhysX's threads read as they end
-    return _shares({**spent, "other": elapsed - sum(spent.values())})
+    spent = {name: seconds - before[name] for name, seconds in env.phase_seconds.items()}
+    read = env.engine.phase_seconds.get("read", 0.0) - read_before  # engines read as their steps end
+    spent |= {"read": read, "physics": spent["physics"] - read, "other": elapsed - sum(spent.values())}
+    result |= {"phases": shares(spent), "shards": len(getattr(env.engine, "shards", ())) or None}
+    env.close()
+    return result | {"engine": env.engine.version}
 
 
 def train(config: Config, options: Options) -> Result:
     """Measure training by the wall clock between epochs: logging, statistics and checkpoints included."""
-    # One more, because an epoch ends where the next begins, and the last is followed by the end of the run.
-    rows, marks, memory = _train(config, options.epochs + 1)
+    clock, memory = _train(config | {"max_iterations": options.epochs})
     warm_up = options.epochs // 5
-    kept = rows[warm_up:-1]
-    frames_per_epoch = int(rows[0]["frames"])
-    elapsed = marks[-1][0] - marks[warm_up][0]
+    kept, frames_per_epoch = clock.epochs[warm_up:], clock.epochs[0].epoch_frames
     spent = {
-        name: sum(float(row[f"{name}_seconds"]) for row in kept) for name in ("physics", "task", "policy", "update")
+        name: sum(getattr(epoch, f"{name}_seconds") for epoch in kept)
+        for name in ("physics", "task", "policy", "update")
     }
+    spent["other"] = clock.marks[-1][0] - clock.marks[warm_up][0] - sum(spent.values())
+    found = grouped_rates(clock.marks, options.repeats, warm_up)
     return {
-        **timing.summary([frames_per_epoch * rate for rate in timing.grouped_rates(marks, options.repeats, warm_up)]),
+        **summary([frames_per_epoch * rate for rate in found]),
         "unit": "frames/s",
-        "phases": _shares({**spent, "other": elapsed - sum(spent.values())}),
+        "phases": shares(spent),
         "epochs": len(kept),
         "warm_up_epochs": warm_up,
         "frames_per_epoch": frames_per_epoch,
@@ -150,24 +136,21 @@ def reward(config: Config, options: Options) -> Result:
     """
     # Otherwise it trains on to the end of max_iterations.
     config["train"]["params"]["config"]["score_to_win"] = max(options.reward)
-    rows, marks, memory = _train(config, None)
-    last_epoch = float(rows[-1]["seconds"]) - (float(rows[-2]["seconds"]) if len(rows) > 1 else 0.0)
-    ends = [*(seconds for seconds, _ in marks[1:]), marks[-1][0] + last_epoch]
+    clock, memory = _train(config)
     curve = [
-        (int(row["frames"]), round(end, 3), float(row["reward_mean"]))
-        for row, end in zip(rows, ends, strict=True)
-        if row["reward_mean"]
+        (epoch.frames, round(end, 3), epoch.reward_mean)
+        for epoch, (end, _) in zip(clock.epochs, clock.marks[1:], strict=True)
+        if epoch.reward_mean is not None
     ]
-    reached = {}
-    for threshold in options.reward:
-        when = next((end for _, end, mean in curve if mean > threshold), None)
-        reached[f"seconds_to_{threshold:g}"] = when
     return {
         "seed": config["seed"],
-        "reached": reached,
+        "reached": {
+            f"seconds_to_{threshold:g}": next((end for _, end, mean in curve if mean > threshold), None)
+            for threshold in options.reward
+        },
         "best": max((mean for *_, mean in curve), default=None),
-        "frames": int(rows[-1]["frames"]),
-        "seconds": round(ends[-1], 3),
+        "frames": clock.epochs[-1].frames,
+        "seconds": round(clock.marks[-1][0], 3),
         "curve": _thinned(curve),
         "memory": memory,
     }
@@ -178,81 +161,72 @@ def _thinned(curve: list[tuple[int, float, float]]) -> list[tuple[int, float, fl
     return [point for index, point in enumerate(curve) if index % step == 0 or index == len(curve) - 1]
 
 
-def _train(
-    config: Config, epochs: int | None
-) -> tuple[list[dict[str, str]], list[tuple[float, int]], dict[str, float]]:
-    """Train in a folder of its own; return the rows of progress.csv, the clock's marks and memory."""
+def _train(config: Config) -> tuple[EpochClock, dict[str, float]]:
+    """Train in a folder that is thrown away; return the clock that followed, and memory."""
     from omni.myriad.app.runs import make_env
     from omni.myriad.learn import run
 
-    if epochs is not None:
-        config["max_iterations"] = epochs
-    env = make_env(config)
-    clock = timing.EpochClock(env)
+    env, clock = make_env(config), EpochClock()
     with tempfile.TemporaryDirectory() as folder:
-        run_dir = Path(folder) / "run"
-        run.train(config, env, run_dir)
-        with open(run_dir / "progress.csv", newline="") as file:
-            rows = list(csv.DictReader(file))
+        run.train(config, env, Path(folder) / "run", clock)
     memory = machine.memory(env.device)
     env.close()
-    return rows, clock.marks, memory
+    return clock, memory
 
 
-def startup(config: Config, options: Options, started: float, result_file: Path) -> None:
-    """Run the command `train` up to the end of its first environment step, write the result, and end the process.
+class _FirstStepDoneError(Exception):
+    """Ends a training whose first step is all that was wanted."""
+
+
+class _FirstStep:
+    """An environment whose first step ends the training; `marks` gets the times at which it begins and ends."""
+
+    def __init__(self, env: Any, marks: dict[str, float]) -> None:
+        self._env, self._marks = env, marks
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._env, name)
+
+    def reset(self) -> None:
+        """Reset, which is a step."""
+        self._only(self._env.reset)
+
+    def step(self, actions: torch.Tensor) -> None:
+        """Step as `VecEnv.step` does."""
+        self._only(self._env.step, actions)
+
+    def _only(self, function: Callable[..., Any], *args: Any) -> None:
+        self._marks["learner"] = time.time()
+        function(*args)
+        synchronizer(self._env.device)()
+        self._marks["first step"] = time.time()
+        raise _FirstStepDoneError(machine.memory(self._env.device))
+
+
+def startup(config: Config, options: Options) -> Result:
+    """Run the command `train` up to the end of its first environment step.
 
     Args:
-        config: Resolved configuration.
+        config: Resolved configuration, and in `started` when the command was, `time.time()`.
         options: The benchmark's options.
-        started: When the command was started, `time.time()`.
-        result_file: Where to write; the process ends before it could return anything.
     """
-    import omni.myriad.engine as engine_package
     from omni.myriad.app import runs
-    from omni.myriad.env.vec_env import VecEnv
 
-    marks = [("imports and configuration", time.time())]
+    marks, memory = {"imports and configuration": time.time()}, {}
 
-    def noting(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-        def noted(*args: Any, **kwargs: Any) -> Any:
-            returned = function(*args, **kwargs)
-            marks.append((name, time.time()))
-            return returned
+    def build(config: Config) -> Any:
+        env = runs.make_env(config)
+        ready = time.time()
+        marks.update({"engine": ready - env.set_up_seconds, "scene and clones": ready})
+        return _FirstStep(env, marks)
 
-        return noted
-
-    step = VecEnv.step
-
-    def first_step(env: VecEnv, actions: torch.Tensor) -> None:
-        marks.append(("learner", time.time()))
-        step(env, actions)
-        synchronizer(env.device)()
-        marks.append(("first step", time.time()))
-        times = [started, *(at for _, at in marks)]
-        phases = {name: round(end - begin, 4) for (name, end), begin in zip(marks, times[:-1], strict=True)}
-        result = {
-            "seconds": round(times[-1] - started, 4),
-            "phases": phases,
-            "memory": machine.memory(env.device),
-            "machine": machine.describe(env.device),
-            "num_envs": env.num_envs,
-        }
-        result_file.write_text(json.dumps(result))
-        os._exit(0)  # what follows is not start-up
-
-    engine_package.make_engine = noting("engine", engine_package.make_engine)
-    VecEnv.set_task = noting("scene and clones", VecEnv.set_task)
-    VecEnv.step = first_step  # type: ignore[method-assign,assignment]
-    runs.train(config | {"train_dir": str(result_file.parent), "experiment": "startup", "max_iterations": 1})
+    try:
+        runs.train(config | {"experiment": "startup", "max_iterations": 1}, build)
+    except _FirstStepDoneError as done:
+        (memory,) = done.args
+    begins = (config["started"], *marks.values())
+    phases = {name: round(end - begin, 4) for (name, end), begin in zip(marks.items(), begins, strict=False)}
+    return {"seconds": round(marks["first step"] - config["started"], 4), "phases": phases, "memory": memory}
 
 
-MEASURE: dict[str, Callable[[Config, Options], Result]] = {"floor": floor, "env": env, "train": train, "reward": reward}
-"""All but `startup`, which does not return."""
-
-
-def _shares(seconds: dict[str, float]) -> dict[str, float]:
-    """Turn seconds into fractions of their sum; what is negative by rounding of clocks counts as none."""
-    positive = {name: max(value, 0.0) for name, value in seconds.items()}
-    total = sum(positive.values()) or 1.0
-    return {name: round(value / total, 4) for name, value in positive.items()}
+MEASURE = {function.__name__: function for function in (bare_loop, env, train, reward, startup)}

@@ -8,7 +8,7 @@ Each function takes the resolved configuration and the benchmark's options, and 
 from __future__ import annotations
 
 import contextlib
-import importlib
+import functools
 import importlib.util
 import multiprocessing
 import os
@@ -23,35 +23,25 @@ from typing import Any
 import torch
 
 from omni.myriad.benchmark import machine, timing
-from omni.myriad.benchmark.measurements import Config, Result, synchronizer
+from omni.myriad.benchmark.measurements import Config, Result, stepped
 from omni.myriad.benchmark.options import Options
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
 
 ANT = data_folder("assets") / "ant" / "ant.xml"
 MJLAB_TASK = "Mjlab-Velocity-Flat-Unitree-Go1"
-_ENVS_A_VECTOR = 16  # of gymnasium: beyond a handful, more in a loop are not faster
+_ENVS_PER_VECTOR = 16  # of gymnasium: beyond a handful, more in a loop are not faster
 
 
-def rl_games(config: Config, options: Options) -> Result:
-    """Measure stock rl-games, its networks not compiled, as our configuration has it."""
-    return _stock(config, options, compiled=False)
-
-
-def rl_games_compiled(config: Config, options: Options) -> Result:
-    """Measure stock rl-games with torch.compile, which is its own default."""
-    return _stock(config, options, compiled=True)
-
-
-def _stock(config: Config, options: Options, compiled: bool) -> Result:
+def rl_games(config: Config, options: Options, compiled: bool = False) -> Result:
+    """Measure stock rl-games; its networks not compiled, as our configuration has it, or compiled, its own default."""
     from omni.myriad.app.runs import make_env
     from omni.myriad.learn.rl_games import stock
 
     config["max_iterations"] = options.epochs + 1
-    env = make_env(config)
-    clock = timing.EpochClock(env)
+    env, clock = make_env(config), timing.EpochClock()
     with tempfile.TemporaryDirectory() as folder:
-        stock.train(config, env, Path(folder) / "run", compiled)
+        stock.train(config, env, Path(folder) / "run", compiled, clock.tick)
     frames_per_epoch = env.num_envs * config["train"]["params"]["config"]["horizon_length"]
     found = timing.grouped_rates(clock.marks, options.repeats, options.epochs // 5)
     memory = machine.memory(env.device)
@@ -62,17 +52,15 @@ def _stock(config: Config, options: Options, compiled: bool) -> Result:
 def mujoco_warp(config: Config, options: Options) -> Result:
     """Measure MuJoCo Warp on our own Ant, 2 steps of 1/120 s in one CUDA graph, random torques, nothing read back."""
     mujoco, mujoco_warp, warp = (_module(name) for name in ("mujoco", "mujoco_warp", "warp"))
-    cuda = config["sim_device"].startswith("cuda")
+    env_cfg, device = config["task"]["env"], torch.device(config["sim_device"])
     warp.set_device(config["sim_device"])
-    num_worlds = config["task"]["env"]["numEnvs"]
     model = mujoco.MjModel.from_xml_path(str(ANT))
     model.opt.timestep = config["task"]["sim"]["dt"]
     data = mujoco.MjData(model)
     mujoco.mj_resetDataKeyframe(model, data, 0)
     on_device = mujoco_warp.put_model(model)
     # Room for 16 contacts of 4 rows each and 8 joint limits in every world.
-    worlds = mujoco_warp.put_data(model, data, nworld=num_worlds, nconmax=16, njmax=72)
-    env_cfg = config["task"]["env"]
+    worlds = mujoco_warp.put_data(model, data, nworld=env_cfg["numEnvs"], nconmax=16, njmax=72)
     max_torque = env_cfg.get("jointGears", 1.0) * env_cfg.get("powerScale", 1.0)
     controls = warp.to_torch(worlds.ctrl)
 
@@ -83,26 +71,20 @@ def mujoco_warp(config: Config, options: Options) -> Result:
     control_step()  # compiles
     warp.synchronize()
     replay: Callable[[], None] = control_step
-    if cuda:
+    # torch draws torques on warp's stream: on one of its own, they could change amid a step.
+    stream: Any = contextlib.nullcontext()
+    if device.type == "cuda":
         with warp.ScopedCapture() as capture:
             control_step()
-        replay = lambda: warp.capture_launch(capture.graph)  # noqa: E731
+        replay = functools.partial(warp.capture_launch, capture.graph)
+        stream = torch.cuda.stream(warp.stream_to_torch(warp.get_device()))
 
-    def advance(steps: int) -> None:
-        for _ in range(steps):
-            controls.uniform_(-max_torque, max_torque)
-            replay()
+    def step() -> None:
+        controls.uniform_(-max_torque, max_torque)
+        replay()
 
-    # torch draws torques on warp's stream: on one of its own, they could change amid a step.
-    on_warps_stream = torch.cuda.stream(warp.stream_to_torch(warp.get_device())) if cuda else contextlib.nullcontext()
-    with on_warps_stream:
-        warm_up = timing.warm_up_steps(options.seconds)
-        found = timing.rates(advance, warp.synchronize, options.repeats, options.seconds, warm_up)
-    result = {
-        **timing.summary([num_worlds * rate for rate in found]),
-        "unit": "environment steps/s",
-        "memory": machine.memory(torch.device(config["sim_device"])),
-    }
+    with stream:
+        result = stepped(step, env_cfg["numEnvs"], device, options)
     if not bool(warp.to_torch(worlds.qpos).isfinite().all()):
         result["warning"] = "some worlds diverged"
     return result
@@ -124,8 +106,9 @@ def gymnasium(config: Config, options: Options) -> Result:
         ours = {"xml_file": _ant_with_timestep(Path(folder), config["task"]["sim"]["dt"])}
         ours["frame_skip"] = config["task"]["env"]["controlFrequencyInv"]
         for physics, kwargs in (("as shipped: 5 steps of 1/100 s", {}), ("2 steps of 1/120 s, as ours", ours)):
-            variants[f"AsyncVectorEnv of {cores}, {physics}"] = _async_vector(cores, kwargs, options)
-            name = f"{cores} processes, a SyncVectorEnv of {_ENVS_A_VECTOR} each, {physics}"
+            found = _vector_rates("async", cores, kwargs, options)
+            variants[f"AsyncVectorEnv of {cores}, {physics}"] = timing.summary(found)
+            name = f"{cores} processes, a SyncVectorEnv of {_ENVS_PER_VECTOR} each, {physics}"
             variants[name] = _sync_vectors(cores, kwargs, options)
     shipped = {name: found for name, found in variants.items() if "as shipped" in name}
     best = max(shipped, key=lambda name: shipped[name]["median"])
@@ -171,14 +154,10 @@ def _vector_rates(mode: str, num_envs: int, kwargs: dict[str, Any], options: Opt
     return [num_envs * rate for rate in found]
 
 
-def _async_vector(cores: int, kwargs: dict[str, Any], options: Options) -> Result:
-    return timing.summary(_vector_rates("async", cores, kwargs, options))
-
-
 def _sync_vectors(cores: int, kwargs: dict[str, Any], options: Options) -> Result:
     context = multiprocessing.get_context("spawn")
     with context.Pool(cores, _join, (context.Barrier(cores),)) as pool:
-        found = pool.starmap(_vector_rates, [("sync", _ENVS_A_VECTOR, kwargs, options)] * cores, chunksize=1)
+        found = pool.starmap(_vector_rates, [("sync", _ENVS_PER_VECTOR, kwargs, options)] * cores, chunksize=1)
     return timing.summary([sum(of_repeat) for of_repeat in zip(*found, strict=True)])
 
 
@@ -188,25 +167,13 @@ def mjlab(config: Config, options: Options) -> Result:
     os.environ.setdefault("MUJOCO_GL", "disabled")
     _module("mjlab.tasks")  # registers the tasks
     settings = _module("mjlab.tasks.registry").load_env_cfg(MJLAB_TASK)
-    settings.scene.num_envs = config["task"]["env"]["numEnvs"]
+    settings.scene.num_envs = num_envs = config["task"]["env"]["numEnvs"]
     env = _module("mjlab.envs").ManagerBasedRlEnv(cfg=settings, device=config["sim_device"])
     env.reset()
     device = torch.device(config["sim_device"])
-    actions = torch.empty((settings.scene.num_envs, env.action_manager.total_action_dim), device=device)
-
-    def advance(steps: int) -> None:
-        for _ in range(steps):
-            env.step(actions.uniform_(-1.0, 1.0))
-
-    warm_up = timing.warm_up_steps(options.seconds)
-    found = timing.rates(advance, synchronizer(device), options.repeats, options.seconds, warm_up)
-    result = {
-        **timing.summary([settings.scene.num_envs * rate for rate in found]),
-        "unit": "environment steps/s",
-        "physics_step_s": float(settings.sim.mujoco.timestep),
-        "decimation": int(settings.decimation),
-        "memory": machine.memory(device),
-    }
+    actions = torch.empty((num_envs, env.action_manager.total_action_dim), device=device)
+    about = {"physics_step_s": float(settings.sim.mujoco.timestep), "decimation": int(settings.decimation)}
+    result = stepped(lambda: env.step(actions.uniform_(-1.0, 1.0)), num_envs, device, options, **about)
     env.close()
     return result
 
@@ -259,7 +226,7 @@ PEERS = {
     ),
     "rl_games_compiled": Peer(
         "stock rl-games, compiled",
-        rl_games_compiled,
+        functools.partial(rl_games, compiled=True),
         ("rl_games",),
         ("rl-games",),
         "train",

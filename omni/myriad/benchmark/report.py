@@ -10,6 +10,7 @@ from typing import Any
 from omni.myriad.benchmark import results
 from omni.myriad.benchmark.peers import PEERS
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import replacing, write_text
 
 BEGIN, END = "<!-- tables: written by ./myriad benchmark render=... -->", "<!-- end of tables -->"
 NOTHING = "No results yet."
@@ -34,21 +35,12 @@ def tables(found: results.Results) -> list[Table]:
 def _throughput(found: results.Results) -> Table:
     rows = []
     for num_envs, entry in found["by_num_envs"].items():
-        floor, env = entry.get("floor"), entry.get("env")
-        ratio = f"{env['median'] / floor['median']:.0%}" if floor and env else ""
-        memory = next((entry[name]["memory"] for name in ("train", "env", "startup") if name in entry), {})
-        in_use = memory.get("gpu_mib", memory.get("host_mib"))
-        rows.append(
-            (
-                f"{int(num_envs):,}",
-                _with_spread(floor),
-                _with_spread(env),
-                ratio,
-                _with_spread(entry.get("train")),
-                _with_spread(entry.get("startup"), seconds=True),
-                "" if in_use is None else f"{in_use / 1024:.1f} GiB",
-            )
-        )
+        bare, env = entry.get("bare_loop"), entry.get("env")
+        ratio = f"{env['median'] / bare['median']:.0%}" if bare and env else ""
+        measured = [_with_spread(each) for each in (bare, env)]
+        training, startup = _with_spread(entry.get("train")), _with_spread(entry.get("startup"), seconds=True)
+        memory = f"{_memory_gib(entry):.1f} GiB" if "train" in entry or "env" in entry or "startup" in entry else ""
+        rows.append((f"{int(num_envs):,}", *measured, ratio, training, startup, memory))
     header = ("num_envs", "bare PhysX", "environment", "of bare", "training", "start-up", "memory")
     notes = (
         "Environment steps, or frames, per second: one is one control step of one environment. Medians; ± is half of "
@@ -61,16 +53,18 @@ def _throughput(found: results.Results) -> Table:
     return Table("Throughput", header, rows, notes)
 
 
+def _memory_gib(entry: dict[str, Any]) -> float:
+    memory = next(entry[name]["memory"] for name in ("train", "env", "startup") if name in entry)
+    return memory.get("gpu_mib", memory["host_mib"]) / 1024
+
+
 def _phases(found: results.Results) -> Table:
     rows = []
     for num_envs, entry in found["by_num_envs"].items():
-        for measure in ("floor", "env", "train", "startup"):
-            if measure in entry:
-                phases = entry[measure]["phases"].items()
-                unit = (lambda v: f"{v:.2f} s") if measure == "startup" else (lambda v: f"{v:.0%}")
-                rows.append(
-                    (f"{int(num_envs):,}", measure, ", ".join(f"{name} {unit(value)}" for name, value in phases))
-                )
+        for measure in (name for name in results.HEADLINES if name in entry):
+            amount = "{} {:.2f} s" if measure == "startup" else "{} {:.0%}"
+            phases = ", ".join(amount.format(*phase) for phase in entry[measure]["phases"].items())
+            rows.append((f"{int(num_envs):,}", measure.replace("_", " "), phases))
     note = "By the host's clock: on a GPU, work that is only queued counts where somebody waits for it."
     return Table("Where the time goes", ("num_envs", "measured", "phases"), rows, (note,))
 
@@ -79,9 +73,7 @@ def _peers(found: results.Results) -> Table:
     same_device = (found["machine"] or {}).get("device") == "cpu"
     rows, notes = [], []
     for name, peer in PEERS.items():
-        measured = [
-            (n, entry["peers"][name]) for n, entry in found["by_num_envs"].items() if name in entry.get("peers", {})
-        ]
+        measured = [(n, entry["peers"][name]) for n, entry in found["by_num_envs"].items() if name in _peers_of(entry)]
         if name in found["peers"]:
             measured.append((_fastest(found, peer.against), found["peers"][name]))
         for num_envs, theirs in measured:
@@ -100,6 +92,10 @@ def _peers(found: results.Results) -> Table:
     return Table("Others, measured in the same run", ("who", "how", "rate", "Myriad against it"), rows, tuple(notes))
 
 
+def _peers_of(entry: dict[str, Any]) -> dict[str, Any]:
+    return entry.get("peers", {})
+
+
 def _fastest(found: results.Results, measure: str) -> str:
     entries = {n: entry[measure]["median"] for n, entry in found["by_num_envs"].items() if measure in entry}
     return max(entries, key=lambda n: entries[n], default="")
@@ -109,9 +105,8 @@ def _rewards(found: results.Results) -> Table:
     seeds = found["over_seeds"]
     rows = []
     for name in (key for key in seeds if key.startswith("seconds_to_")):
+        median, reward = seeds[f"median_{name}"], float(name.removeprefix("seconds_to_"))
         each = ", ".join("never" if time is None else f"{time:.1f}" for time in seeds[name])
-        median = seeds[f"median_{name}"]
-        reward = float(name.removeprefix("seconds_to_"))
         rows.append((f"{reward:,.0f}", "never" if median is None else f"{median:.1f} s", each))
     note = (
         f"With {seeds.get('num_envs', 0):,} environments; seconds of training by the wall clock, from the start of the "
@@ -125,13 +120,9 @@ def _rewards(found: results.Results) -> Table:
 def _with_spread(measured: dict[str, Any] | None, seconds: bool = False) -> str:
     if not measured:
         return ""
-    half = (measured["spread"] or 0.0) / 2
-    amount = f"{measured['median']:.2f} s" if seconds else _amount(measured["median"])
-    return f"{amount} ±{half:.0%}"
-
-
-def _amount(value: float) -> str:
-    return f"{value / 1e6:.2f} M" if value >= 1e6 else f"{value / 1e3:.1f} k" if value >= 1e3 else f"{value:.1f}"
+    value = measured["median"]
+    rate = f"{value / 1e6:.2f} M" if value >= 1e6 else f"{value / 1e3:.1f} k" if value >= 1e3 else f"{value:.1f}"
+    return f"{f'{value:.2f} s' if seconds else rate} ±{(measured['spread'] or 0.0) / 2:.0%}"
 
 
 def in_a_line(result: dict[str, Any]) -> str:
@@ -147,14 +138,13 @@ def in_a_line(result: dict[str, Any]) -> str:
 
 def about(found: results.Results) -> list[str]:
     """Return what was measured on and with, a line each."""
-    packages = ", ".join(f"{name} {version}" for name, version in found["versions"].items())
-    machine = found["machine"]
-    if not machine:
-        return [packages]
-    computer = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB"
-    if "gpu" in machine:
-        computer = f"{machine['gpu']} ({machine['gpu_memory_gib']} GiB), driver {machine['driver']}; {computer}"
-    return [computer, packages]
+    lines = [", ".join(f"{name} {version}" for name, version in found["versions"].items())]
+    if machine := found["machine"]:
+        computer = f"{machine['cpu']}, {machine['cores']} cores, {machine['memory_gib']} GiB"
+        if "gpu" in machine:
+            computer = f"{machine['gpu']} ({machine['gpu_memory_gib']} GiB), driver {machine['driver']}; {computer}"
+        lines.insert(0, computer)
+    return lines
 
 
 def show(found: results.Results) -> None:
@@ -181,7 +171,7 @@ def show(found: results.Results) -> None:
 
 
 def render(page: Path) -> None:
-    """Write the tables of a Markdown page anew, and the plots beside its results.
+    """Write the tables of a Markdown page again, and the plots beside its results.
 
     Args:
         page: Markdown file; results are the .json files in the folder beside it that has its name.
@@ -194,11 +184,11 @@ def render(page: Path) -> None:
     folder = page.with_suffix("")
     for file in sorted(folder.glob("*.json")):
         draw(results.load(file), file)
-    page.write_text(rendered(page.read_text(), folder))
+    write_text(page, rendered(page.read_text(), folder))
 
 
 def rendered(text: str, folder: Path) -> str:
-    """Return a page's text with its tables written anew from the results in a folder.
+    """Return a page's text with its tables written from the results in a folder.
 
     Raises:
         MyriadError: If the page has no place for tables.
@@ -248,20 +238,25 @@ def draw(found: results.Results, file: Path) -> list[Path]:
     """Draw what there are measurements for beside the results file, and return the pictures."""
     pictures = []
     if found["by_num_envs"]:
-        pictures.append(picture_of(file, "throughput"))
-        _draw_throughput(found, pictures[-1])
+        pictures.append(_save(_throughput_figure(found), picture_of(file, "throughput")))
     if found["over_seeds"].get("runs"):
-        pictures.append(picture_of(file, "learning"))
-        _draw_learning(found, pictures[-1])
+        pictures.append(_save(_learning_figure(found), picture_of(file, "learning")))
     return pictures
 
 
-def _figure(columns: int) -> tuple[Any, Any]:
+def _save(figure: Any, path: Path) -> Path:
+    with replacing(path) as temporary:
+        figure.savefig(temporary)
+    return path
+
+
+def _figure(columns: int, title: str) -> tuple[Any, Any]:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.5 * columns, 4.2), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
+    figure.suptitle(title)
     all_axes = figure.subplots(1, columns, squeeze=False)[0]
     for axes in all_axes:
         axes.grid(alpha=0.3)
@@ -269,32 +264,29 @@ def _figure(columns: int) -> tuple[Any, Any]:
     return figure, all_axes
 
 
-def _draw_throughput(found: results.Results, path: Path) -> None:
+def _throughput_figure(found: results.Results) -> Any:
     from matplotlib.ticker import EngFormatter, NullFormatter, StrMethodFormatter
 
-    figure, (left, right) = _figure(2)
+    figure, (left, right) = _figure(2, f"{found['task']} on {_device(found)}")
     entries = {int(n): entry for n, entry in found["by_num_envs"].items()}
 
     def plot(axes: Any, label: str, points: dict[int, float], **style: Any) -> None:
         if points:
             axes.plot(list(points), list(points.values()), marker="o", markersize=4, label=label, **style)
 
-    for measure, label in (("floor", "bare PhysX"), ("env", "environment"), ("train", "training")):
+    for measure, label in (("bare_loop", "bare PhysX"), ("env", "environment"), ("train", "training")):
         measured = {n: entry[measure] for n, entry in entries.items() if measure in entry}
         plot(left, label, {n: each["median"] for n, each in measured.items()}, linewidth=1.8)
         lows, highs = [each["min"] for each in measured.values()], [each["max"] for each in measured.values()]
         left.fill_between(list(measured), lows, highs, alpha=0.15)
     for name, peer in PEERS.items():
-        theirs = {n: entry["peers"][name]["median"] for n, entry in entries.items() if name in entry.get("peers", {})}
+        theirs = {n: entry["peers"][name]["median"] for n, entry in entries.items() if name in _peers_of(entry)}
         plot(left, peer.title, theirs, linewidth=1.0, linestyle="--")
     left.set_ylabel("steps/s, frames/s")
-    for measure, label in (("startup", "start-up (s)"),):
-        plot(right, label, {n: entry[measure]["median"] for n, entry in entries.items() if measure in entry})
-    memory = {n: entry[m]["memory"] for n, entry in entries.items() for m in ("startup", "env", "train") if m in entry}
-    in_gib = {n: each.get("gpu_mib", each["host_mib"]) / 1024 for n, each in memory.items()}
-    plot(right, "memory (GiB)", in_gib)
-    right.set_ylim(bottom=0)
+    plot(right, "start-up (s)", {n: entry["startup"]["median"] for n, entry in entries.items() if "startup" in entry})
+    plot(right, "memory (GiB)", {n: _memory_gib(e) for n, e in entries.items() if {"startup", "env", "train"} & set(e)})
     for axes in (left, right):
+        axes.set_ylim(bottom=0)
         if not axes.lines:
             axes.set_axis_off()  # nothing of the kind was measured, and a logarithm of nothing is an error
             continue
@@ -304,28 +296,24 @@ def _draw_throughput(found: results.Results, path: Path) -> None:
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.tick_params(axis="x", rotation=30)
         axes.xaxis.set_minor_formatter(NullFormatter())
-        if axes.get_legend_handles_labels()[0]:
-            axes.legend(frameon=False, fontsize=9)
-    left.set_ylim(bottom=0)
+        axes.legend(frameon=False, fontsize=9)
     left.yaxis.set_major_formatter(EngFormatter(sep=" "))
-    figure.suptitle(f"{found['task']} on {_device(found)}")
-    figure.savefig(path)
+    return figure
 
 
-def _draw_learning(found: results.Results, path: Path) -> None:
-    figure, (axes,) = _figure(1)
-    for run in found["over_seeds"]["runs"]:
+def _learning_figure(found: results.Results) -> Any:
+    seeds = found["over_seeds"]
+    figure, (axes,) = _figure(1, f"{found['task']}, {seeds['num_envs']:,} environments on {_device(found)}")
+    for run in seeds["runs"]:
         _, seconds, rewards = zip(*run["curve"], strict=True) if run["curve"] else ((), (), ())
         axes.plot(seconds, rewards, linewidth=1.4, label=f"seed {run['seed']}")
-    for name in found["over_seeds"]:
-        if name.startswith("seconds_to_"):
-            axes.axhline(float(name.removeprefix("seconds_to_")), color="#999999", linewidth=0.8, linestyle="--")
+    for name in (name for name in seeds if name.startswith("seconds_to_")):
+        axes.axhline(float(name.removeprefix("seconds_to_")), color="#999999", linewidth=0.8, linestyle="--")
     axes.set_xlabel("training time (s)")
     axes.set_ylabel("mean episode reward")
     axes.set_xlim(left=0)
     axes.legend(frameon=False, fontsize=9)
-    figure.suptitle(f"{found['task']}, {found['over_seeds']['num_envs']:,} environments on {_device(found)}")
-    figure.savefig(path)
+    return figure
 
 
 def _device(found: results.Results) -> str:

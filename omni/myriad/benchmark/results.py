@@ -1,18 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
 """The results file: what it holds, how measurements go in, and how files of several commands become one.
 
-task, machine, versions           what was measured on what; the same in all commands put together
-commands                          command line, date and commit of each
-by_num_envs                       "4096": floor_env_steps_per_second, env_steps_per_second,
-train_frames_per_second and startup_seconds (medians), and in `floor`, `env`,
-`train`, `startup` and `peers` all values, spreads and phases
-over_seeds                        seeds, num_envs; seconds_to_3000 and the like, one number a seed in their order,
-null where it was not reached; their medians; `runs` with the learning curves
-peers, absent, left_out, failures what is not measured by num_envs; who is not installed; what did not fit; what broke
+task, machine, versions   what was measured on what; the same in all commands put together
+commands                  command line, date and commit of each
+by_num_envs               "4096": bare_loop_env_steps_per_second, env_steps_per_second, train_frames_per_second
+                          and startup_seconds (medians), and in `bare_loop`, `env`, `train`, `startup` and `peers`
+                          all values, spreads and phases
+over_seeds                seeds, num_envs; seconds_to_3000 and the like, one number per seed in their order, null
+                          where it was not reached; their medians; `runs` with the learning curves
+peers, absent             what is not measured by num_envs; who is not installed
+left_out, failures        what did not fit; what broke
 """
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 import statistics
@@ -22,38 +24,28 @@ from typing import Any
 
 from omni.myriad.benchmark.timing import summary
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import write_text
 
 Results = dict[str, Any]
 
 SCHEMA = 1
 HEADLINES = {
-    "floor": "floor_env_steps_per_second",
+    "bare_loop": "bare_loop_env_steps_per_second",
     "env": "env_steps_per_second",
     "train": "train_frames_per_second",
     "startup": "startup_seconds",
 }
-_MACHINE_KEYS = ("cpu", "cores", "gpu")
 
 
 def new(task: str, versions: dict[str, str], command: dict[str, Any]) -> Results:
     """Return results without measurements."""
-    return {
-        "schema": SCHEMA,
-        "task": task,
-        "machine": None,
-        "versions": versions,
-        "commands": [command],
-        "by_num_envs": {},
-        "over_seeds": {},
-        "peers": {},
-        "absent": {},
-        "left_out": [],
-        "failures": {},
-    }
+    about = {"schema": SCHEMA, "task": task, "machine": None, "versions": versions, "commands": [command]}
+    empty = {"by_num_envs": {}, "over_seeds": {}, "peers": {}, "absent": {}, "left_out": [], "failures": {}}
+    return about | empty
 
 
 def add(results: Results, measure: str, found: dict[str, Any]) -> None:
-    """Put one of our measurements, `floor`, `env` or `train`, where it belongs."""
+    """Put one of our measurements where it belongs, its median beside it."""
     entry = _entry(results, found)
     entry[HEADLINES[measure]] = found["median"]
     entry[measure] = found
@@ -61,26 +53,26 @@ def add(results: Results, measure: str, found: dict[str, Any]) -> None:
 
 def add_startup(results: Results, starts: Sequence[dict[str, Any]]) -> None:
     """Put in the start-ups measured with one number of environments; the first may have found caches cold."""
-    entry = _entry(results, starts[0])
     total = summary([start["seconds"] for start in starts])
     phases = {name: statistics.median(start["phases"][name] for start in starts) for name in starts[0]["phases"]}
-    entry[HEADLINES["startup"]] = total["median"]
-    entry["startup"] = {**total, "unit": "s", "phases": phases, "memory": starts[-1]["memory"]}
+    about = {name: starts[-1][name] for name in ("memory", "machine", "num_envs")}
+    add(results, "startup", {**total, "unit": "s", "phases": phases, **about})
 
 
 def add_peer(results: Results, name: str, found: dict[str, Any], by_num_envs: bool) -> None:
     """Put in a peer's measurement, and the versions that it ran with."""
     results["versions"] |= found.pop("versions")
-    place = _entry(results, found).setdefault("peers", {}) if by_num_envs else results["peers"]
-    results["machine"] = results["machine"] or found["machine"]
-    found.pop("machine", None)
+    if by_num_envs:
+        place = _entry(results, found).setdefault("peers", {})
+    else:
+        _take_machine(results, found)
+        place = results["peers"]
     place[name] = found
 
 
 def add_seed(results: Results, run: dict[str, Any]) -> None:
-    """Put in a run that was trained towards the wanted rewards, and count anew over all seeds."""
-    results["machine"] = results["machine"] or run["machine"]
-    run.pop("machine", None)
+    """Put in a run that was trained towards the wanted rewards, and count again over all seeds."""
+    _take_machine(results, run)
     seeds = results["over_seeds"]
     runs = [old for old in seeds.get("runs", []) if old["seed"] != run["seed"] and old["num_envs"] == run["num_envs"]]
     runs = sorted([*runs, run], key=lambda each: each["seed"])
@@ -88,13 +80,16 @@ def add_seed(results: Results, run: dict[str, Any]) -> None:
     for name in dict.fromkeys(name for each in runs for name in each["reached"]):
         times = [each["reached"].get(name) for each in runs]
         middle = statistics.median(math.inf if time is None else time for time in times)
-        seeds[name] = times
-        seeds[f"median_{name}"] = middle if math.isfinite(middle) else None
+        seeds |= {name: times, f"median_{name}": middle if math.isfinite(middle) else None}
+
+
+def _take_machine(results: Results, found: dict[str, Any]) -> None:
+    machine = found.pop("machine", None)
+    results["machine"] = results["machine"] or machine
 
 
 def _entry(results: Results, found: dict[str, Any]) -> dict[str, Any]:
-    results["machine"] = results["machine"] or found["machine"]
-    found.pop("machine", None)
+    _take_machine(results, found)
     return results["by_num_envs"].setdefault(str(found.pop("num_envs")), {})
 
 
@@ -105,9 +100,9 @@ def load(path: Path) -> Results:
         MyriadError: If it is none.
     """
     try:
-        results = json.loads(path.read_text())
+        results = json.loads(path.read_text().replace('"floor', '"bare_loop'))  # as it was called once
         if results["schema"] != SCHEMA:
-            raise MyriadError(f"{path} has schema {results['schema']}, and this Myriad reads {SCHEMA}: measure anew.")
+            raise MyriadError(f"{path} has schema {results['schema']}, and this Myriad reads {SCHEMA}: measure again.")
     except (OSError, ValueError, KeyError, TypeError):
         raise MyriadError(f"{path} is not a results file of ./myriad benchmark.") from None
     return results
@@ -119,8 +114,8 @@ def merge(files: Sequence[Results]) -> Results:
     Raises:
         MyriadError: If they are of different tasks or machines.
     """
-    merged = json.loads(json.dumps(files[0]))
-    for results in json.loads(json.dumps(files[1:])):
+    merged, *others = copy.deepcopy(list(files))
+    for results in others:
         for what, mine, other in (
             ("tasks", merged["task"], results["task"]),
             ("machines", _identity(merged), _identity(results)),
@@ -128,16 +123,15 @@ def merge(files: Sequence[Results]) -> Results:
             if mine != other and mine and other:
                 raise MyriadError(f"Results of different {what} cannot be merged: {mine} and {other}.")
         merged["machine"] = merged["machine"] or results["machine"]
-        merged["versions"] |= results["versions"]
-        merged["commands"] += results["commands"]
         for num_envs, entry in results["by_num_envs"].items():
             mine = merged["by_num_envs"].setdefault(num_envs, {})
             peers = {**mine.get("peers", {}), **entry.get("peers", {})}
             mine |= entry | ({"peers": peers} if peers else {})
         for run in results["over_seeds"].get("runs", []):
-            add_seed(merged, run | {"machine": None})
-        for kind in ("peers", "absent", "failures"):
+            add_seed(merged, run)
+        for kind in ("versions", "peers", "absent", "failures"):
             merged[kind] |= results[kind]
+        merged["commands"] += results["commands"]
         merged["left_out"] += [what for what in results["left_out"] if what not in merged["left_out"]]
     merged["by_num_envs"] = dict(sorted(merged["by_num_envs"].items(), key=lambda item: int(item[0])))
     _drop_what_was_done_after_all(merged)
@@ -145,25 +139,23 @@ def merge(files: Sequence[Results]) -> Results:
 
 
 def _identity(results: Results) -> dict[str, Any]:
-    return {key: (results["machine"] or {}).get(key) for key in _MACHINE_KEYS} if results["machine"] else {}
+    machine = results["machine"] or {}
+    return {key: machine.get(key) for key in ("cpu", "cores", "gpu")} if machine else {}
 
 
 def _drop_what_was_done_after_all(results: Results) -> None:
-    done = {f"{measure} {n}" for n, entry in results["by_num_envs"].items() for measure in entry}
-    done |= {f"{peer} {n}" for n, entry in results["by_num_envs"].items() for peer in entry.get("peers", {})}
-    done |= {*results["peers"], *(f"reward seed={seed}" for seed in results["over_seeds"].get("seeds", []))}
+    by_num_envs = {n: {**entry, **entry.get("peers", {})} for n, entry in results["by_num_envs"].items()}
+    measured = {*results["peers"], *(name for entry in by_num_envs.values() for name in entry)}
+    done = {f"{name} {n}" for n, entry in by_num_envs.items() for name in entry} | set(results["peers"])
+    done |= {f"reward seed={seed}" for seed in results["over_seeds"].get("seeds", [])}
     results["left_out"] = [what for what in results["left_out"] if what not in done]
     results["failures"] = {what: why for what, why in results["failures"].items() if what not in done}
-    measured = {*results["peers"], *(p for entry in results["by_num_envs"].values() for p in entry.get("peers", {}))}
     results["absent"] = {peer: why for peer, why in results["absent"].items() if peer not in measured}
 
 
 def save(results: Results, path: Path) -> None:
     """Write a results file, whole or not at all; innermost lists take one line each."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new_file = path.with_name(f".{path.name}.new")
-    new_file.write_text(_to_text(results) + "\n")
-    new_file.replace(path)
+    write_text(path, _to_text(results) + "\n")
 
 
 def _to_text(value: Any, indent: str = "") -> str:

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,7 +93,7 @@ def measure(
         found["absent"] = {name: why for name in options.peers if (why := _absence(name, found["task"]))}
     deadline = time.monotonic() + 60.0 * options.minutes
     logs.mkdir(parents=True, exist_ok=True)
-    starts: list[dict[str, Any]] = []
+    starts: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
     with tempfile.TemporaryDirectory(prefix="myriad_benchmark_") as scratch:
         for job in jobs(options, settings, set(found["absent"])):
             if deadline - time.monotonic() < _LEAST_SECONDS:
@@ -101,15 +102,13 @@ def measure(
                 continue
             begun = time.monotonic()
             result = _run(job, options, Path(scratch), logs, deadline)
-            took = f"({time.monotonic() - begun:.0f} s)"
+            said = f"failed: {result['error']}" if "error" in result else report.in_a_line(result)
+            print(f"{job.title}: {said} ({time.monotonic() - begun:.0f} s)", flush=True)
             if "error" in result:
                 found["failures"][job.title] = result["error"]
-                print(f"{job.title}: failed: {result['error']} {took}", flush=True)
-                continue
-            print(f"{job.title}: {report.in_a_line(result)} {took}", flush=True)
-            if job.measure == "startup":
-                starts = [*(start for start in starts if start["num_envs"] == result["num_envs"]), result]
-                results.add_startup(found, [dict(start) for start in starts])
+            elif job.measure == "startup":
+                starts[result["num_envs"]].append(result)
+                results.add_startup(found, starts[result["num_envs"]])
             elif job.measure == "reward":
                 results.add_seed(found, result)
             elif job.measure in PEERS:
@@ -123,7 +122,7 @@ def jobs(options: Options, settings: Sequence[str], absent: set[str]) -> Iterato
     """Yield the processes to run: what is compared runs back to back, what takes longest comes last."""
     by_num_envs = [(f" {n}", (*settings, f"num_envs={n}")) for n in options.num_envs] or [("", tuple(settings))]
     for title, these in by_num_envs:
-        for name in ("floor", "env", "train"):
+        for name in ("bare_loop", "env", "train"):
             if name in options.measure:
                 yield Job(name, name + title, these)
         if "startup" in options.measure:
@@ -150,16 +149,10 @@ def _absence(name: str, task: str) -> str | None:
 def _run(job: Job, options: Options, scratch: Path, logs: Path, deadline: float) -> dict[str, Any]:
     """Run one job to its end or the deadline, and return its result or {"error": what went wrong}."""
     folder = Path(tempfile.mkdtemp(dir=scratch))
-    description = {
-        "measure": job.measure,
-        "settings": list(job.settings),
-        "options": dataclasses.asdict(options),
-        "result": str(folder / "result.json"),
-        "started": time.time(),
-    }
-    (folder / "job.json").write_text(json.dumps(description))
+    file, log = folder / "result.json", logs / f"{job.title.replace(' ', '_')}.log"
+    about = {**dataclasses.asdict(job), "options": dataclasses.asdict(options), "result": str(file)}
+    (folder / "job.json").write_text(json.dumps(about | {"started": time.time()}))
     path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
-    log = logs / f"{job.title.replace(' ', '_')}.log"
     with open(log, "w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "omni.myriad.benchmark.child", str(folder / "job.json")],
@@ -177,7 +170,6 @@ def _run(job: Job, options: Options, scratch: Path, logs: Path, deadline: float)
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGKILL)  # with those that it started itself
                 process.wait()
-    file = folder / "result.json"
     if process.returncode == 0 and file.exists():
         return json.loads(file.read_text())
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]

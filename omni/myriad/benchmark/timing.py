@@ -7,7 +7,10 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from omni.myriad.learn.base import Epoch
 
 _WARM_UP_STEPS = 64
 _CALIBRATION_STEPS = 8
@@ -16,7 +19,7 @@ _CALIBRATION_STEPS = 8
 def rates(
     advance: Callable[[int], None], synchronize: Callable[[], None], repeats: int, seconds: float, warm_up: int
 ) -> list[float]:
-    """Measure how many steps a second a loop makes, in windows of equal numbers of steps.
+    """Measure how many steps per second a loop makes, in windows of equal numbers of steps.
 
     Args:
         advance: Makes that many steps.
@@ -28,19 +31,16 @@ def rates(
     Returns:
         Steps per second in each window.
     """
-    advance(max(warm_up, 1))
-    synchronize()
-    start = time.perf_counter()
-    advance(_CALIBRATION_STEPS)
-    synchronize()
-    steps = max(1, round(seconds / ((time.perf_counter() - start) / _CALIBRATION_STEPS)))
-    found = []
-    for _ in range(repeats):
+
+    def seconds_for(steps: int) -> float:
         start = time.perf_counter()
         advance(steps)
         synchronize()
-        found.append(steps / (time.perf_counter() - start))
-    return found
+        return time.perf_counter() - start
+
+    seconds_for(max(warm_up, 1))
+    steps = max(1, round(seconds / (seconds_for(_CALIBRATION_STEPS) / _CALIBRATION_STEPS)))
+    return [steps / seconds_for(steps) for _ in range(repeats)]
 
 
 def warm_up_steps(seconds: float) -> int:
@@ -49,26 +49,25 @@ def warm_up_steps(seconds: float) -> int:
 
 
 def summary(values: Sequence[float]) -> dict[str, Any]:
-    """Return median, extremes and all values; the spread is (max - min) / median."""
-    median = statistics.median(values)
-    return {
-        "median": _rounded(median),
-        "min": _rounded(min(values)),
-        "max": _rounded(max(values)),
-        "spread": round((max(values) - min(values)) / median, 4) if median else None,
-        "values": [_rounded(value) for value in values],
-    }
+    """Return median, extremes and all values to 6 digits; the spread is (max - min) / median."""
+    low, median, high = min(values), statistics.median(values), max(values)
+    found = {name: float(f"{value:.6g}") for name, value in (("median", median), ("min", low), ("max", high))}
+    spread = round((high - low) / median, 4) if median else None
+    return {**found, "spread": spread, "values": [float(f"{value:.6g}") for value in values]}
 
 
-def _rounded(value: float) -> float:
-    return float(f"{value:.6g}")
+def shares(seconds: dict[str, float]) -> dict[str, float]:
+    """Turn seconds into fractions of their sum; what is negative by rounding of clocks counts as none."""
+    positive = {name: max(value, 0.0) for name, value in seconds.items()}
+    total = sum(positive.values()) or 1.0
+    return {name: round(value / total, 4) for name, value in positive.items()}
 
 
 def grouped_rates(marks: Sequence[tuple[float, int]], groups: int, warm_up: int) -> list[float]:
     """Turn a clock's marks into rates over groups of equal length.
 
     Args:
-        marks: (seconds, count so far) at the start of each epoch.
+        marks: (seconds, count so far), epoch after epoch.
         groups: Number of groups, at most as many as epochs remain.
         warm_up: Epochs left out at the start.
 
@@ -83,22 +82,31 @@ def grouped_rates(marks: Sequence[tuple[float, int]], groups: int, warm_up: int)
 
 
 class EpochClock:
-    """Notes when each epoch starts, by the wall clock, whoever trains: it is announced to the environment.
-
-    Args:
-        env: Vectorised environment; its `set_env_frames` is listened to.
+    """Notes when epochs end, by the wall clock; follows our runs as their watch, others' by `tick`.
 
     Attributes:
-        marks: (seconds since the first epoch began, epochs before), one for each epoch.
+        marks: (seconds since the first mark, marks before): one at the start of the first epoch, then one at the end of
+            each.
+        epochs: What each epoch of ours did.
     """
 
-    def __init__(self, env: Any) -> None:
+    def __init__(self) -> None:
         self.marks: list[tuple[float, int]] = []
-        announce, starts = env.set_env_frames, []
+        self.epochs: list[Epoch] = []
+        self._start = 0.0
 
-        def listen(env_frames: int) -> None:
-            starts.append(time.perf_counter())
-            self.marks.append((starts[-1] - starts[0], len(self.marks)))
-            announce(env_frames)
+    def tick(self, seconds_ago: float = 0.0) -> None:
+        """Make a mark."""
+        now = time.perf_counter() - seconds_ago
+        self._start = self._start if self.marks else now
+        self.marks.append((now - self._start, len(self.marks)))
 
-        env.set_env_frames = listen
+    def started(self, learner: Any, run_dir: Any) -> None:
+        """Do nothing: the first epoch begins when the learner is ready."""
+
+    def __call__(self, epoch: Epoch) -> None:
+        """Mark the end of an epoch."""
+        if not self.marks:
+            self.tick(epoch.epoch_seconds)
+        self.epochs.append(epoch)
+        self.tick()

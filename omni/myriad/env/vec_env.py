@@ -33,6 +33,7 @@ class VecEnv:
 
     Attributes:
         phase_seconds: Seconds spent so far in "physics" and "task", by the host's clock.
+        set_up_seconds: Seconds that it took to build the scene and start physics.
     """
 
     def __init__(self, engine: Engine, sim_config: SimConfig, launch: Launch | None = None) -> None:
@@ -40,14 +41,17 @@ class VecEnv:
         self.sim_config = sim_config
         self._launch = launch or (Graph if engine.device.type == "cuda" else None)
         self.phase_seconds = {"physics": 0.0, "task": 0.0}
+        self.set_up_seconds = 0.0
         self._task: RLTask | None = None
 
     def set_task(self, task: RLTask) -> None:
         """Build the task's scene, start physics and let the task look around."""
+        start = time.perf_counter()
         self._task = task
         task.set_up_scene(self.engine.scene)
         self.engine.reset()
         self._look_around(task)
+        self.set_up_seconds = time.perf_counter() - start
 
     async def set_task_async(self, task: RLTask) -> None:
         """Do what `set_task` does inside a running Isaac Sim, where physics starts on Kit's own loop."""

@@ -25,11 +25,8 @@ def sidecar_texts(meta: Mapping[str, Any]) -> dict[str, str]:
     """
     if meta["joints"] is None or not meta["actions"]["terms"]:
         return {}
-    return {
-        "IO_descriptors.yaml": _yaml(io_descriptors(meta)),
-        "env.yaml": _yaml(env_config(meta)),
-        "deploy.yaml": _yaml(deploy_config(meta)),
-    }
+    files = {"IO_descriptors.yaml": io_descriptors, "env.yaml": env_config, "deploy.yaml": deploy_config}
+    return {name: _yaml(describe(meta)) for name, describe in files.items()}
 
 
 def readable(meta: Mapping[str, Any], file_sha256: str) -> str:
@@ -42,56 +39,54 @@ def io_descriptors(meta: Mapping[str, Any]) -> dict[str, Any]:
     joints, timing = meta["joints"], meta["timing"]
     actions = [
         {
+            **_described(meta, term, "Action", {}),
             "action_type": _ACTION_TYPES[term["kind"]],
             "clip": term["clip"],
-            "dtype": "torch.float32",
-            "extras": {"unit": term["unit"]},
-            "full_path": f"myriad.{meta['task']['name']}.{term['name']}",
             "joint_names": term["joint_names"],
-            "mdp_type": "Action",
-            "name": term["name"],
             "offset": term["offset"],
             "scale": term["scale"],
             "shape": [len(term["joint_names"])],
         }
         for term in meta["actions"]["terms"]
     ]
-    observations = []
-    for term in meta["observations"]["terms"]:
-        described = {
-            "dtype": "torch.float32",
-            "extras": {"unit": term["unit"], "frame": term["frame"], "offset": term["offset"]},
-            "full_path": f"myriad.{meta['task']['name']}.{term['name']}",
-            "mdp_type": "Observation",
-            "name": term["name"],
+    observations = [
+        {
+            **_described(meta, term, "Observation", {"frame": term["frame"], "offset": term["offset"]}),
             "observation_type": term["source"] or "unknown",
             "overloads": {"clip": None, "scale": term["scale"], "history_length": 0, "flatten_history_dim": True},
             "shape": [term["slice"][1] - term["slice"][0]],
+            **{key: term[key] for key in ("joint_names", "body_names") if term[key]},
         }
-        if term["joint_names"]:
-            described["joint_names"] = term["joint_names"]
-        if term["body_names"]:
-            described["body_names"] = term["body_names"]
-        observations.append(described)
+        for term in meta["observations"]["terms"]
+    ]
+    limits = [[_or_infinite(low, -math.inf), _or_infinite(high)] for low, high in joints["position_limits"]]
     robot = {
         "joint_names": joints["names"],
         "default_joint_pos": joints["default_position"],
         "default_joint_vel": joints["default_velocity"],
-        "default_joint_pos_limits": [
-            [-math.inf if low is None else low, math.inf if high is None else high]
-            for low, high in joints["position_limits"]
-        ],
-        "default_joint_stiffness": joints["stiffness"],
-        "default_joint_damping": joints["damping"],
-        "default_joint_armature": joints["armature"],
+        "default_joint_pos_limits": limits,
+        **{f"default_joint_{key}": joints[key] for key in ("stiffness", "damping", "armature")},
     }
     scene = {"decimation": timing["decimation"], "dt": timing["control_dt"], "physics_dt": timing["physics_dt"]}
+    robots, policy = {"robot": robot}, {"policy": observations}
+    return {"actions": actions, "articulations": robots, "observations": policy, "scene": scene}
+
+
+def _described(
+    meta: Mapping[str, Any], term: Mapping[str, Any], kind: str, extras: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return what Isaac Lab says of actions and observations alike."""
     return {
-        "actions": actions,
-        "articulations": {"robot": robot},
-        "observations": {"policy": observations},
-        "scene": scene,
+        "dtype": "torch.float32",
+        "extras": {"unit": term["unit"], **extras},
+        "full_path": f"myriad.{meta['task']['name']}.{term['name']}",
+        "mdp_type": kind,
+        "name": term["name"],
     }
+
+
+def _or_infinite(value: float | None, infinity: float = math.inf) -> float:
+    return infinity if value is None else value
 
 
 def env_config(meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -99,37 +94,26 @@ def env_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     joints, timing, pose = meta["joints"], meta["timing"], meta["initial_pose"]
 
     def by_name(key: str) -> dict[str, Any]:
-        values = [math.inf if value is None else value for value in joints[key]]
-        return dict(zip(joints["names"], values, strict=True))
+        return dict(zip(joints["names"], map(_or_infinite, joints[key]), strict=True))
 
+    limits_and_gains = ("effort_limit", "velocity_limit", "stiffness", "damping", "armature")
     actuators = {
-        "all": {
-            "class_type": "ImplicitActuator",
-            "joint_names_expr": joints["names"],
-            "effort_limit": by_name("effort_limit"),
-            "velocity_limit": by_name("velocity_limit"),
-            "stiffness": by_name("stiffness"),
-            "damping": by_name("damping"),
-            "armature": by_name("armature"),
-        }
+        "class_type": "ImplicitActuator",
+        "joint_names_expr": joints["names"],
+        **{key: by_name(key) for key in limits_and_gains},
     }
-    robot = {
-        "init_state": {
-            "pos": pose["position"],
-            "rot": pose["orientation"],
-            "lin_vel": pose["velocity"][:3],
-            "ang_vel": pose["velocity"][3:],
-            "joint_pos": by_name("default_position"),
-            "joint_vel": by_name("default_velocity"),
-        },
-        "actuators": actuators,
+    start = {
+        "pos": pose["position"],
+        "rot": pose["orientation"],
+        "lin_vel": pose["velocity"][:3],
+        "ang_vel": pose["velocity"][3:],
+        "joint_pos": by_name("default_position"),
+        "joint_vel": by_name("default_velocity"),
     }
-    sim = {
-        "dt": timing["physics_dt"],
-        "render_interval": timing["decimation"],
-        "gravity": meta["conventions"]["gravity"],
-    }
-    return {"sim": sim, "decimation": timing["decimation"], "scene": {"robot": robot}}
+    robot = {"init_state": start, "actuators": {"all": actuators}}
+    gravity, decimation = meta["conventions"]["gravity"], timing["decimation"]
+    sim = {"dt": timing["physics_dt"], "render_interval": decimation, "gravity": gravity}
+    return {"sim": sim, "decimation": decimation, "scene": {"robot": robot}}
 
 
 def deploy_config(meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -138,23 +122,22 @@ def deploy_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     Their observations are quantity * scale; an offset other than a joint's default position is given in `params`.
     """
     joints = meta["joints"]
+
+    def ids(term: Mapping[str, Any]) -> list[int]:
+        return [joints["names"].index(name) for name in term["joint_names"]]
+
     actions = {
         _ACTION_TYPES[term["kind"]]: {
             "clip": None if term["clip"] is None else [term["clip"]] * len(term["joint_names"]),
-            "joint_names": term["joint_names"],
-            "scale": term["scale"],
-            "offset": term["offset"],
-            "joint_ids": [joints["names"].index(name) for name in term["joint_names"]],
+            **{key: term[key] for key in ("joint_names", "scale", "offset")},
+            "joint_ids": ids(term),
         }
         for term in meta["actions"]["terms"]
     }
     observations = {}
     for term in meta["observations"]["terms"]:
-        params: dict[str, Any] = {"source": term["source"]}
-        if term["joint_names"]:
-            params["joint_ids"] = [joints["names"].index(name) for name in term["joint_names"]]
-        if any(term["offset"] or ()):
-            params["offset"] = term["offset"]
+        params = {"source": term["source"]} | ({"joint_ids": ids(term)} if term["joint_names"] else {})
+        params |= {"offset": term["offset"]} if any(term["offset"] or ()) else {}
         observations[term["name"]] = {"params": params, "clip": None, "scale": term["scale"], "history_length": 1}
     return {
         "joint_ids_map": list(range(len(joints["names"]))),

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.render.shapes import Shape
@@ -21,6 +22,13 @@ _FLOOR = (0.62, 0.68, 0.76)
 _HORIZON, _ZENITH = np.array([0.84, 0.90, 0.95]), np.array([0.36, 0.56, 0.82])
 _HAZE = 26.0  # m in which the floor fades into the horizon
 _HAIR = 3e-4  # m
+_SIZES = {
+    "sphere": ("radius",),
+    "capsule": ("radius", "half_height"),
+    "cylinder": ("radius", "half_height"),
+    "box": ("hx", "hy", "hz"),
+}
+"""What newton calls a shape's `size`."""
 _NOTHING = 0xFFFFFFFF  # shape index where a ray met nothing
 
 
@@ -64,9 +72,7 @@ class Camera:
         self._camera.assign_checkerboard_material(shape_indices=np.array([floor], np.uint32))
         config = self._camera.default_render_config
         config.enable_shadows = config.enable_textures = True
-        config.anti_aliasing = (
-            SensorCamera.AntiAliasing.MSAA
-        )  # a ray for every sample, one shading for all of a surface
+        config.anti_aliasing = SensorCamera.AntiAliasing.MSAA  # rays for all samples, one shading per surface
         self._rays = SensorCamera.compute_camera_rays_pinhole(
             width, height, camera_fov=FIELD_OF_VIEW, sample_count=_SAMPLES, device=device
         )
@@ -75,13 +81,7 @@ class Camera:
         self._hit = self._camera.allocate_image_shape_index(1, width, height)
         self._directions = self._rays.numpy()[:, :, :, 1].mean(axis=2)
 
-    def draw(
-        self,
-        positions: np.ndarray,
-        orientations: np.ndarray,
-        eye: Sequence[float] | np.ndarray,
-        target: Sequence[float] | np.ndarray,
-    ) -> np.ndarray:
+    def draw(self, positions: np.ndarray, orientations: np.ndarray, eye: ArrayLike, target: ArrayLike) -> np.ndarray:
         """Return a picture, (height, width, 3) uint8.
 
         Args:
@@ -93,9 +93,10 @@ class Camera:
         poses = np.concatenate((positions, np.roll(orientations, -1, axis=1)), axis=1).astype(np.float32)
         self._state.body_q.assign(poses)
         self._model.bvh_refit_shapes(self._state)
-        rotation = _look(np.asarray(eye, float), np.asarray(target, float))
+        eye = np.asarray(eye, float)
+        rotation = _look(eye, np.asarray(target, float))
         turn = self._wp.quat_from_matrix(self._wp.mat33f(*rotation.flatten().tolist()))
-        pose = self._wp.transformf(self._wp.vec3f(*(float(value) for value in eye)), turn)
+        pose = self._wp.transformf(self._wp.vec3f(*eye.tolist()), turn)
         self._camera.update(
             self._state,
             self._wp.array([pose], dtype=self._wp.transformf, device=self._device),
@@ -124,19 +125,10 @@ def _import_newton() -> tuple[Any, Any, Any]:
 
 def _add(wp: Any, newton: Any, builder: Any, link: int, shape: Shape) -> None:
     place = {"xform": wp.transform(wp.vec3(*shape.position), wp.quat(*shape.rotation)), "color": shape.colour}
-    match shape.kind:
-        case "sphere":
-            builder.add_shape_sphere(link, radius=shape.size[0], **place)
-        case "capsule":
-            builder.add_shape_capsule(link, radius=shape.size[0], half_height=shape.size[1], **place)
-        case "cylinder":
-            builder.add_shape_cylinder(link, radius=shape.size[0], half_height=shape.size[1], **place)
-        case "box":
-            hx, hy, hz = shape.size
-            builder.add_shape_box(link, hx=hx, hy=hy, hz=hz, **place)
-        case "mesh":
-            mesh = newton.Mesh(shape.points, shape.triangles, compute_inertia=False)
-            builder.add_shape_mesh(link, mesh=mesh, **place)
+    size = dict(zip(_SIZES.get(shape.kind, ()), shape.size, strict=True))
+    if shape.kind == "mesh":
+        size["mesh"] = newton.Mesh(shape.points, shape.triangles, compute_inertia=False)
+    getattr(builder, f"add_shape_{shape.kind}")(link, **size, **place)
 
 
 def _look(eye: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -82,10 +82,8 @@ def _shapes_of(prim: Usd.Prim, link: str, place: Gf.Transform) -> Iterator[Shape
         tube: Any = UsdGeom.Capsule(prim) if kind == "capsule" else UsdGeom.Cylinder(prim)
         axis = tube.GetAxisAttr().Get()
         along = "XYZ".index(axis)
-        size = [
-            tube.GetRadiusAttr().Get() * np.delete(scale, along).max(),
-            tube.GetHeightAttr().Get() / 2 * scale[along],
-        ]
+        radius = tube.GetRadiusAttr().Get() * np.delete(scale, along).max()
+        size = [radius, tube.GetHeightAttr().Get() / 2 * scale[along]]
         x, y, z, w = _TURN_Z_TO[axis]
         turned = turn * Gf.Quatd(w, x, y, z)
         yield shape(kind, size, (*turned.GetImaginary(), turned.GetReal()))

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import replacing
 from omni.myriad.render.camera import FIELD_OF_VIEW, Camera
 from omni.myriad.render.shapes import Shape, robot_shapes
 
@@ -49,25 +50,19 @@ def film_robot(
     step = 1.0 / FRAMES_PER_SECOND
     moments = [min(round(k * step / dt), len(positions) - 1) for k in range(max(1, int(len(positions) * dt / step)))]
     eyes, targets = follow([positions[m] for m in moments], link_names, shapes)
-    path.parent.mkdir(parents=True, exist_ok=True)
     target_file = path.with_suffix(".mp4")
-    temporary = target_file.with_name(f".{target_file.name}")
-    writer = ffmpeg.write_frames(
-        str(temporary),
-        (camera.width, camera.height),
-        fps=FRAMES_PER_SECOND,
-        codec="libx264",
-        quality=7,
-        output_params=["-f", "mp4", "-movflags", "+faststart"],
-        ffmpeg_log_level="error",
-    )
-    writer.send(None)
-    try:
-        for moment, eye, target in zip(moments, eyes, targets, strict=True):
-            writer.send(np.ascontiguousarray(camera.draw(positions[moment], orientations[moment], eye, target)))
-    finally:
-        writer.close()
-    temporary.replace(target_file)
+    size, options = (camera.width, camera.height), ["-movflags", "+faststart"]
+    with replacing(target_file) as temporary:
+        writer = ffmpeg.write_frames(
+            str(temporary), size, fps=FRAMES_PER_SECOND, codec="libx264", quality=7, output_params=options,
+            ffmpeg_log_level="error",
+        )  # fmt: skip
+        writer.send(None)
+        try:
+            for moment, eye, target in zip(moments, eyes, targets, strict=True):
+                writer.send(np.ascontiguousarray(camera.draw(positions[moment], orientations[moment], eye, target)))
+        finally:
+            writer.close()
     return target_file
 
 
@@ -110,12 +105,10 @@ def _smooth(path: np.ndarray, frames: float) -> np.ndarray:
 
 def _reach(shape: Shape) -> float:
     """Return how far a shape reaches from its link's origin."""
-    if shape.kind == "box":
-        size = float(np.linalg.norm(shape.size))
-    elif shape.points is not None:
+    if shape.points is not None:
         size = float(np.linalg.norm(shape.points, axis=-1).max())
     else:
-        size = float(sum(shape.size))
+        size = float(np.linalg.norm(shape.size) if shape.kind == "box" else sum(shape.size))
     return float(np.linalg.norm(shape.position)) + size
 
 

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from omni.myriad.learn.rl_games.library import EnvAdapter
 from omni.myriad.learn.rl_games.settings import ENV_NAME, fit_minibatches, rl_games_params
 
 
-def train(cfg: Mapping[str, Any], env: Any, run_dir: Path, compiled: bool) -> None:
+def train(cfg: Mapping[str, Any], env: Any, run_dir: Path, compiled: bool, on_epoch: Callable[[], None]) -> None:
     """Train with rl-games' own agent and the same settings as ours, writing no checkpoints.
 
     Args:
@@ -20,6 +20,7 @@ def train(cfg: Mapping[str, Any], env: Any, run_dir: Path, compiled: bool) -> No
         env: Vectorised environment.
         run_dir: Folder for rl-games' files.
         compiled: Whether rl-games compiles its networks, its default.
+        on_epoch: Called once in each epoch, after its rollout.
 
     Raises:
         MyriadError: Where the configuration is wrong.
@@ -34,7 +35,12 @@ def train(cfg: Mapping[str, Any], env: Any, run_dir: Path, compiled: bool) -> No
     params["config"] |= {"torch_compile": compiled, "save_best_after": 10**9, "save_frequency": 0, "print_stats": False}
     vecenv.register("MYRIAD", lambda config_name, num_actors, **_: EnvAdapter(env))
     env_configurations.register(ENV_NAME, {"vecenv_type": "MYRIAD", "env_creator": lambda **_: EnvAdapter(env)})
+
     # Its default observer copies to the host at every step, for results that our tasks do not report.
-    runner = Runner(AlgoObserver())
+    class Observer(AlgoObserver):
+        def after_steps(self) -> None:
+            on_epoch()
+
+    runner = Runner(Observer())
     runner.load({"params": params})
     runner.run({"train": True})
