@@ -13,7 +13,7 @@ import pytest
 from omni.myriad.app import runs
 from omni.myriad.app.config import load_config
 from omni.myriad.errors import MyriadError
-from omni.myriad.ui.drive import Direct, HandOver, RenderMode
+from omni.myriad.ui.drive import Drive, HandOver, RenderMode
 from omni.myriad.ui.model import Model, Settings, State
 
 TINY = "train.params.config.horizon_length=8 train.params.config.minibatch_size=64 train.params.config.mini_epochs=2"
@@ -199,7 +199,7 @@ def test_physics_is_stepped_by_the_loop_alone(kit, tmp_path):
 )
 def test_frames_are_drawn_as_asked(kit, tmp_path, monkeypatch, mode, drawn):
     model = tiny_model(tmp_path, kit.drive)
-    model.rendering.mode, model.rendering.interval = mode, 5
+    model.drive.rendering.mode, model.drive.rendering.interval = mode, 5
     nothing = SimpleNamespace(save=lambda _: None)
     monkeypatch.setattr(runs.recording, "record", lambda *_: nothing)  # whose steps come on top
     kit.call(model.train)
@@ -239,7 +239,7 @@ def test_end_of_the_loop_ends_a_training(tmp_path):
     model.wait(10)
     assert not model.is_busy
     assert model._env is not None
-    Direct().close_env(model._env)
+    Drive().close_env(model._env)
 
 
 def test_physics_stopped_from_outside_is_said(kit, tmp_path, monkeypatch):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from dataclasses import asdict, dataclass, field
@@ -12,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from omni.myriad.errors import MyriadError
+from omni.myriad.files import write_json
 from omni.myriad.provenance import git_revision, versions
 
 
@@ -91,11 +90,7 @@ class Report:
             "videos": {name: path.name for name, path in self.videos.items()},
         }
         target = self.folder / "deploy.json"
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_text(json.dumps(report, indent=2) + "\n")
-        except OSError as error:
-            raise MyriadError(f"{target} cannot be written: {error.strerror}.") from None
+        write_json(target, report)
         self._print()
         for path in [target, *self.videos.values()]:
             print(f"Written: {path}")
@@ -122,14 +117,12 @@ class Report:
         for column in ("", "reward", "std", "difference", "steps", "fewest", "m/s ahead"):
             table.add_column(column, justify="left" if not column else "right")
         for row in self.rows:
-            difference, error = self._difference(row)
+            difference, error = self._difference(row) if row is not self.rows[0] else (None, None)
             table.add_row(
                 row.where,
                 f"{row.reward_mean:,.2f}",
                 f"{row.reward_std:,.2f}",
-                ""
-                if row is self.rows[0] or difference is None
-                else f"{difference:+.2%}" + ("" if error is None else f" ±{error:.2%}"),
+                ("" if difference is None else f"{difference:+.2%}") + ("" if error is None else f" ±{error:.2%}"),
                 f"{row.length_mean:,.1f}",
                 f"{row.length_min:,.0f}",
                 "" if row.forward_speed is None else f"{row.forward_speed:.2f}",

@@ -12,7 +12,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -51,50 +51,28 @@ class Rendering:
         return interval is not None and steps % interval == 0
 
 
-class Drive(Protocol):
-    """Makes environments and calls what touches physics, where that is allowed."""
-
-    rendering: Rendering
-
-    def make_env(self, config: dict[str, Any]) -> VecEnv:
-        """Make an environment; called from a job's thread."""
-        ...
-
-    def close_env(self, env: VecEnv) -> None:
-        """Release an environment; called from a job's thread."""
-        ...
-
-    def call(self, function: Callable[..., Any], *args: Any, is_step: bool = False) -> Any:
-        """Call a function that touches physics, and return what it returns; called from a job's thread."""
-        ...
-
-    def wait_for(self, thread: threading.Thread, seconds: float) -> None:
-        """Let a thread end that may still call; called from where physics lives."""
-        ...
-
-
-class Direct:
-    """The job's thread touches physics itself: standalone PhysX, which has no window to keep alive."""
+class Drive:
+    """Makes environments and calls what touches physics, on the job's own thread: right for standalone PhysX."""
 
     def __init__(self) -> None:
         self.rendering = Rendering()
 
     def make_env(self, config: dict[str, Any]) -> VecEnv:
-        """Make an environment."""
+        """Make an environment; called from a job's thread."""
         from omni.myriad.app.runs import make_env
 
         return make_env(config)
 
     def close_env(self, env: VecEnv) -> None:
-        """Release an environment."""
+        """Release an environment; called from a job's thread."""
         env.close()
 
     def call(self, function: Callable[..., Any], *args: Any, is_step: bool = False) -> Any:
-        """Call the function here and now."""
+        """Call a function that touches physics, and return what it returns; called from a job's thread."""
         return function(*args)
 
     def wait_for(self, thread: threading.Thread, seconds: float) -> None:
-        """Wait until a thread has ended, or the seconds have passed."""
+        """Wait until a thread that may still call has ended, or the seconds have passed; called where physics lives."""
         thread.join(seconds)
 
 
@@ -108,8 +86,8 @@ class _Request:
     result: Future[Any] = field(default_factory=Future)
 
 
-class HandOver:
-    """A loop that owns physics performs what the job's thread asks for, and draws frames in between.
+class HandOver(Drive):
+    """A loop that owns physics, such as Kit's, performs what the job's thread asks for, and draws frames in between.
 
     Args:
         make_env: Makes an environment on the loop.
@@ -119,7 +97,7 @@ class HandOver:
     def __init__(
         self, make_env: Callable[[dict[str, Any]], Awaitable[VecEnv]], draw_frame: Callable[[bool], Awaitable[Any]]
     ) -> None:
-        self.rendering = Rendering()
+        super().__init__()
         self.is_performing = False
         self._is_shut = False
         self._make_env = make_env
@@ -159,15 +137,13 @@ class HandOver:
         patience = 0.0  # an application at rest is not held up
         while True:
             try:
-                request = self._requests.get(timeout=patience) if patience > 0.0 else self._requests.get_nowait()
+                request = self._requests.get(patience > 0.0, patience)
             except queue.Empty:
                 return False
             self.is_performing = True
             try:
                 result = self._begin(request)
-                if inspect.isawaitable(result):
-                    result = await result
-                request.result.set_result(result)
+                request.result.set_result(await result if inspect.isawaitable(result) else result)
             except (Exception, KeyboardInterrupt) as error:
                 request.result.set_exception(error)
             except BaseException:  # such as the cancellation of this very loop
@@ -234,21 +210,21 @@ class DrivenEnv:
 
     def step(self, actions: torch.Tensor) -> Any:
         """Step as `VecEnv.step` does."""
-        self._require_going_on()
-        return self._drive.call(self._step, actions, is_step=True)
-
-    def _step(self, actions: torch.Tensor) -> Any:
-        self._require_physics()
-        return self._env.step(actions)
+        return self._step(self._env.step, actions)
 
     def reset(self) -> Any:
         """Reset as `VecEnv.reset` does."""
-        self._require_going_on()
-        return self._drive.call(self._reset, is_step=True)
+        return self._step(self._env.reset)
 
-    def _reset(self) -> Any:
-        self._require_physics()
-        return self._env.reset()
+    def _step(self, function: Callable[..., Any], *args: Any) -> Any:
+        if self._stop.is_set():
+            raise KeyboardInterrupt
+        return self._drive.call(self._while_playing, function, *args, is_step=True)
+
+    def _while_playing(self, function: Callable[..., Any], *args: Any) -> Any:
+        if not self._env.engine.is_playing():
+            raise MyriadError("Physics was stopped or paused from outside; press Load and start again.")
+        return function(*args)
 
     def perform(self, function: Callable[[VecEnv], Any]) -> Any:
         """Return `function(env)`, called where physics lives."""
@@ -264,11 +240,3 @@ class DrivenEnv:
 
     def close(self) -> None:
         """Leave the environment loaded: the window goes on showing it."""
-
-    def _require_going_on(self) -> None:
-        if self._stop.is_set():
-            raise KeyboardInterrupt
-
-    def _require_physics(self) -> None:
-        if not self._env.engine.is_playing():
-            raise MyriadError("Physics was stopped or paused from outside; press Load and start again.")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from omni.myriad.app.run_folder import last_run, trained_checkpoint
 from omni.myriad.errors import MyriadError
 from omni.myriad.task.loader import TASKS_PATH, task_files
-from omni.myriad.ui.drive import Direct, Drive, DrivenEnv
+from omni.myriad.ui.drive import Drive, DrivenEnv
 
 if TYPE_CHECKING:
     from omni.myriad.env.vec_env import VecEnv
@@ -40,10 +40,6 @@ class State(Enum):
     PLAYING = "playing"
     EXPORTING = "exporting"
     STOPPING = "stopping"
-
-
-AT_REST = (State.EMPTY, State.READY)
-STOPPABLE = (State.LOADING, State.TRAINING, State.PLAYING, State.EXPORTING)
 
 
 @dataclass
@@ -68,13 +64,10 @@ class Settings:
 
     def overrides(self, train_dir: str) -> list[str]:
         """Return the command line that means the same."""
-        line = [f"task={self.task}", f"seed={self.seed}", f"train_dir={_quote(train_dir)}"]
-        if self.num_envs is not None:
-            line.append(f"num_envs={self.num_envs}")
-        if self.checkpoint:
-            line.append(f"checkpoint={_quote(self.checkpoint)}")
-        if self.device:
-            line.append(f"sim_device={self.device}")
+        given = {"num_envs": self.num_envs, "checkpoint": self.checkpoint and _quote(self.checkpoint)}
+        given = {"train_dir": _quote(train_dir), **given, "sim_device": self.device}
+        line = [f"task={self.task}", f"seed={self.seed}"]
+        line += [f"{name}={value}" for name, value in given.items() if value not in (None, "")]
         try:
             return [*line, *shlex.split(self.more)]
         except ValueError as error:
@@ -103,7 +96,7 @@ class Model:
     """
 
     def __init__(self, drive: Drive | None = None, train_dir: str | Path = "runs") -> None:
-        self.drive: Drive = drive or Direct()
+        self.drive: Drive = drive or Drive()
         self.settings = Settings()
         self.state = State.EMPTY
         self.message = ""
@@ -120,14 +113,9 @@ class Model:
         self._thread: threading.Thread | None = None
 
     @property
-    def rendering(self) -> Any:
-        """What is drawn while environments are stepped, where there is a window."""
-        return self.drive.rendering
-
-    @property
     def is_busy(self) -> bool:
         """Tell whether something is going on."""
-        return self.state not in AT_REST
+        return self.state not in (State.EMPTY, State.READY)
 
     @property
     def is_loaded(self) -> bool:
@@ -137,7 +125,7 @@ class Model:
     @property
     def can_stop(self) -> bool:
         """Tell whether there is something to stop."""
-        return self.state in STOPPABLE
+        return self.is_busy and self.state is not State.STOPPING
 
     def tasks(self) -> list[str]:
         """Return the names of the tasks in `tasks/`."""
@@ -215,7 +203,7 @@ class Model:
         except MyriadError as error:
             message = f"Error: {error}"
         except KeyboardInterrupt as interrupt:
-            message = f"Stopped: {interrupt}" if str(interrupt) else "Stopped."
+            message = f"Stopped: {interrupt}".removesuffix(": ")
         except ModuleNotFoundError as error:
             message = f"Error: {error.name} is missing here: {sys.executable} -m pip install -e '{TASKS_PATH.parent}'"
         except Exception as error:

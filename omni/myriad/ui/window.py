@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import omni.ui as ui  # type: ignore[import-not-found]
@@ -72,16 +72,13 @@ class Window:
         self._text("Environments", "", lambda text: setattr(settings, "num_envs", _number(text, settings.num_envs)))
         self._text("Seed", str(settings.seed), lambda text: setattr(settings, "seed", _number(text, None) or 0))
         self._text("Checkpoint", "", lambda text: setattr(settings, "checkpoint", text))
-        self._choice(
-            "Device", ["automatic", *_DEVICES[1:]], 0, lambda index: setattr(settings, "device", _DEVICES[index])
-        )
+        devices = ("automatic", *_DEVICES[1:])
+        self._choice("Device", devices, 0, lambda index: setattr(settings, "device", _DEVICES[index]))
         self._text("More settings", "", lambda text: setattr(settings, "more", text))
-        modes = list(RenderMode)
-        shown = modes.index(model.rendering.mode)
+        modes, rendering = list(RenderMode), model.drive.rendering
         names = [mode.value for mode in modes]
-        self._choice("Draw", names, shown, lambda index: setattr(model.rendering, "mode", modes[index]))
-        interval = str(model.rendering.interval)
-        self._text("n", interval, lambda text: setattr(model.rendering, "interval", _number(text, None) or 1))
+        self._choice("Draw", names, modes.index(rendering.mode), lambda i: setattr(rendering, "mode", modes[i]))
+        self._text("n", str(rendering.interval), lambda text: setattr(rendering, "interval", _number(text, None) or 1))
 
     def _build_buttons(self) -> None:
         model = self._model
@@ -106,7 +103,7 @@ class Window:
             )
             self._plots[name] = (plot, label)
 
-    def _choice(self, name: str, options: list[str], chosen: int, on_change: Callable[[int], None]) -> None:
+    def _choice(self, name: str, options: Sequence[str], chosen: int, on_change: Callable[[int], None]) -> None:
         with ui.HStack(height=24):
             ui.Label(name, width=_LABEL_WIDTH)
             box = ui.ComboBox(chosen, *options)
