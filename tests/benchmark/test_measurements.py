@@ -5,6 +5,7 @@ import sys
 import types
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_training_leaves_out_warm_up_and_the_end_of_the_run(config):
 
 
 def test_time_to_reward_is_that_of_the_first_epoch_that_passes(config, monkeypatch):
-    clock = EpochClock()
+    clock: Any = EpochClock()
     clock.marks = [(0.0, 0), (2.0, 1), (4.0, 2), (5.0, 3)]
     rewards = enumerate((None, 0.5, 7.0), 1)
     clock.epochs = [SimpleNamespace(frames=512 * epoch, reward_mean=reward) for epoch, reward in rewards]

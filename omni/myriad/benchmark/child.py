@@ -23,7 +23,8 @@ def main(job: dict[str, Any], config: dict[str, Any]) -> None:
     from omni.myriad.benchmark.options import Options
     from omni.myriad.benchmark.peers import PEERS
 
-    options = Options(**{name: tuple(v) if isinstance(v, list) else v for name, v in job["options"].items()})
+    given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in job["options"].items()}
+    options = Options(**given)
     file = Path(job["result"])
     config |= {"train_dir": str(file.parent), "started": job["started"]}
     peer = PEERS.get(job["measure"])

@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
@@ -19,6 +19,10 @@ from omni.myriad.benchmark import machine
 from omni.myriad.benchmark.options import Options
 from omni.myriad.benchmark.timing import EpochClock, grouped_rates, rates, shares, summary, warm_up_steps
 from omni.myriad.errors import MyriadError
+
+if TYPE_CHECKING:
+    from omni.myriad.engine import Engine
+    from omni.myriad.engine.physx.engine import PhysXEngine
 
 Config = dict[str, Any]
 Result = dict[str, Any]
@@ -53,11 +57,11 @@ def bare_loop(config: Config, options: Options) -> Result:
     from omni.myriad.app.runs import make_env
 
     env = make_env(config)
-    if env.engine.name != "physx":
+    engine = _physx(env.engine)
+    if engine is None:
         raise MyriadError(f"The bare loop is standalone PhysX's, and engine={env.engine.name} runs.")
     from omni.myriad.engine.physx.bare_loop import READS, BareLoop
 
-    engine: Any = env.engine
     efforts = [term.scale for term in env.task.action_terms() if term.kind == "effort"]
     max_effort = max((max(scale) if isinstance(scale, tuple) else scale for scale in efforts), default=1.0)
     loop = BareLoop(engine, max_effort, env.task.control_frequency_inv)
@@ -76,6 +80,14 @@ def bare_loop(config: Config, options: Options) -> Result:
         result["warning"] = "the state that was read is not finite"
     env.close()
     return result
+
+
+def _physx(engine: Engine) -> PhysXEngine | None:
+    if engine.name != "physx":  # then nothing of it can be imported either
+        return None
+    from omni.myriad.engine.physx.engine import PhysXEngine
+
+    return engine if isinstance(engine, PhysXEngine) else None
 
 
 def env(config: Config, options: Options) -> Result:
@@ -101,9 +113,10 @@ def env(config: Config, options: Options) -> Result:
     spent = {name: seconds - before[name] for name, seconds in env.phase_seconds.items()}
     read = env.engine.phase_seconds.get("read", 0.0) - read_before  # engines read as their steps end
     spent |= {"read": read, "physics": spent["physics"] - read, "other": elapsed - sum(spent.values())}
-    result |= {"phases": shares(spent), "shards": len(getattr(env.engine, "shards", ())) or None}
+    engine = _physx(env.engine)
+    result |= {"phases": shares(spent), "shards": len(engine.shards) if engine else None, "engine": env.engine.version}
     env.close()
-    return result | {"engine": env.engine.version}
+    return result
 
 
 def train(config: Config, options: Options) -> Result:
@@ -111,7 +124,7 @@ def train(config: Config, options: Options) -> Result:
     clock, memory = _train(config | {"max_iterations": options.epochs})
     warm_up = options.epochs // 5
     kept, frames_per_epoch = clock.epochs[warm_up:], clock.epochs[0].epoch_frames
-    spent = {
+    spent: dict[str, float] = {
         name: sum(getattr(epoch, f"{name}_seconds") for epoch in kept)
         for name in ("physics", "task", "policy", "update")
     }
