@@ -150,21 +150,9 @@ def about(found: results.Results) -> list[str]:
 def show(found: results.Results) -> None:
     """Print the tables."""
     from rich.console import Console
-    from rich.table import Table as RichTable
+    from rich.markdown import Markdown
 
-    console = Console()
-    console.print(f"\n{found['task']}: {'; '.join(about(found))}", highlight=False)
-    for table in tables(found):
-        rich = RichTable(title=table.title, title_justify="left")
-        for index, column in enumerate(table.header):
-            rich.add_column(column, justify="left" if index == 0 or table.title != "Throughput" else "right")
-        for row in table.rows:
-            rich.add_row(*row)
-        console.print(rich)
-        for note in table.notes:
-            console.print(f"  {note}", highlight=False, style="dim")
-    if found["left_out"]:
-        console.print(f"Left out for lack of time: {', '.join(found['left_out'])}", highlight=False)
+    Console().print(Markdown("\n".join([f"# {found['task']}", *(f"- {line}" for line in about(found)), *_body(found)])))
 
 
 # -- the page in docs -------------------------------------------------------------------------------------------------
@@ -209,17 +197,22 @@ def _section(found: results.Results, file: Path) -> str:
         commit, dirty, _ = (command["git"] or "unknown").partition("-dirty")
         lines.append(f"- {command['date']}, commit {commit[:12]}{dirty and ' with edits'}: `{command['command']}`")
     lines += [f"- every value: [{file.name}]({file.parent.name}/{file.name})", ""]
+    lines += _body(found)
+    for picture in (picture_of(file, kind) for kind in ("throughput", "learning")):
+        if picture.exists():
+            lines += [f"![{picture.stem}]({file.parent.name}/{picture.name})", ""]
+    return "\n".join(lines)
+
+
+def _body(found: results.Results) -> list[str]:
+    """Return the lines of the tables, and of what was not measured, as Markdown."""
+    lines = []
     for table in tables(found):
         lines += [f"#### {table.title}", "", _markdown_row(table.header), _markdown_row(("---",) * len(table.header))]
         lines += [*map(_markdown_row, table.rows), "", *(f"{note}\n" for note in table.notes)]
     if found["left_out"]:
         lines += [f"Left out for lack of time: {', '.join(found['left_out'])}.", ""]
-    if found["failures"]:
-        lines += [*(f"Failed: {what}: {why}\n" for what, why in found["failures"].items())]
-    for picture in (picture_of(file, kind) for kind in ("throughput", "learning")):
-        if picture.exists():
-            lines += [f"![{picture.stem}]({file.parent.name}/{picture.name})", ""]
-    return "\n".join(lines)
+    return lines + [f"Failed: {what}: {why}\n" for what, why in found["failures"].items()]
 
 
 def _markdown_row(cells: tuple[str, ...]) -> str:
