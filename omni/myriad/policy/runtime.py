@@ -126,14 +126,12 @@ class Policy:
         self._size = max(term["slice"][1] for term in terms)
         self._offset, self._scale = np.zeros(self._size, np.float32), np.ones(self._size, np.float32)
         self._low, self._high = np.full(self._size, -np.inf, np.float32), np.full(self._size, np.inf, np.float32)
-        self._slots: list[tuple[int, int, str]] = []
         for term in terms:
             start, stop = term["slice"]
             if term["scale"] is not None:
                 self._offset[start:stop], self._scale[start:stop] = term["offset"], term["scale"]
             if term.get("clip"):
                 self._low[start:stop], self._high[start:stop] = term["clip"]
-            self._slots.append((start, stop, term["name"]))
             if term["source"] in gathers and len(term["joint_names"]) == stop - start:
                 needed |= set(term["joint_names"])
                 where = [place.get(name, -1) for name in term["joint_names"]]
@@ -307,11 +305,11 @@ class Policy:
 
     def _name_what_is_not_finite(self) -> str:
         at = int(np.flatnonzero(~np.isfinite(self._quantities))[0])
-        start, name = next((start, name) for start, stop, name in self._slots if start <= at < stop)
-        term = next(term for term in self.metadata["observations"]["terms"] if term["name"] == name)
-        joints = term["joint_names"]
-        where = joints[at - start] if at - start < len(joints) else f"element {at - start}"
-        return f"the measurement of {name} ({where}) is {self._quantities[at]}"
+        terms = self.metadata["observations"]["terms"]
+        term = next(term for term in terms if term["slice"][0] <= at < term["slice"][1])
+        joints, element = term["joint_names"], at - term["slice"][0]
+        where = joints[element] if element < len(joints) else f"element {element}"
+        return f"the measurement of {term['name']} ({where}) is {self._quantities[at]}"
 
     # -- testing ------------------------------------------------------------------------------------------------------
 
