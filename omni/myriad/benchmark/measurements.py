@@ -104,14 +104,14 @@ def env(config: Config, options: Options) -> Result:
     result = stepped(step, env.num_envs, env.device, options)
     # Once more, for what part of the time goes into physics, reading, the task and the rest.
     steps = max(1, round(options.seconds * result["median"] / env.num_envs))
-    before, read_before = dict(env.phase_seconds), env.engine.phase_seconds.get("read", 0.0)
+    before, read_before = dict(env.phase_seconds), env.engine.phase_seconds["read"]
     start = time.perf_counter()
     for _ in range(steps):
         step()
     synchronizer(env.device)()
     elapsed = time.perf_counter() - start
     spent = {name: seconds - before[name] for name, seconds in env.phase_seconds.items()}
-    read = env.engine.phase_seconds.get("read", 0.0) - read_before  # engines read as their steps end
+    read = env.engine.phase_seconds["read"] - read_before  # engines read as their steps end
     spent |= {"read": read, "physics": spent["physics"] - read, "other": elapsed - sum(spent.values())}
     engine = _physx(env.engine)
     result |= {"phases": shares(spent), "shards": len(engine.shards) if engine else None, "engine": env.engine.version}
