@@ -135,7 +135,7 @@ def files_no_larger_than(size: int) -> Iterator[None]:
 def test_write_that_fails_halfway_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a.pth"
     checkpoint.save(path, make_state(10))
-    with files_no_larger_than(100_000), pytest.raises(MyriadError, match=r"could not write checkpoint .*a\.pth: "):
+    with files_no_larger_than(100_000), pytest.raises(MyriadError, match=r"a\.pth cannot be written: "):
         checkpoint.save(path, make_state(1_000_000))
     assert os.listdir(tmp_path) == ["a.pth"]
     assert len(checkpoint.load(path)["model"]["weight"]) == 10

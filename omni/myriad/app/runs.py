@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import copy
-import json
 import os
 import random
 import time
@@ -18,6 +17,7 @@ import torch
 from omni.myriad.app.run_folder import find_checkpoint, is_first_rank, new_run_dir, trained_checkpoint
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import write_json, write_text
 from omni.myriad.learn import checkpoint, run
 from omni.myriad.places import COMMAND
 from omni.myriad.policy import description, recording
@@ -85,7 +85,7 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     finally:
         env.close()
     target = path.parent.parent / "play.json" if path.parent.name == "checkpoints" else path.with_suffix(".play.json")
-    target.write_text(json.dumps(result, indent=2) + "\n")
+    write_json(target, result)
     _print_table(result, target)
     return result
 
@@ -237,7 +237,7 @@ def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> Non
         return
     from omegaconf import OmegaConf
 
-    (run_dir / "config.yaml").write_text(OmegaConf.to_yaml(OmegaConf.create(config)))
+    write_text(run_dir / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
     about = {
         "task": config["task_name"],
         "engine": env.engine.version,
@@ -246,7 +246,7 @@ def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> Non
         "git": git_revision(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }
-    (run_dir / "run.json").write_text(json.dumps(about, indent=2) + "\n")
+    write_json(run_dir / "run.json", about)
     description.write_description(env.perform(description.describe_task), run_dir)
 
 

@@ -18,6 +18,7 @@ from omni.myriad.deploy.report import Report, Row
 from omni.myriad.engine.base import RobotView
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import from_finite_json
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.runtime import Policy, PolicyError
@@ -130,7 +131,7 @@ def _row(where: str, episodes: Episodes, meta: Mapping[str, Any], version: str =
 
 def _settings(meta: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration that the file carries, for this machine."""
-    config = _numbers(copy.deepcopy(meta["config"]))
+    config = from_finite_json(meta["config"])
     config |= {"sim_device": "cpu", "multi_gpu": False, "test": True, "checkpoint": "", "seed": asked["seed"]}
     config["engine"] = asked["engine"]
     config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
@@ -150,15 +151,6 @@ def _set_drives(robot: RobotView, joints: Mapping[str, Any]) -> None:
     which = [robot.get_dof_index(name) for name in joints["names"]]
     robot.set_gains(stiffness, damping, joint_indices=which)
     robot.set_armatures(armature, joint_indices=which)
-
-
-def _numbers(value: Any) -> Any:
-    """Turn back the strings in which JSON keeps infinities."""
-    if isinstance(value, dict):
-        return {key: _numbers(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_numbers(item) for item in value]
-    return float(value) if value in ("inf", "-inf", "nan") else value
 
 
 def _robot(env: VecEnv, meta: Mapping[str, Any]) -> str:

@@ -9,12 +9,10 @@ A checkpoint has `model`, what else its learner wants, and
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import pickle
 import random
-import tempfile
 import warnings
 from collections.abc import Mapping
 from datetime import datetime, timezone
@@ -25,6 +23,7 @@ import numpy as np
 import torch
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import map_leaves, write_bytes
 from omni.myriad.provenance import git_revision, versions
 
 FORMAT = 1
@@ -57,8 +56,12 @@ def plain(value: Any) -> Any:
     """Return `value` as tensors on the CPU and plain Python types, all that a safe load accepts.
 
     Raises:
-        TypeError: where it holds anything else; names the type.
+        TypeError: Where it holds anything else; names the type.
     """
+    return map_leaves(_plain, value)
+
+
+def _plain(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         value = value.detach().cpu()
         # A view would drag its whole storage into the file.
@@ -69,11 +72,6 @@ def plain(value: Any) -> Any:
         return value.item()
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value.copy())
-    if isinstance(value, Mapping):
-        return {plain(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        items = [plain(item) for item in value]
-        return items if isinstance(value, list) else tuple(items)
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     raise TypeError(f"a checkpoint holds tensors and plain values, not {type(value).__name__}")
@@ -83,34 +81,11 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     """Write `state` to `path` so that the file is always either the old one or the whole new one.
 
     Raises:
-        MyriadError: where it cannot be written (full disk, no permission); the old file is left as it was.
+        MyriadError: If it cannot be written (full disk, no permission); the old file is left as it was.
     """
-    path = Path(path)
     data = io.BytesIO()
     torch.save(plain(state), data)
-    temporary = None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data.getbuffer())
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes it private
-        os.replace(temporary, path)
-        temporary = None
-    except OSError as error:
-        raise MyriadError(f"could not write checkpoint {path}: {error.strerror or error}") from error
-    finally:
-        if temporary is not None:
-            with contextlib.suppress(OSError):
-                os.unlink(temporary)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+    write_bytes(path, data.getbuffer())
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:

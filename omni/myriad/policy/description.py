@@ -16,6 +16,7 @@ import torch
 from gymnasium import spaces
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import map_leaves, write_json
 from omni.myriad.task.terms import describe_terms
 
 FORMAT = 1
@@ -122,10 +123,9 @@ def describe_space(space: spaces.Space) -> dict[str, Any]:
     """
     if isinstance(space, spaces.Box):
         bounds = {key: np.unique(getattr(space, key)) for key in ("low", "high")}
-        flat = {
-            key: bound.tolist() if len(bound) == 1 else getattr(space, key).tolist() for key, bound in bounds.items()
-        }
-        return {"kind": "box", "shape": list(space.shape), "dtype": str(space.dtype), **_nulls(flat)}
+        flat = {key: (bound if len(bound) == 1 else getattr(space, key)).tolist() for key, bound in bounds.items()}
+        about = {"kind": "box", "shape": list(space.shape), "dtype": str(space.dtype)}
+        return about | map_leaves(finite_or_none, flat)
     if isinstance(space, spaces.Discrete):
         return {"kind": "discrete", "n": int(space.n)}
     if isinstance(space, spaces.Tuple) and all(isinstance(part, spaces.Discrete) for part in space):
@@ -133,14 +133,6 @@ def describe_space(space: spaces.Space) -> dict[str, Any]:
     if isinstance(space, spaces.Dict):
         return {"kind": "dict", "spaces": {key: describe_space(part) for key, part in space.spaces.items()}}
     raise MyriadError(f"A policy on the space {space} cannot be exported: it must be Box, Discrete, Tuple or Dict.")
-
-
-def _nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _nulls(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_nulls(item) for item in value]
-    return finite_or_none(value)
 
 
 def rebuild_space(described: Mapping[str, Any]) -> spaces.Space:
@@ -164,7 +156,7 @@ def rebuild_space(described: Mapping[str, Any]) -> spaces.Space:
 
 def write_description(description: Mapping[str, Any], run_dir: Path) -> None:
     """Write a description into a run's folder."""
-    (run_dir / FILE_NAME).write_text(json.dumps(description, indent=2) + "\n")
+    write_json(run_dir / FILE_NAME, description)
 
 
 def read_description(run_dir: Path) -> dict[str, Any] | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ from typing import Any
 import torch
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import replacing, write_text
 from omni.myriad.learn.base import Actor
 from omni.myriad.policy.description import rebuild_space
 from omni.myriad.policy.graph import PolicyGraph, to_onnx
@@ -94,22 +93,11 @@ def _write(output: Path, data: bytes, meta: Mapping[str, Any]) -> None:
     sidecars = output.with_suffix(".sidecars")
     texts = {output.with_suffix(".json"): readable(meta, hashlib.sha256(data).hexdigest())}
     texts |= {sidecars / name: text for name, text in sidecar_texts(meta).items()}
-    try:
-        output.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".export-", dir=output.parent) as folder:
-            new = Path(folder) / output.name
-            new.write_bytes(data)
-            try:
-                Policy(new)
-            except PolicyError as error:
-                raise MyriadError(
-                    f"The exported policy fails its own self-test, nothing was written: {error}"
-                ) from error
-            for number, (path, text) in enumerate(texts.items()):
-                path.parent.mkdir(parents=True, exist_ok=True)
-                part = Path(folder) / str(number)
-                part.write_text(text)
-                os.replace(part, path)
-            os.replace(new, output)
-    except OSError as error:
-        raise MyriadError(f"{output} cannot be written: {error.strerror or error}.") from None
+    with replacing(output) as new:
+        new.write_bytes(data)
+        try:
+            Policy(new)
+        except PolicyError as error:
+            raise MyriadError(f"The exported policy fails its own self-test, nothing was written: {error}") from error
+        for path, text in texts.items():
+            write_text(path, text)

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from omni.myriad import __version__
+from omni.myriad.files import finite_json
 from omni.myriad.policy.graph import PolicyGraph
 from omni.myriad.policy.parity import TOLERANCE, Replay
 from omni.myriad.policy.runtime import METADATA_KEY, SCHEMA_VERSION
@@ -132,7 +133,7 @@ def build_metadata(
             "tolerance": TOLERANCE,
         },
         "golden": {"tolerance": GOLDEN_TOLERANCE, **golden},
-        "config": plain_json(about["config"]),
+        "config": finite_json(about["config"]),
     }
 
 
@@ -146,17 +147,6 @@ def _unnamed_observations(graph: PolicyGraph) -> list[dict[str, Any]]:
             | {"joint_names": [], "body_names": []}
         )
     return terms
-
-
-def plain_json(value: Any) -> Any:
-    """Return a value for strict JSON: infinities, which YAML writes .inf, become the strings "inf" and "-inf"."""
-    if isinstance(value, Mapping):
-        return {str(key): plain_json(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain_json(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    return value
 
 
 def embed(model: Any, meta: Mapping[str, Any]) -> bytes:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import numpy as np
 import torch
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import replacing
 from omni.myriad.learn.base import Actor
 from omni.myriad.learn.rollout import rollout
 
@@ -49,16 +49,9 @@ class Recording:
 
     def save(self, path: Path) -> None:
         """Write to a compressed .npz, whole or not at all."""
-        temporary = path.with_name(f".{path.name}.tmp")
         arrays: dict[str, Any] = {f"observations/{name}": values for name, values in self.observations.items()}
-        try:
-            with temporary.open("wb") as file:
-                np.savez_compressed(file, resets=self.resets, **arrays)
-            os.replace(temporary, path)
-        except OSError as error:
-            raise MyriadError(f"{path} cannot be written: {error.strerror}.") from None
-        finally:
-            temporary.unlink(missing_ok=True)
+        with replacing(path) as temporary:
+            np.savez_compressed(temporary, resets=self.resets, **arrays)
 
 
 def load_recording(path: Path) -> Recording:

@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import csv
-import json
+import io
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import replacing, write_json, write_text
 from omni.myriad.learn.base import Epoch
 
 _COLUMNS = (
@@ -99,18 +100,18 @@ class Recorder:
             if header == columns:
                 rows = [row for row in old if len(row) == len(columns) and int(row[0]) < first_epoch]
         self.curve = [(float(row[1]), float(row[2]), float(row[3])) for row in rows if row[3]]
-        self._file = open(path, "w", newline="")  # noqa: SIM115 - open for the length of the run
-        writer = csv.writer(self._file)
-        writer.writerow(columns)
-        writer.writerows(rows)
-        return writer
+        text = io.StringIO(newline="")
+        csv.writer(text).writerows([columns, *rows])
+        write_text(path, text.getvalue())
+        self._file = open(path, "a", newline="")  # noqa: SIM115 - open for the length of the run
+        return csv.writer(self._file)
 
     def close(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json and curve.png, and close everything."""
         self.writer.close()
         if self._csv is not None:
             self._file.close()
-        (self.run_dir / "summary.json").write_text(json.dumps(summary, indent=2) + "\n")
+        write_json(self.run_dir / "summary.json", summary)
         if self.curve:
             draw_curve(self.run_dir / "curve.png", self.curve, f"{summary['task']}, {summary['num_envs']} environments")
         if self.wandb_run is not None:
@@ -149,7 +150,8 @@ def draw_curve(path: Path, curve: list[tuple[float, float, float]], title: str) 
         textcoords="offset points", color="#666666", fontsize=9,
     )  # fmt: skip
     figure.suptitle(title)
-    figure.savefig(path)
+    with replacing(path) as temporary:
+        figure.savefig(temporary)
 
 
 def start_wandb(cfg: Mapping[str, Any], run_dir: Path) -> Any:
