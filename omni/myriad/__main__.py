@@ -47,7 +47,7 @@ VERBS = {
     "test": Verb(verbs.test, "run the tests (arguments go to pytest)", ("physx", "export", "dev")),
     "gui": Verb(None, "open Isaac Sim with Myriad's window (needs ISAACSIM_PATH)", ("export",)),
     "container": Verb(None, "build, run or test a container: {myriad} container run train task=Ant"),
-    "doctor": Verb(doctor.main, "say what works on this machine, and how to mend what does not"),
+    "doctor": Verb(doctor.main, "say what works on this machine, and how to fix what does not"),
     "python": Verb(None, "the project's own Python, with the developer tools"),
     "help": Verb(None, "this page"),
 }

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Settings that cannot be: each ends in one line with its key, before torch, physics or a run's folder is there."""
+"""Invalid settings: each ends in one line with its key, before torch, physics or a run's folder is there."""
 
 import copy
 import functools

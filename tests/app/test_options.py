@@ -17,7 +17,7 @@ from omni.myriad.errors import MyriadError
 def said(setting: Option, value: Any) -> str:
     with pytest.raises(MyriadError) as caught:
         setting.checked("key", value)
-    return str(caught.value).removeprefix(f"key={'null' if value is None else value} cannot be: ")
+    return str(caught.value).removeprefix(f"key={'null' if value is None else value} is invalid: ")
 
 
 @pytest.mark.parametrize(
@@ -87,9 +87,9 @@ def test_sections_are_gone_into():
     for broken, message in (
         ({"inner": {}}, "inner.number is missing: it must be a whole number, at least 1."),
         ({}, "inner is missing: it must be a section."),
-        ({"inner": {"number": 1}, "again": {"number": 0}}, "again.number=0 cannot be"),
-        ({"inner": {"number": 1, "own": "x"}}, "inner.own=x cannot be: it must be a whole number."),
-        ({"inner": {"number": 1}, "more": {"a": []}}, r"more.a=\[\] cannot be"),
+        ({"inner": {"number": 1}, "again": {"number": 0}}, "again.number=0 is invalid"),
+        ({"inner": {"number": 1, "own": "x"}}, "inner.own=x is invalid: it must be a whole number."),
+        ({"inner": {"number": 1}, "more": {"a": []}}, r"more.a=\[\] is invalid"),
     ):
         with pytest.raises(MyriadError, match=message):
             check(options(Outer), broken, {"inner": {"own": 2}, "more": {"a": 2}})
@@ -121,7 +121,7 @@ def test_any_value_is_taken_or_refused_in_one_line(value, declared):
         try:
             meant = setting.checked("key", value)
         except MyriadError as error:
-            assert str(error).startswith("key=") and " cannot be: " in str(error)
+            assert str(error).startswith("key=") and " is invalid: " in str(error)
         else:
             assert setting.checked("key", meant) == meant  # what is meant stays what it is
 

@@ -99,7 +99,7 @@ def test_training_goes_on_from_a_checkpoint(trained, start):
     [
         (["task=Antt"], "Error: Unknown task 'Antt'; did you mean Ant?"),
         (["num_env=4"], "Error: Unknown key 'num_env'; did you mean num_envs?"),
-        (["num_envs=0"], "Error: num_envs=0 cannot be"),
+        (["num_envs=0"], "Error: num_envs=0 is invalid"),
         (["checkpoint=missing.pth"], "Error: checkpoint=missing.pth does not exist"),
         (["checkpoint=truncated.pth"], "truncated.pth"),
         (["checkpoint=empty.pth"], "empty.pth"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The benchmark's own arguments: which they are, and what is said about those that cannot be."""
+"""The benchmark's own arguments: which they are, and what is said about invalid ones."""
 
 import pytest
 
@@ -30,11 +30,11 @@ def test_values_are_read():
     [
         ({"measure": "env,speed"}, "measure=speed is unknown; choose from: bare_loop, env, train"),
         ({"peers": "brax"}, "peers=brax is unknown; choose from: rl_games"),
-        ({"num_envs": "64,many"}, "num_envs=many cannot be: it must be a whole number, at least 1"),
-        ({"num_envs": "0"}, "num_envs=0 cannot be"),
-        ({"repeats": "0"}, "repeats=0 cannot be: it must be a whole number, at least 1"),
-        ({"epochs": "2"}, "epochs=2 cannot be: it must be a whole number, at least 5"),
-        ({"minutes": "soon"}, "minutes=soon cannot be: it must be a number"),
+        ({"num_envs": "64,many"}, "num_envs=many is invalid: it must be a whole number, at least 1"),
+        ({"num_envs": "0"}, "num_envs=0 is invalid"),
+        ({"repeats": "0"}, "repeats=0 is invalid: it must be a whole number, at least 1"),
+        ({"epochs": "2"}, "epochs=2 is invalid: it must be a whole number, at least 5"),
+        ({"minutes": "soon"}, "minutes=soon is invalid: it must be a number"),
         ({"merge": "nowhere.json"}, "merge=nowhere.json does not exist"),
     ],
 )

@@ -39,7 +39,7 @@ def test_others_are_compared_where_they_can_be(full):
     )
     full["machine"]["device"] = "cuda"
     rows = {(row[0], row[1]): row[2:] for row in table(full, "Others, measured in the same run").rows}
-    assert rows["gymnasium Ant-v5", "one way"][1] == "", "a GPU is not held against a CPU"
+    assert rows["gymnasium Ant-v5", "one way"][1] == "", "a GPU is not compared with a CPU"
     assert rows["stock rl-games", "64"][1]
 
 

@@ -70,7 +70,7 @@ def test_a_failing_measurement_is_said_and_does_not_stop_the_others(benchmark, t
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("task=Ant", "num_envs=64,x"), "Error: num_envs=x cannot be"),
+        (("task=Ant", "num_envs=64,x"), "Error: num_envs=x is invalid"),
         (("task=Unicycle",), "Error: Unknown task 'Unicycle'"),
         (("task=Ant", "num_env=3"), "Error: Unknown key 'num_env'"),
     ],

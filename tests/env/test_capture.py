@@ -126,7 +126,7 @@ def test_masked_and_plain_resets_are_the_same_from_fixed_starts(launched_env_of,
 def test_capture_changes_no_bit(launched_env_of):
     of = ("task=Ant", "num_envs=6", "engine.shards=2")
     plain, captured = (roll_out(launched_env_of(*of, launch=launch), 15) for launch in (None, Again))
-    assert not plain[1][:, 1].any(), "nobody has ended, so nothing was drawn anew"
+    assert not plain[1][:, 1].any(), "nobody has ended, so nothing was drawn again"
     for one, other in zip(plain, captured, strict=True):
         assert torch.equal(one, other)
 
@@ -135,7 +135,7 @@ def test_who_ends_begins_anew_in_a_captured_step(launched_env_of):
     env = launched_env_of("task=Ant", "num_envs=6", "task.env.episodeLength=12")
     _, flags = roll_out(env, 40)
     ends = flags[:, 1].all(1).nonzero().squeeze(1).tolist()
-    # reset() took the first step; then every eleventh ends all episodes, and the next one starts them anew.
+    # reset() took the first step; then every eleventh ends all episodes, and the next one starts them again.
     assert ends == [9, 20, 31]
     assert (env.task.progress_buf == 40 - 32).all()
 
@@ -149,7 +149,7 @@ def test_a_tensor_that_a_step_replaces_is_named(launched_env_of):
         task.prev_potentials = task.prev_potentials.clone()
 
     task.get_observations = replacing
-    with pytest.raises(MyriadError, match=r"assigns self\.prev_potentials anew: write self\.prev_potentials\[:\] = "):
+    with pytest.raises(MyriadError, match=r"replaces self\.prev_potentials: write self\.prev_potentials\[:\] = "):
         roll_out(env, 5)
 
 
@@ -265,7 +265,7 @@ def test_a_tensor_that_is_assigned_anew_is_named(env):
         task.potentials = task.potentials.clone()
 
     task.reset_idx = assigning
-    with pytest.raises(MyriadError, match=r"assigns self.potentials anew: write self.potentials\[env_ids\] = "):
+    with pytest.raises(MyriadError, match=r"replaces self.potentials: write self.potentials\[env_ids\] = "):
         MaskedReset(task, env.engine.capture)()
 
 

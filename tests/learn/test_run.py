@@ -55,7 +55,7 @@ def test_run_folder(tmp_path: Path) -> None:
     assert summary["frames_per_second"] == pytest.approx(summary["frames"] / summary["train_seconds"], rel=0.01)
     assert 0 < summary["reward_mean"] <= 20
     assert summary["reward_mean"] <= summary["reward_best"] <= 20
-    assert summary["episode_length_mean"] == summary["reward_mean"]  # a reward of 1 a step
+    assert summary["episode_length_mean"] == summary["reward_mean"]  # a reward of 1 per step
     assert summary["checkpoint"] == str(run_dir / "checkpoints" / "best.pth")
     about = checkpoint.load(summary["checkpoint"])["myriad"]
     assert about["config"]["save_every"] == 2
@@ -81,7 +81,7 @@ def test_resume_with_another_number_of_environments(tmp_path: Path, caplog: pyte
 
 
 class Lengths(CartPoleEnv):
-    """Episodes of environment i last i + 1 steps, and earn 1 a step."""
+    """Episodes of environment i last i + 1 steps, and earn 1 per step."""
 
     def step(self, actions: torch.Tensor) -> Any:
         self.progress += 1

@@ -113,8 +113,8 @@ def test_damaged_recording(run_dir, tmp_path):
     ("arguments", "message"),
     [
         (["checkpoint=nothing.pth"], "checkpoint=nothing.pth does not exist"),
-        (["checkpoint={run}", "opset=5"], "opset=5 cannot be"),
-        (["checkpoint={run}", "opset=new"], "opset=new cannot be"),
+        (["checkpoint={run}", "opset=5"], "opset=5 is invalid"),
+        (["checkpoint={run}", "opset=new"], "opset=new is invalid"),
         (
             ["checkpoint={run}", "task.env.maxEffort=1"],
             "task.env.maxEffort=1: export takes a policy's settings from its run",

@@ -111,7 +111,7 @@ def test_noise_is_drawn_per_term_in_its_unit_and_left_out_when_quiet():
     assert bell.std().item() == pytest.approx(0.5, rel=0.03) and bell.abs().max() > 1.5
     first = buffer.clone()
     observation.fill(zeros)
-    assert not torch.equal(first, buffer), "drawn anew every time"
+    assert not torch.equal(first, buffer), "drawn again every time"
     quiet = Observation("Toy observation", terms, 20_000, CPU, noisy=False)
     still = quiet.allocate()
     quiet.fill(zeros)

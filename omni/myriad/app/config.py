@@ -58,7 +58,7 @@ def load_config(overrides: Sequence[str], verb: str | None = None) -> dict[str, 
         The configuration as plain dictionaries, with `sim_device` and `num_envs` decided.
 
     Raises:
-        MyriadError: On an unknown task or key, or a value that cannot be.
+        MyriadError: On an unknown task or key, or an invalid value.
     """
     parsed = _parse(overrides)
     folders = _task_folders(parsed)
@@ -104,7 +104,7 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
         if override is None or override.package is not None:
             raise MyriadError(f"{text!r} is not understood; settings are written key=value, such as num_envs=512.")
         if override.is_sweep_override():
-            raise MyriadError(f"{text} cannot be: a setting has one value; a list is written [1,2].")
+            raise MyriadError(f"{text} is invalid: a setting has one value; a list is written [1,2].")
         parsed.append(override)
     return parsed
 
@@ -179,7 +179,7 @@ def _override(config: DictConfig, parsed: Sequence[Override], verb: str | None) 
             names = (name for name in keys(takes) if "." not in name or name == "task.task_path")
             raise MyriadError(f"{override.input_line}: {verb} {why}; it understands {', '.join(names)}.")
         if not below and override.is_delete():
-            raise MyriadError(f"~{key} cannot be: every run has it.")
+            raise MyriadError(f"~{key} is invalid: every run has it.")
         if key in GROUPS:
             continue
         value, (parent, _, name) = override.value(), key.rpartition(".")
@@ -201,7 +201,7 @@ def _override(config: DictConfig, parsed: Sequence[Override], verb: str | None) 
                 OmegaConf.update(config, key, value, force_add=key not in declared)
                 declared = declared if key in declared else [*_keys(config)]
         except OmegaConfBaseException as error:
-            raise MyriadError(f"{override.input_line} cannot be: {_first_line(error)}.") from None
+            raise MyriadError(f"{override.input_line} is invalid: {_first_line(error)}.") from None
 
 
 def _is_taken(takes: Mapping[str, Option], key: str) -> bool:

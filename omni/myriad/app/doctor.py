@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Say what works on this machine, one line a fact, and how to fix what does not: `./myriad doctor`.
+"""Say what works on this machine, one line per fact, and how to fix what does not: `./myriad doctor`.
 
 Nothing here imports a physics engine: PhysX is tried in processes of its own, and Isaac Sim is only looked for.
 """
@@ -277,7 +277,7 @@ def collect() -> list[Fact]:
 
 
 def show_table(facts: list[Fact]) -> None:
-    """Print one line a fact."""
+    """Print one line per fact."""
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text

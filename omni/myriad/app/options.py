@@ -137,7 +137,7 @@ class Option:
         """Return what is meant by a value: None by an empty number, text by a name such as 5.
 
         Raises:
-            MyriadError: If it cannot be, with its key and what is allowed.
+            MyriadError: If it is invalid, with its key and what is allowed.
         """
         meant = value
         if str in self.hints:
@@ -149,7 +149,7 @@ class Option:
             shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
             choices = all(get_origin(hint) is Literal for hint in self.hints)
             want = f"choose one of {self.allowed}" if choices and not self.wants else f"it must be {self.allowed}"
-            raise MyriadError(f"{key}={shown} cannot be: {want}.")
+            raise MyriadError(f"{key}={shown} is invalid: {want}.")
         return meant
 
     def _fits(self, value: Any, hint: Any) -> bool:
@@ -225,7 +225,7 @@ def check(
         section: Its class.
 
     Raises:
-        MyriadError: On a value that is missing or cannot be.
+        MyriadError: On a value that is missing or invalid.
     """
     for name in [*known, *(name for name in values if name not in known)]:
         if name not in values:

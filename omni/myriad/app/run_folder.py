@@ -71,7 +71,7 @@ def trained_checkpoint(config: dict[str, Any]) -> Path:
 
 
 def new_run_dir(config: dict[str, Any]) -> Path:
-    """Create the folder of a new run, or return that of the run that `checkpoint` goes on with.
+    """Create the folder of a new run, or return that of the run that `checkpoint` resumes.
 
     Args:
         config: The resolved configuration: `experiment` names the folder, else task and time do.
@@ -86,7 +86,7 @@ def new_run_dir(config: dict[str, Any]) -> Path:
         goes_on = Path(config["checkpoint"] or "/").parent == checkpoints.absolute()
         if checkpoints.exists() and not goes_on:
             raise MyriadError(
-                f"{run_dir} already holds a run: choose another experiment=NAME, or go on with checkpoint={run_dir}."
+                f"{run_dir} already holds a run: choose another experiment=NAME, or resume with checkpoint={run_dir}."
             )
     else:
         name = f"{config['task_name']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"

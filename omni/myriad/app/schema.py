@@ -33,7 +33,7 @@ class Engine(Section):
 
     name: Literal["auto", "isaacsim", "mujoco", "physx"] = option(UNSET, "which engine; engine=... sets it")
     shards: Literal["auto"] | int = option(
-        UNSET, "PhysX scenes, one thread each; auto: one a core or 4096 envs", least=1
+        UNSET, "PhysX scenes, one thread each; auto: one per core or 4096 envs", least=1
     )
     render_interval: int = option(UNSET, "Isaac Sim: control steps between frames of its window", least=1)
     kit_args: list[str] = option(UNSET, "Isaac Sim: more arguments for Kit")
@@ -107,7 +107,7 @@ class Sim(Section):
 
     others = Option(Actor)
 
-    dt: float = option(UNSET, "physics step in s, rounded to whole steps a second", least=1e-6, most=1)
+    dt: float = option(UNSET, "physics step in s, rounded to whole steps per second", least=1e-6, most=1)
     gravity: list[float] = option(UNSET, "m/s^2", size=3)
     add_ground_plane: bool = option(UNSET, "put a ground at z = 0")
     enable_scene_query_support: bool = option(UNSET, "for ray casts; costs a third of a step")
@@ -225,7 +225,7 @@ class RewardShaper(Section):
     def agree(values: dict[str, Any], prefix: str) -> None:
         """Refuse an empty range."""
         if values.get("min_val", float("-inf")) > values.get("max_val", float("inf")):
-            raise MyriadError(f"{prefix}min_val={values['min_val']} cannot be: it must be at most max_val.")
+            raise MyriadError(f"{prefix}min_val={values['min_val']} is invalid: it must be at most max_val.")
 
 
 class Update(Section):
@@ -308,11 +308,11 @@ class Params(Section):
         algo, model, space = values["algo"]["name"], values["model"]["name"], values["network"].get("space") or {}
         kind = next(kind for kind in ("multi_discrete", "discrete", "continuous") if model.startswith(kind))
         if (kind == "continuous") != (algo == "a2c_continuous"):
-            raise MyriadError(f"{prefix}model.name={model} cannot be: it must fit {prefix}algo.name={algo}.")
+            raise MyriadError(f"{prefix}model.name={model} is invalid: it must fit {prefix}algo.name={algo}.")
         if {*space} != {kind} or (kind == "continuous" and not space[kind]):
             wrong = next((name for name in space if name != kind), kind)
             raise MyriadError(
-                f"{prefix}network.space.{wrong} cannot be: {model} needs a section {kind} there, and no other."
+                f"{prefix}network.space.{wrong} is invalid: {model} needs a section {kind} there, and no other."
             )
 
 

@@ -38,7 +38,7 @@ def parse(ours: dict[str, str]) -> Options:
     """Check the benchmark's own arguments.
 
     Raises:
-        MyriadError: On a value that cannot be.
+        MyriadError: On an invalid value.
     """
     values: dict[str, Any] = {}
     for name, text in ours.items():

@@ -71,7 +71,7 @@ def mujoco_warp(config: Config, options: Options) -> Result:
     control_step()  # compiles
     warp.synchronize()
     replay: Callable[[], None] = control_step
-    # torch draws torques on warp's stream: on one of its own, they could change amid a step.
+    # torch draws torques on warp's stream: on one of its own, they could change within a step.
     stream: Any = contextlib.nullcontext()
     if device.type == "cuda":
         with warp.ScopedCapture() as capture:
@@ -240,7 +240,7 @@ PEERS = {
         "env",
         "Physics alone, on the same robot (assets/ant/ant.xml) with the same step and decimation: no observations, "
         "rewards or resets, nothing read back. Another contact model and solver (its defaults), so neither accuracy "
-        "nor learning curves compare. To be held against the bare PhysX loop rather than the environment.",
+        "nor learning curves compare. Compare it with the bare PhysX loop rather than the environment.",
         task="Ant",
     ),
     "gymnasium": Peer(
@@ -250,7 +250,7 @@ PEERS = {
         ("gymnasium[mujoco]", "mujoco"),
         "env",
         "Always on the CPU. An ant of the same shape and weight with other joints (armature 1 kg m², 150 N m), 105 "
-        "observations and another reward. MuJoCo's 4th-order Runge-Kutta evaluates the dynamics 20 times a step as "
+        "observations and another reward. MuJoCo's 4th-order Runge-Kutta evaluates the dynamics 20 times per step as "
         "shipped (5 steps of 1/100 s) and 8 times with our step and decimation, where PhysX takes 2 steps. A step as "
         "shipped is 50 ms of simulated time, ours is 17 ms.",
         by_num_envs=False,

@@ -47,7 +47,7 @@ def run(config: dict[str, Any], ours: dict[str, str], settings: Sequence[str]) -
         settings: Settings for the runs that are measured, such as task=Ant.
 
     Raises:
-        MyriadError: On an argument that cannot be, or if a measurement failed; the others are written all the same.
+        MyriadError: On an invalid argument, or if a measurement failed; the others are written all the same.
     """
     options = parse(ours)
     folder = Path(options.output or f"runs/benchmarks/{config['task']['name']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}")

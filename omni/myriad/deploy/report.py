@@ -44,7 +44,7 @@ class Row:
 
 @dataclass
 class Report:
-    """The rows of a comparison, of which the first is what the others are held against.
+    """The rows of a comparison, of which the first is what the others are compared with.
 
     Args:
         file: The policy.

@@ -348,7 +348,7 @@ class Capture(Protocol):
         """Send what others wrote, before a graph fills the same tensors."""
 
     def keep_reading(self) -> None:
-        """Go on reading after every step what was read since the last one, whether or not somebody asks for it."""
+        """Keep reading after every step what was read since the last one, whether or not somebody asks for it."""
 
     def pending_writes(self) -> Any:
         """Return what waits to be sent, for `write_again`."""

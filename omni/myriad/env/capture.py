@@ -5,7 +5,7 @@ A step of a small policy is hundreds of kernels of a few microseconds, and a GPU
 that is the same every time is captured once and launched at once from then on: that is a `Graph`. The capture itself
 changes no bit of what is computed. Around it two things are needed, which a task promises by being `capturable`:
 
-* A graph goes on using the tensors that it was captured with, and nothing in Python happens any more. `TaskGraph` makes
+* A graph keeps using the tensors that it was captured with, and nothing in Python happens any more. `TaskGraph` makes
   sure, in the step after the capture, that the task still keeps what lasts longer than a step in those tensors.
 * Which environments ended only the GPU knows, and a graph cannot depend on how many they are. So `MaskedReset` calls
   `reset_idx` for all environments and keeps what came of it for those that ended. Where starts are drawn at random,
@@ -157,13 +157,13 @@ class TaskGraph:
         return outputs
 
     def _verify(self) -> None:
-        """Compare with the step of the capture: the graph would go on reading what has been replaced since."""
+        """Compare with the step of the capture: the graph would keep reading what has been replaced since."""
         now = tensors_of(self._task)
         replaced = [name for name, tensor in self._used.items() if now.get(name) is not tensor]
         if replaced:
             raise MyriadError(
                 f"Task {self._task.name} is capturable, so what one step leaves for the next must stay in the same "
-                f"tensor, and it assigns {', '.join(replaced)} anew: write {replaced[0]}[:] = ..., or set "
+                f"tensor, and it replaces {', '.join(replaced)}: write {replaced[0]}[:] = ..., or set "
                 "capturable = False."
             )
 
@@ -213,8 +213,8 @@ class MaskedReset:
         new = [name for name, tensor in after.items() if before.get(name) is not tensor]
         if new:
             raise MyriadError(
-                f"Task {self._task.name} is capturable, so reset_idx must change tensors in place, and it assigns "
-                f"{', '.join(new)} anew: write {new[0]}[env_ids] = ..., or set capturable = False."
+                f"Task {self._task.name} is capturable, so reset_idx must change tensors in place, and it replaces "
+                f"{', '.join(new)}: write {new[0]}[env_ids] = ..., or set capturable = False."
             )
         shared = [name for name in self._changed or () if not self._has_rows(before[name])]
         if shared:

@@ -13,7 +13,7 @@ import torch
 def single_threaded(device: torch.device) -> Iterator[None]:
     """Keep torch on one thread while the context lasts, if it computes on the CPU.
 
-    OpenMP's threads go on spinning for milliseconds after each operation that used them, on the cores that physics
+    OpenMP's threads keep spinning for milliseconds after each operation that used them, on the cores that physics
     needs next.
     """
     before = torch.get_num_threads()

@@ -138,7 +138,7 @@ class VecEnv:
               width, channels), uint8 or float32, as it is. "states", (num_envs, num_states), clipped likewise, where
               the critic sees more.
             * rewards: (num_envs,), float32.
-            * dones: (num_envs,), int64, 1 where an episode has ended; that environment starts anew in the next step, so
+            * dones: (num_envs,), int64, 1 where an episode has ended; which starts again in the next step, so
               this observation is still the last one of its episode.
             * extras: "time_outs", (num_envs,) bool, True where the episode ended by the step limit alone; "episode", if
               the task reports any, a dictionary of scalars on the device, which are averaged over an epoch and logged;
@@ -202,7 +202,7 @@ class VecEnv:
         return {}
 
     def reset(self) -> Observations:
-        """Start every environment anew and return its first observations.
+        """Start every environment again and return its first observations.
 
         As in OmniIsaacGymEnvs, environments are marked for reset and stepped once with zero actions.
         """
@@ -256,7 +256,7 @@ class VecEnv:
     def set_env_state(self, state: dict[str, Any] | None) -> None:
         """Write a state of `get_env_state` back.
 
-        With another number of environments there is nothing to write, and all start anew.
+        With another number of environments there is nothing to write, and all start again.
         """
         task = self.task
         if not state or state["num_envs"] != task.num_envs:

@@ -74,7 +74,7 @@ class Watch(Protocol):
 
 
 class Learner(Protocol):
-    """Trains a policy on an environment, and goes on from a checkpoint as if it had never stopped.
+    """Trains a policy on an environment, and resumes from a checkpoint as if it had never stopped.
 
     Attributes:
         latest: The last epoch; before the first, how far the checkpoint was.

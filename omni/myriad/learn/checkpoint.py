@@ -33,10 +33,10 @@ def describe(cfg: Mapping[str, Any], num_obs: int, num_actions: int, num_envs: i
     """Return the metadata of a checkpoint: what was trained, from what, by which code.
 
     Args:
-        cfg: resolved configuration, a plain nested dict with at least `task_name` and `seed`.
-        num_obs: size of one observation.
-        num_actions: size of one action, or number of choices where actions are discrete.
-        num_envs: number of environments trained in.
+        cfg: Resolved configuration, a plain nested dict with at least `task_name` and `seed`.
+        num_obs: Size of one observation.
+        num_actions: Size of one action, or number of choices where actions are discrete.
+        num_envs: Number of environments trained in.
     """
     return {
         "format": FORMAT,
@@ -92,7 +92,7 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     """Return the state that `save` wrote, its tensors on the CPU, executing nothing from the file.
 
     Raises:
-        MyriadError: where the file is missing, damaged, or not a checkpoint of ours.
+        MyriadError: Where the file is missing, damaged, or not a checkpoint of ours.
     """
     path = Path(path)
     if path.is_dir():
@@ -132,14 +132,14 @@ def check_matches(
     """Raise unless the checkpoint was trained for this task and these sizes.
 
     Args:
-        state: what `load` returned.
-        task: name of the task about to use it.
-        num_obs: size of one observation of that task.
-        num_actions: size of one action of that task, or number of choices.
-        path: the file's name, for the message.
+        state: What `load` returned.
+        task: Name of the task about to use it.
+        num_obs: Size of one observation of that task.
+        num_actions: Size of one action of that task, or number of choices.
+        path: The file's name, for the message.
 
     Raises:
-        MyriadError: naming what differs.
+        MyriadError: Naming what differs.
     """
     about = state["myriad"]
     if about["task"] != task:

@@ -36,7 +36,7 @@ def train(
 
     Args:
         config: Resolved configuration, a plain nested dict: `task_name`, `seed`, `train`, and optionally `checkpoint`
-            to go on from, `max_iterations`, `save_every` (epochs), `multi_gpu`, `wandb_activate` and its companions.
+            to resume from, `max_iterations`, `save_every` (epochs), `multi_gpu`, `wandb_activate` and its companions.
         env: Vectorised environment (see omni.myriad.env.vec_env).
         run_dir: The run's folder, created if missing.
         watch: Told of the learner before it trains, and of each epoch.
@@ -55,7 +55,7 @@ def train(
         before = resume["myriad"]["num_envs"]
         if "rollout" in resume and before != env.num_envs:
             logger.warning(
-                "the checkpoint has %d environments, this run %d: the learner goes on, the environments start anew",
+                "the checkpoint has %d environments, this run %d: the learner resumes, the environments start again",
                 before,
                 env.num_envs,
             )
@@ -78,7 +78,7 @@ def train(
     except KeyboardInterrupt:
         status = "interrupted"
         last = checkpoints / "last.pth"
-        raise KeyboardInterrupt(f"stopped after epoch {learner.latest.epoch}; go on with checkpoint={last}") from None
+        raise KeyboardInterrupt(f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={last}") from None
     finally:
         if progress is not None:
             progress.close()

@@ -173,5 +173,5 @@ def read_description(run_dir: Path) -> dict[str, Any] | None:
         if description["format"] > FORMAT:
             raise MyriadError(f"{path} has format {description['format']}, this version reads up to {FORMAT}.")
     except (ValueError, KeyError, TypeError):
-        raise MyriadError(f"{path} is damaged; without it the task is run to describe it anew.") from None
+        raise MyriadError(f"{path} is damaged; without it the task is run to describe it again.") from None
     return description

@@ -116,7 +116,7 @@ def to_onnx(graph: PolicyGraph, opset: int) -> Any:
     import onnx
 
     if opset not in OPSETS:
-        raise MyriadError(f"opset={opset} cannot be: it must be a whole number from {OPSETS[0]} to {OPSETS[-1]}.")
+        raise MyriadError(f"opset={opset} is invalid: it must be a whole number from {OPSETS[0]} to {OPSETS[-1]}.")
     state_names = {f"{name}_{end}" for name in graph.states for end in ("in", "out")}
     axes = {name: {int(name in state_names): "batch"} for name in [*graph.input_names, *graph.output_names]}
     buffer = io.BytesIO()

@@ -138,7 +138,7 @@ def build_metadata(
 
 
 def _unnamed_observations(graph: PolicyGraph) -> list[dict[str, Any]]:
-    """Return one term an input, for tasks that do not say what they observe."""
+    """Return one term per input, for tasks that do not say what they observe."""
     terms = []
     for name, part in graph.parts.items():
         size = math.prod(part["shape"])

@@ -39,7 +39,7 @@ class Recording:
 
     @property
     def steps(self) -> int:
-        """Number of steps an environment."""
+        """Number of steps per environment."""
         return self.resets.shape[0]
 
     @property
@@ -66,13 +66,13 @@ def load_recording(path: Path) -> Recording:
             observations = {key[len(prefix) :]: file[key] for key in file.files if key.startswith(prefix)}
             return Recording(observations, file["resets"])
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        raise MyriadError(f"{path} is damaged; delete it, and the next export records anew.") from None
+        raise MyriadError(f"{path} is damaged; delete it, and the next export records again.") from None
 
 
 def record(env: Any, actor: Actor) -> Recording:
     """Step a policy without exploration from where the environments stand, and keep the observations of a few.
 
-    Goes on until an episode has ended, within bounds.
+    Continues until an episode has ended, within bounds.
 
     Args:
         env: The `VecEnv`.

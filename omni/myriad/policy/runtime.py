@@ -283,7 +283,7 @@ class Policy:
             return row
         row = np.asarray(values, np.float32)
         if row.shape != (len(self.joint_names),):
-            raise PolicyError(f"{what} has shape {row.shape}, not ({len(self.joint_names)},), one a joint of the robot")
+            raise PolicyError(f"{what} has shape {row.shape}, not ({len(self.joint_names)},), one per joint")
         return row
 
     def _is_needed(self, name: str) -> bool:

@@ -16,7 +16,7 @@ from omni.myriad.render.shapes import Shape
 
 FIELD_OF_VIEW = math.radians(38.0)
 """Vertical, rad."""
-_SAMPLES = 4  # rays a pixel
+_SAMPLES = 4  # rays per pixel
 _LIGHT = (-0.45, 0.55, -0.75)  # where the sun shines to
 _FLOOR = (0.62, 0.68, 0.76)
 _HORIZON, _ZENITH = np.array([0.84, 0.90, 0.95]), np.array([0.36, 0.56, 0.82])

@@ -29,7 +29,7 @@ class Shape:
         rotation: In the link's frame, xyzw.
         colour: Display colour, 0 to 1.
         points: A mesh's vertices in m, (P, 3).
-        triangles: A mesh's corners, three a triangle.
+        triangles: A mesh's corners, three per triangle.
     """
 
     link: str

@@ -189,7 +189,7 @@ ActionKind = Literal["effort", "position", "velocity"]
 
 @dataclass(frozen=True)
 class ActionTerm:
-    """A slice of an action, one number a joint: the joint is commanded action * scale + offset.
+    """A slice of an action, one number per joint: the joint is commanded action * scale + offset.
 
     Args:
         kind: What is commanded: "effort" (N or N m), "position" (m or rad) or "velocity" (m/s or rad/s).
@@ -221,7 +221,7 @@ class ActionTerm:
 
     @property
     def size(self) -> int:
-        """How many numbers: one a joint."""
+        """How many numbers: one per joint."""
         return len(self.joint_names)
 
 

@@ -50,7 +50,7 @@ class Settings:
         task: Name of the task.
         num_envs: Environments; None leaves the number to the task and the machine.
         seed: Seed of everything random; -1 draws one.
-        checkpoint: File or run to go on with, play or export; empty: a new training, or the task's last run.
+        checkpoint: File or run to resume, play or export; empty: a new training, or the task's last run.
         device: cpu, cuda or cuda:<n>; empty: the GPU if there is one.
         more: Any other settings as on the command line, such as "task.sim.dt=0.01 engine.shards=2".
     """
@@ -91,7 +91,7 @@ class Model:
         run_dir: Folder of the run that this window trained last.
         epoch: The last epoch of that run.
         rewards: Mean episode reward by epoch, from the first that has one.
-        speeds: Environment steps a second by epoch.
+        speeds: Environment steps per second by epoch.
         result: What the last training, playing or export returned.
     """
 

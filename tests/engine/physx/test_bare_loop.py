@@ -49,5 +49,5 @@ def test_one_failing_shard_stops_all(env_of):
 def test_a_scene_without_articulation_is_said(engine_of):
     engine = engine_of("task=Ant", "num_envs=2")
     engine.clone_environments(2, 5.0)
-    with pytest.raises(MyriadError, match="needs one articulation in an environment, and this task has 0"):
+    with pytest.raises(MyriadError, match="needs one articulation per environment, and this task has 0"):
         BareLoop(engine, 1.0, 1)

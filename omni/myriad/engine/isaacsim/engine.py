@@ -136,7 +136,7 @@ class IsaacSimEngine(Engine):
     # -- running ------------------------------------------------------------------------------------------------------
 
     def reset(self) -> None:
-        """Start physics anew from the stage and initialise every registered view.
+        """Start physics again from the stage and initialise every registered view.
 
         Raises:
             MyriadError: If Kit owns the loop: there only `reset_async` works.
@@ -149,7 +149,7 @@ class IsaacSimEngine(Engine):
             SimulationContext.reset(self.world)
 
     async def reset_async(self) -> None:
-        """Start physics anew from the stage and initialise every registered view, on Kit's own loop.
+        """Start physics again from the stage and initialise every registered view, on Kit's own loop.
 
         From here on only `step` advances physics; Kit's frames do not.
         """
@@ -198,7 +198,7 @@ class IsaacSimEngine(Engine):
         first: tuple[str, list[int]] | None = None
         for view in self.scene.views():
             matches = [re.match(rf"{ENVS_PATH}/env_(\d+)/", path) for path in view.prim_paths]
-            # A view may have several prims an environment; what counts is the order the environments come in.
+            # A view may have several prims per environment; what counts is the order the environments come in.
             order = list(dict.fromkeys(int(match.group(1)) for match in matches if match))
             if len(order) != self.num_envs:
                 continue

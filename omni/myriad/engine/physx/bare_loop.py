@@ -36,10 +36,10 @@ _TORQUES = 16
 
 
 class BareLoop:
-    """Steps the shards of a started engine by their native bindings alone, one thread a shard.
+    """Steps the shards of a started engine by their native bindings alone, one thread per shard.
 
     Args:
-        engine: Engine that has been reset; its scene has one articulation an environment.
+        engine: Engine that has been reset; its scene has one articulation per environment.
         max_effort: Torques are drawn evenly between -max_effort and max_effort, in N m (or N).
         decimation: Physics steps in an environment step.
 
@@ -58,9 +58,7 @@ class BareLoop:
         self.seconds = {"write": 0.0, "step": 0.0, "read": 0.0}
         roots = [str(prim.GetPath())[len(ENV_0_PATH) :] for prim in usd.articulation_roots(engine.stage)]
         if len(roots) != 1:
-            raise MyriadError(
-                f"The bare loop needs one articulation in an environment, and this task has {len(roots)}."
-            )
+            raise MyriadError(f"The bare loop needs one articulation per environment, and this task has {len(roots)}.")
         paths = [[f"{ENVS_PATH}/env_{env}{roots[0]}" for env in shard.env_ids] for shard in engine.shards]
 
         def bind(name: str) -> list[Any]:

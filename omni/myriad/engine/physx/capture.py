@@ -43,7 +43,7 @@ class PhysXCapture:
             self._ledger.flush()
 
     def keep_reading(self) -> None:
-        """Go on reading after every step what was read since the last one, whether or not somebody asks for it."""
+        """Keep reading after every step what was read since the last one, whether or not somebody asks for it."""
         self._ledger.keep_reading()
 
     def pending_writes(self) -> Writes:

@@ -66,7 +66,7 @@ class Ledger:
         return shared
 
     def keep_reading(self) -> None:
-        """Go on reading after every step what was read since the last one."""
+        """Keep reading after every step what was read since the last one."""
         self._kept = {quantity for quantity in self._states if quantity.used}
 
     # -- around a step ------------------------------------------------------------------------------------------------

@@ -111,7 +111,7 @@ class Quantity:
         data: The tensor, (rows, ...); on the engine's device, or on the CPU for properties that PhysX keeps there.
         used: Whether it was read since the last step.
         is_pending: Whether it waits to be sent.
-        idle: Says whether nothing in PhysX looks at the quantity, so that sending it can wait; None if that cannot be.
+        idle: Says whether nothing in PhysX looks at the quantity, so that sending it can wait; None if never.
     """
 
     def __init__(self, engine: PhysXEngine, prim_paths: list[list[str]], tensor_type: int, kind: Kind) -> None:

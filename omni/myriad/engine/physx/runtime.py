@@ -128,7 +128,7 @@ def create_instance(device: torch.device, disable_contact_processing: bool = Fal
 def idle_threads(device: torch.device) -> Iterator[None]:
     """Let threads that PhysX starts meanwhile run only where a core is idle, if it simulates on the CPU.
 
-    One of them, for cooking meshes, looks for work fourteen thousand times a second, for as long as the instance lives:
+    One of them, for cooking meshes, looks for work fourteen thousand times per second, as long as the instance lives:
     it would interrupt the threads that step, which then take nearly twice as long on two cores. Linux only.
     """
     if device.type != "cpu" or not hasattr(os, "SCHED_IDLE"):

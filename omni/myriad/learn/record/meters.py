@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Episode statistics, summed on the device and fetched once an epoch."""
+"""Episode statistics, summed on the device and fetched once per epoch."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import torch
 class EpisodeMeter:
     """Sum rewards and lengths of episodes, and average those of the last `window` that finished.
 
-    Nothing leaves the device until the caller fetches `finished`, once an epoch, which also moves the average.
+    Nothing leaves the device until the caller fetches `finished`, once per epoch, which also moves the average.
     """
 
     def __init__(self, num_envs: int, window: int, device: torch.device | str) -> None:
         """Start with every environment at the beginning of an episode.
 
         Args:
-            num_envs: number of environments.
-            window: number of finished episodes averaged over, at most.
-            device: where rewards live.
+            num_envs: Number of environments.
+            window: Number of finished episodes averaged over, at most.
+            device: Where rewards live.
         """
         self.window = window
         self.running = torch.zeros(num_envs, 3, device=device)  # reward, shaped reward, length so far
@@ -29,7 +29,7 @@ class EpisodeMeter:
         self.size = 0
 
     def restart(self) -> None:
-        """Begin every episode anew, for when all environments have been reset."""
+        """Begin every episode again, for when all environments have been reset."""
         self.running.zero_()
 
     def step(self, rewards: torch.Tensor, shaped_rewards: torch.Tensor, dones: torch.Tensor) -> None:
@@ -70,7 +70,7 @@ class EpisodeMeter:
         return (self.mean[0], self.mean[1], self.mean[2]) if self.size else (None, None, None)
 
     def state(self) -> dict[str, Any]:
-        """Return all that a resumed run needs to go on counting."""
+        """Return all that a resumed run needs to continue counting."""
         return {
             "running": self.running.clone(),
             "finished": self.finished.clone(),

@@ -29,10 +29,10 @@ class Progress:
         """Prepare; nothing is drawn before the first epoch.
 
         Args:
-            title: what is trained, shown on the panel.
-            max_epochs: epochs to go to, -1 where frames decide.
-            max_frames: frames to go to, -1 where epochs decide.
-            console: where to draw, standard output by default.
+            title: What is trained, shown on the panel.
+            max_epochs: Epochs to go to, -1 where frames decide.
+            max_frames: Frames to go to, -1 where epochs decide.
+            console: Where to draw, standard output by default.
         """
         self.title = title
         self.max_epochs = max_epochs

@@ -61,7 +61,7 @@ class Recorder:
     """Keep the record of one run in its folder."""
 
     def __init__(self, run_dir: Path, wandb_run: Any = None) -> None:
-        """Open the records; those of a run that is resumed in its own folder go on.
+        """Open the records; those of a run that is resumed in its own folder continue.
 
         Args:
             run_dir: The run's folder.
@@ -123,9 +123,9 @@ def draw_curve(path: Path, curve: list[tuple[float, float, float]], title: str) 
     """Draw mean reward against frames and against seconds.
 
     Args:
-        path: the PNG to write.
-        curve: frames, seconds and mean reward of each epoch.
-        title: written above.
+        path: The PNG to write.
+        curve: Frames, seconds and mean reward of each epoch.
+        title: Written above.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -158,11 +158,11 @@ def start_wandb(cfg: Mapping[str, Any], run_dir: Path) -> Any:
     """Start a Weights & Biases run, offline where there is no key or no network.
 
     Args:
-        cfg: resolved configuration with `wandb_project`, `wandb_group`, `wandb_name`, `wandb_entity`, all optional.
-        run_dir: the run's folder; wandb's files go there.
+        cfg: Resolved configuration with `wandb_project`, `wandb_group`, `wandb_name`, `wandb_entity`, all optional.
+        run_dir: The run's folder; wandb's files go there.
 
     Raises:
-        MyriadError: where wandb is not installed.
+        MyriadError: Where wandb is not installed.
     """
     try:
         import wandb

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""All that a run must remember to go on, to the bit, as if it had never stopped: what, when, how it comes back."""
+"""All that a run must remember to continue, to the bit, as if it had never stopped: what, when, how it comes back."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Checkpoints:
             self.write_best()
 
     def save(self, name: str, episodes: EpisodeMeter) -> None:
-        """Write a checkpoint that training can go on from."""
+        """Write a checkpoint that training can resume from."""
         checkpoint.save(self.folder / f"{name}.pth", self.learner_state() | {"rollout": self._rollout_state(episodes)})
         if name == "last":
             self._last_written = time.monotonic()

@@ -19,7 +19,7 @@ def name_first_non_finite(recordings: Sequence[tuple[str, torch.Tensor]]) -> str
     """Return a phrase that names the earliest number that is not finite, or None where all are.
 
     Args:
-        recordings: name and tensor (steps, num_envs, ...) of each quantity recorded, in the order of cause and
+        recordings: Name and tensor (steps, num_envs, ...) of each quantity recorded, in the order of cause and
             effect within a step: of two that go wrong in the same step, the first is named.
     """
     first: tuple[int, str, torch.Tensor] | None = None

@@ -43,7 +43,7 @@ def make_learner(
         config: Resolved configuration; `train.params` is rl-games' block.
         env: Vectorised environment.
         run_dir: The run's folder.
-        resume: What `checkpoint.load` returned for `checkpoint`, to go on from.
+        resume: What `checkpoint.load` returned for `checkpoint`, to resume from.
 
     Raises:
         MyriadError: If a setting is wrong or the checkpoint holds another network.

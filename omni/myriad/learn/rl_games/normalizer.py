@@ -18,7 +18,7 @@ class RunningMeanStd(nn.Module):
     """Normalise by statistics that only `update` changes.
 
     It has the buffers, and so the checkpoint keys, of rl-games' class of the same name. That one feeds itself
-    in `forward` while training, which counts each batch once a mini-epoch; this one counts it once.
+    in `forward` while training, which counts each batch once per mini-epoch; this one counts it once.
     """
 
     running_mean: torch.Tensor
@@ -29,8 +29,8 @@ class RunningMeanStd(nn.Module):
         """Start from mean 0, variance 1 and one sample.
 
         Args:
-            shape: shape of one sample.
-            epsilon: added to the variance, against division by zero.
+            shape: Shape of one sample.
+            epsilon: Added to the variance, against division by zero.
         """
         super().__init__()
         self.epsilon = epsilon
@@ -68,7 +68,7 @@ class RunningMeanStd(nn.Module):
 
         Args:
             samples: (batch, *shape), float32.
-            denorm: turn normalised values into real ones instead.
+            denorm: Turn normalised values into real ones instead.
         """
         mean = self.running_mean.float()
         std = torch.sqrt(self.running_var.float() + self.epsilon)

@@ -19,7 +19,7 @@ class Rollout:
     """Any network's rollout, feed-forward or recurrent, nothing fetched from the device.
 
     Args:
-        agent: rl-games' agent, which holds what the steps go on from: `obs`, `dones`, `rnn_states`.
+        agent: rl-games' agent, which holds what the steps continue from: `obs`, `dones`, `rnn_states`.
         env: Vectorised environment.
         stop_if_asked: Raises KeyboardInterrupt if a stop was asked for; called between steps, where nothing is half
             done.

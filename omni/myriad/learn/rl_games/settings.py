@@ -47,8 +47,8 @@ def update_threads(params: Mapping[str, Any], cores: int) -> int:
     longer than the operation, so they get half of the cores, and small minibatches one thread.
 
     Args:
-        params: what `rl_games_params` returned; `torch_threads` in it overrules, 0 leaving torch's own number.
-        cores: cores that this process may use.
+        params: What `rl_games_params` returned; `torch_threads` in it overrules, 0 leaving torch's own number.
+        cores: Cores that this process may use.
     """
     wanted = params.get("torch_threads", "auto")
     if wanted != "auto":
@@ -69,12 +69,12 @@ def rl_games_params(cfg: Mapping[str, Any], env: Any, run_dir: Path) -> dict[str
     `save_every` are given, `max_epochs` and `save_frequency`; what a YAML of OmniIsaacGymEnvs says of them gives way.
 
     Args:
-        cfg: resolved configuration.
-        env: vectorised environment.
-        run_dir: the run's folder.
+        cfg: Resolved configuration.
+        env: Vectorised environment.
+        run_dir: The run's folder.
 
     Raises:
-        MyriadError: where the block asks for what does not exist.
+        MyriadError: Where the block asks for what does not exist.
     """
     params = copy.deepcopy(dict(cfg["train"]["params"]))
     algorithm = params.get("algo", {}).get("name")
@@ -111,10 +111,10 @@ def fit_minibatches(params: dict[str, Any]) -> None:
     """Shrink minibatch_size to the largest that divides the batch, where num_envs is not what it was written for.
 
     Args:
-        params: what `rl_games_params` returned; changed in place.
+        params: What `rl_games_params` returned; changed in place.
 
     Raises:
-        MyriadError: where no size will do.
+        MyriadError: Where no size will do.
     """
     config = params["config"]
     critic = config.get("central_value_config")
@@ -140,7 +140,7 @@ def check_length(config: Mapping[str, Any], resume: Mapping[str, Any] | None) ->
 
     Args:
         config: rl-games' config block.
-        resume: the checkpoint to go on from, or None.
+        resume: The checkpoint to resume from, or None.
     """
     max_epochs = config.get("max_epochs") or -1
     max_frames = max(config.get("max_frames") or -1, config.get("max_steps") or -1)

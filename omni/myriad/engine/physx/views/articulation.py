@@ -644,7 +644,7 @@ class ArticulationView(PrimView):
     def get_jacobians(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return the maps from generalised velocities to links' velocities, (M, links, 6, coordinates).
 
-        Six rows a link: linear velocity of its centre of mass, then angular velocity, in the world frame. With a fixed
+        Six rows per link: linear velocity of its centre of mass, then angular, in the world frame. With a fixed
         base the root link is left out, and num_dof columns remain of 6 + num_dof.
         """
         return self._read("ARTICULATION_JACOBIAN", indices, None, clone).unflatten(1, (-1, 6))
