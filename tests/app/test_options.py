@@ -105,17 +105,22 @@ def test_sections_are_gone_into():
     )
 
 
-plain = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
-nested = st.recursive(plain, lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=3), x, max_size=3))
+_64_BITS = st.integers(1 - 2**63, 2**63 - 1)  # what a setting may be
 
 
-@given(nested)
+def nested(whole=st.integers()):  # noqa: B008 - a strategy is a description
+    plain = st.none() | st.booleans() | whole | st.floats() | st.text(max_size=5)
+    several = lambda x: st.lists(x, max_size=3) | st.dictionaries(st.text(max_size=3), x, max_size=3)  # noqa: E731
+    return st.recursive(plain, several)
+
+
+@given(nested(_64_BITS))
 def test_a_value_is_like_itself(value):
     if "nan" not in str(value):
         assert check_like("key", value, value) == value
 
 
-@given(nested, nested)
+@given(nested(), nested())
 def test_any_value_is_taken_or_refused_in_one_line(value, declared):
     for setting in (like(declared), *options(schema.Config).values(), *schema.everything().values()):
         try:
@@ -126,7 +131,7 @@ def test_any_value_is_taken_or_refused_in_one_line(value, declared):
             assert setting.checked("key", meant) == meant  # what is meant stays what it is
 
 
-@given(st.integers(1 - 2**63, 2**63 - 1) | st.floats(), st.floats(-10, 10), st.floats(-10, 10))
+@given(_64_BITS | st.floats(), st.floats(-10, 10), st.floats(-10, 10))
 def test_numbers_keep_to_their_bounds(value, least, most):
     def taken(**limits):
         try:
