@@ -53,6 +53,10 @@ def test_an_unknown_verb_gets_the_nearest(ended, typed, meant):
     assert captured.err.count("\n") == 1
 
 
+def test_an_unknown_verb_unlike_any_lists_them(ended):
+    assert ended("bogus")[1].err == f"myriad: no verb 'bogus'. The verbs are: {' '.join(VERBS)}\n"
+
+
 def test_a_verb_of_the_launcher_is_not_ours(ended):
     code, captured, _ = ended("container", "build")
     assert code == 2 and captured.err == "myriad: 'container' is a verb of the launcher ./myriad.\n"

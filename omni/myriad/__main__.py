@@ -83,7 +83,7 @@ def known() -> list[str]:
 def unknown(verb: str) -> str:
     """Return the one line that answers a verb that does not exist."""
     names = known()
-    near = [name for name in names if name.startswith(verb)] or difflib.get_close_matches(verb.lower(), names, 1, 0.5)
+    near = [name for name in names if name.startswith(verb)] or difflib.get_close_matches(verb.lower(), names, 1)
     if near:
         return f"myriad: no verb '{verb}'. Did you mean '{COMMAND} {near[0]}'? All verbs: {' '.join(names)}"
     return f"myriad: no verb '{verb}'. The verbs are: {' '.join(names)}"
