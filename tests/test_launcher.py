@@ -51,6 +51,11 @@ def script(path: Path, text: str) -> Path:
     return path
 
 
+def heed_interrupts() -> None:
+    """Let Ctrl-C through, as on a terminal: whoever runs the tests in the background has it ignored, for all below."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class Checkout:
     """A scratch checkout and a PATH on which python3.11, ldconfig and apt-get are fakes."""
 
@@ -72,6 +77,7 @@ class Checkout:
         return subprocess.Popen(
             [self.root / "myriad", *arguments],
             start_new_session=True,  # a process group of its own, as on a terminal
+            preexec_fn=heed_interrupts,
             env={**self.environment, **variables},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
