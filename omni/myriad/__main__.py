@@ -10,6 +10,7 @@ import difflib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from omni.myriad.app import cli, doctor, requirements, verbs
 from omni.myriad.places import COMMAND, IN_WHEEL
@@ -33,10 +34,12 @@ class Verb:
 
 # To add a verb, add it here. The launcher finds the names in these lines: each begins with one.
 VERBS = {
-    "train": Verb(verbs.train, "train a task: {myriad} train task=Cartpole", ("physx",)),
-    "play": Verb(verbs.play, "run a trained policy: {myriad} play task=Cartpole", ("physx",)),
+    "train": Verb(partial(verbs.run_task, "train"), "train a task: {myriad} train task=Cartpole", ("physx",)),
+    "play": Verb(partial(verbs.run_task, "play"), "run a trained policy: {myriad} play task=Cartpole", ("physx",)),
     "export": Verb(
-        verbs.export, "write a trained policy as one ONNX file: {myriad} export task=Cartpole", ("physx", "export")
+        partial(verbs.run_task, "export"),
+        "write a trained policy as one ONNX file: {myriad} export task=Cartpole",
+        ("physx", "export"),
     ),
     "deploy": Verb(
         verbs.deploy,

@@ -214,9 +214,8 @@ def physx_fact(device: str, outcome: dict) -> Fact:
 
 def wandb_fact(version: str | None) -> Fact:
     """Report Weights & Biases, which is optional."""
-    if version:
-        return Fact("wandb", f"{version} (used with wandb_activate=True)")
-    return Fact("wandb", "not installed (optional)", "note", pip_install("wandb"))
+    value = f"{version} (used with wandb_activate=True)" if version else "not installed (optional)"
+    return judged("wandb", value, version is not None, pip_install("wandb"), "note")
 
 
 def look_at_torch() -> tuple[str | None, str | None, list[str]]:

@@ -13,6 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.table import Table
 
 from omni.myriad.app.run_folder import find_checkpoint, is_first_rank, new_run_dir, trained_checkpoint
 from omni.myriad.env.vec_env import VecEnv
@@ -50,12 +53,14 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
         config["checkpoint"] = str(find_checkpoint(config["checkpoint"], "last", config["train_dir"]))
         resume = checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
     run_dir = new_run_dir(config)
-    _announce(config, run_dir)
+    if is_first_rank():
+        _announce(config, run_dir)
     env = (build or make_env)(config)
     config["engine"]["name"] = env.engine.name  # what auto turned out to be
     try:
-        _write_provenance(config, env, run_dir)
-        _show_terms(env)
+        if is_first_rank():
+            _write_provenance(config, env, run_dir)
+            Console().print(terms_table(env.task))
         summary, learner = run.train(config, env, run_dir, watch, resume)
         if is_first_rank() and summary["checkpoint"]:
             recording.record(env, learner.actor()).save(run_dir / recording.FILE_NAME)
@@ -198,8 +203,7 @@ def _seeded(config: dict[str, Any]) -> SimConfig:
 
     rank = int(os.environ.get("RANK", "0")) if config["multi_gpu"] else 0
     config["seed"] = set_seed(config["seed"], config["torch_deterministic"])
-    if rank:
-        set_seed(config["seed"] + rank, config["torch_deterministic"])
+    set_seed(config["seed"] + rank, config["torch_deterministic"])
     return SimConfig(config)
 
 
@@ -233,10 +237,6 @@ def _make_task(config: dict[str, Any], env: VecEnv) -> RLTask:
 
 def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> None:
     """Write what is needed to repeat the run: configuration, versions, git state."""
-    if not is_first_rank():
-        return
-    from omegaconf import OmegaConf
-
     write_text(run_dir / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
     about = {
         "task": config["task_name"],
@@ -254,21 +254,12 @@ def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> Non
 
 
 def _announce(config: dict[str, Any], run_dir: Path) -> None:
-    if not is_first_rank():
-        return
     device, why = config["sim_device"], ""
     if config["num_envs"] is None:
         why = " (fit for its cores; num_envs=... sets another)" if device == "cpu" else " (the task's number)"
     num_envs = config["task"]["env"]["numEnvs"]
     print(f"{config['task_name']}: {num_envs} environments on {device}{why}, seed {config['seed']}")
     print(f"Run folder: {run_dir}", flush=True)
-
-
-def _show_terms(env: VecEnv) -> None:
-    if is_first_rank():
-        from rich.console import Console
-
-        Console().print(terms_table(env.task))
 
 
 def _print_result(summary: dict[str, Any], run_dir: Path) -> None:
@@ -282,9 +273,6 @@ def _print_result(summary: dict[str, Any], run_dir: Path) -> None:
 
 
 def _print_table(result: dict[str, Any], target: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     title = f"{result['task']}: {result['episodes']} episodes of {result['checkpoint']}"
     table = Table(title=title, title_justify="left")
     for column in ("", "mean", "std", "min", "max"):
