@@ -87,9 +87,8 @@ def unknown(verb: str) -> str:
     """Return the one line that answers a verb that does not exist."""
     names = known()
     near = [name for name in names if name.startswith(verb)] or difflib.get_close_matches(verb.lower(), names, 1)
-    if near:
-        return f"myriad: no verb '{verb}'. Did you mean '{COMMAND} {near[0]}'? All verbs: {' '.join(names)}"
-    return f"myriad: no verb '{verb}'. The verbs are: {' '.join(names)}"
+    hint = f"Did you mean '{COMMAND} {near[0]}'? All verbs" if near else "The verbs are"
+    return f"myriad: no verb '{verb}'. {hint}: {' '.join(names)}"
 
 
 def check(name: str) -> None:

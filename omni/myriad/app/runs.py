@@ -8,6 +8,7 @@ import os
 import random
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,15 +58,13 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
         _announce(config, run_dir)
     env = (build or make_env)(config)
     config["engine"]["name"] = env.engine.name  # what auto turned out to be
-    try:
+    with closing(env):
         if is_first_rank():
             _write_provenance(config, env, run_dir)
             Console().print(terms_table(env.task))
         summary, learner = run.train(config, env, run_dir, watch, resume)
         if is_first_rank() and summary["checkpoint"]:
             recording.record(env, learner.actor()).save(run_dir / recording.FILE_NAME)
-    finally:
-        env.close()
     if is_first_rank():
         _print_result(summary, run_dir)
     return summary
@@ -84,11 +83,8 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     path = trained_checkpoint(config)
     state = checkpoint.load(path)  # an unreadable file is said before physics starts
     config["test"] = True
-    env = (build or make_env)(config)
-    try:
+    with closing((build or make_env)(config)) as env:
         result = run.play(config, env, path, config["episodes"], state)
-    finally:
-        env.close()
     target = path.parent.parent / "play.json" if path.parent.name == "checkpoints" else path.with_suffix(".play.json")
     write_json(target, result)
     _print_table(result, target)
@@ -121,10 +117,9 @@ def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]
     run_dir = path.parent.parent if path.parent.name == "checkpoints" else None
     output = Path(config["output"] or (run_dir or path.parent) / "exported" / "policy.onnx").expanduser().absolute()
     described = description.read_description(run_dir) if run_dir else None
-    file = run_dir / recording.FILE_NAME if run_dir else None
-    settings = state["myriad"]["config"]["task"]
-    if described and file and file.is_file() and described["settings_sha256"] == description.settings_hash(settings):
-        recorded = recording.load_recording(file)
+    fits = described and described["settings_sha256"] == description.settings_hash(state["myriad"]["config"]["task"])
+    if run_dir and described and fits and (run_dir / recording.FILE_NAME).is_file():
+        recorded = recording.load_recording(run_dir / recording.FILE_NAME)
     else:
         described, recorded = _describe_again(state, config, path, run_dir, build or make_env)
     own_config = copy.deepcopy(state["myriad"]["config"]) | {"multi_gpu": False}
@@ -149,12 +144,9 @@ def _describe_again(
     config["task"]["env"]["numEnvs"] = recording.MAX_ENVS
     config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
     print(f"{config['task_name']}: the run holds no description and observations that fit, so the task is run a moment")
-    env = build(config)
-    try:
+    with closing(build(config)) as env:
         described = env.perform(description.describe_task)
         recorded = recording.record(env, run.make_actor(config, env, state, path))
-    finally:
-        env.close()
     if run_dir:
         description.write_description(described, run_dir)
         recorded.save(run_dir / recording.FILE_NAME)
