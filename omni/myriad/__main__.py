@@ -91,17 +91,8 @@ def unknown(verb: str) -> str:
     return f"myriad: no verb '{verb}'. {hint}: {' '.join(names)}"
 
 
-def check(name: str) -> None:
-    """End the process with code 1 and a command to install them if this Python lacks packages that a verb needs."""
-    extras = VERBS[name].extras
-    if extras is not None and (lacking := requirements.missing(extras)):
-        command = requirements.install_command(extras)
-        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
-        cli.leave(1)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a verb and end the process with its exit code.
+    """Run a verb and end the process with its exit code: 1, with a command that helps, where packages are missing.
 
     Args:
         arguments: A verb and what follows it, by default the process's.
@@ -117,7 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if verb.run is None:
         print(f"myriad: '{name}' is a verb of the launcher ./myriad.", file=sys.stderr)
         cli.leave(2)
-    check(name)
+    if verb.extras is not None and (lacking := requirements.missing(verb.extras)):
+        command = requirements.install_command(verb.extras)
+        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
+        cli.leave(1)
     try:
         code = verb.run(rest) or 0
     except KeyboardInterrupt:

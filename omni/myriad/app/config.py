@@ -64,9 +64,9 @@ def load_config(overrides: Sequence[str], verb: str | None = None) -> dict[str, 
     config = _chosen(parsed)
     declared = _plain(config)
     _override(config, parsed, verb)
-    found = _checked(config, declared)
-    _decide(config, found, {override.key_or_group for override in parsed})
-    return _checked(config, declared)
+    values = check(everything(), _plain(config), declared)
+    _decide(config, values, {override.key_or_group for override in parsed})
+    return check(everything(), _plain(config), declared)
 
 
 def show_config(overrides: Sequence[str]) -> dict[str, Any]:
@@ -106,7 +106,7 @@ def _chosen(parsed: Sequence[Override]) -> DictConfig:
     """Return what the YAML files hold that the command line chooses, with the folders that they were found in."""
     folders = _task_folders(parsed)
     config = _compose(_choose_groups(parsed, folders))
-    OmegaConf.update(config, "task.task_path", [str(folder) for folder in folders], force_add=True)
+    config.task.task_path = [str(folder) for folder in folders]
     return config
 
 
@@ -232,13 +232,6 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", "") or "The configuration"
         raise MyriadError(f"{key} does not resolve: {_first_line(error)}") from None
-
-
-def _checked(config: DictConfig, declared: dict[str, Any]) -> dict[str, Any]:
-    """Return the resolved configuration, checked against the schema, and beyond it against what YAML declares."""
-    values = _plain(config)
-    check(everything(), values, declared)
-    return values
 
 
 def _decide(config: DictConfig, values: Mapping[str, Any], given: Collection[str]) -> None:
