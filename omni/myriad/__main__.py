@@ -10,6 +10,7 @@ import difflib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from omni.myriad.app import cli, doctor, requirements, verbs
 from omni.myriad.places import COMMAND, IN_WHEEL
@@ -33,10 +34,12 @@ class Verb:
 
 # To add a verb, add it here. The launcher finds the names in these lines: each begins with one.
 VERBS = {
-    "train": Verb(verbs.train, "train a task: {myriad} train task=Cartpole", ("physx",)),
-    "play": Verb(verbs.play, "run a trained policy: {myriad} play task=Cartpole", ("physx",)),
+    "train": Verb(partial(verbs.run_task, "train"), "train a task: {myriad} train task=Cartpole", ("physx",)),
+    "play": Verb(partial(verbs.run_task, "play"), "run a trained policy: {myriad} play task=Cartpole", ("physx",)),
     "export": Verb(
-        verbs.export, "write a trained policy as one ONNX file: {myriad} export task=Cartpole", ("physx", "export")
+        partial(verbs.run_task, "export"),
+        "write a trained policy as one ONNX file: {myriad} export task=Cartpole",
+        ("physx", "export"),
     ),
     "deploy": Verb(
         verbs.deploy,
@@ -84,22 +87,12 @@ def unknown(verb: str) -> str:
     """Return the one line that answers a verb that does not exist."""
     names = known()
     near = [name for name in names if name.startswith(verb)] or difflib.get_close_matches(verb.lower(), names, 1)
-    if near:
-        return f"myriad: no verb '{verb}'. Did you mean '{COMMAND} {near[0]}'? All verbs: {' '.join(names)}"
-    return f"myriad: no verb '{verb}'. The verbs are: {' '.join(names)}"
-
-
-def check(name: str) -> None:
-    """End the process with code 1 and a command to install them if this Python lacks packages that a verb needs."""
-    extras = VERBS[name].extras
-    if extras is not None and (lacking := requirements.missing(extras)):
-        command = requirements.install_command(extras)
-        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
-        cli.leave(1)
+    hint = f"Did you mean '{COMMAND} {near[0]}'? All verbs" if near else "The verbs are"
+    return f"myriad: no verb '{verb}'. {hint}: {' '.join(names)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a verb and end the process with its exit code.
+    """Run a verb and end the process with its exit code: 1, with a command that helps, where packages are missing.
 
     Args:
         arguments: A verb and what follows it, by default the process's.
@@ -115,7 +108,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if verb.run is None:
         print(f"myriad: '{name}' is a verb of the launcher ./myriad.", file=sys.stderr)
         cli.leave(2)
-    check(name)
+    if verb.extras is not None and (lacking := requirements.missing(verb.extras)):
+        command = requirements.install_command(verb.extras)
+        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
+        cli.leave(1)
     try:
         code = verb.run(rest) or 0
     except KeyboardInterrupt:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import platform
 import subprocess
 from importlib import metadata
@@ -18,11 +17,16 @@ def versions() -> dict[str, str]:
     """Return the versions of Myriad, Python and the packages that decide the numbers."""
     from omni.myriad import __version__
 
-    found = {"myriad": __version__, "python": platform.python_version()}
-    for package in _PACKAGES:
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            found[package] = metadata.version(package)
-    return found
+    packages = {package: version for package in _PACKAGES if (version := installed(package))}
+    return {"myriad": __version__, "python": platform.python_version(), **packages}
+
+
+def installed(package: str) -> str | None:
+    """Return a package's version, or None where it is not installed."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def git_revision() -> str | None:

@@ -197,4 +197,4 @@ def test_report_says_what_to_fix(capsys):
 def test_report_without_rich(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "rich.console", None)
     doctor.show([Fact("rich", "not installed", "bad", "pip install rich")])
-    assert "bad  rich: not installed" in capsys.readouterr().out
+    assert "✗  rich  not installed" in capsys.readouterr().out

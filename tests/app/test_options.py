@@ -128,7 +128,7 @@ def test_any_value_is_taken_or_refused_in_one_line(value, declared):
         except MyriadError as error:
             assert str(error).startswith("key=") and " is invalid: " in str(error)
         else:
-            assert setting.checked("key", meant) == meant  # what is meant stays what it is
+            assert repr(setting.checked("key", meant)) == repr(meant)  # what is meant stays what it is, be it nan
 
 
 @given(_64_BITS | st.floats(), st.floats(-10, 10), st.floats(-10, 10))

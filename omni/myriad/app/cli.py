@@ -17,15 +17,14 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 
-def run(verb: str, main: Callable[[dict[str, Any]], object], argv: Sequence[str] | None = None) -> NoReturn:
+def run(verb: str, main: Callable[[dict[str, Any]], object], argv: Sequence[str]) -> NoReturn:
     """Run a verb and exit: 0 when done, 2 with one line on bad input, 130 on Ctrl-C.
 
     Args:
         verb: Key of `schema.VERBS`, which says what the command line may hold and what --help prints.
         main: Called with the resolved configuration.
-        argv: Command line, by default the process's.
+        argv: What follows the verb on the command line.
     """
-    argv = sys.argv[1:] if argv is None else argv
     if any(argument in ("-h", "--help") for argument in argv):
         from omni.myriad.app.help import print_help
 

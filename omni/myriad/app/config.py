@@ -61,15 +61,12 @@ def load_config(overrides: Sequence[str], verb: str | None = None) -> dict[str, 
         MyriadError: On an unknown task or key, or an invalid value.
     """
     parsed = _parse(overrides)
-    folders = _task_folders(parsed)
-    config = _compose(_choose_groups(parsed, folders))
+    config = _chosen(parsed)
     declared = _plain(config)
     _override(config, parsed, verb)
-    if OmegaConf.select(config, "task.task_path") is not None:
-        config.task.task_path = [str(folder) for folder in folders]
-    found = _checked(config, declared)
-    _decide(config, found, {override.key_or_group for override in parsed})
-    return _checked(config, declared)
+    values = check(everything(), _plain(config), declared)
+    _decide(config, values, {override.key_or_group for override in parsed})
+    return check(everything(), _plain(config), declared)
 
 
 def show_config(overrides: Sequence[str]) -> dict[str, Any]:
@@ -78,11 +75,7 @@ def show_config(overrides: Sequence[str]) -> dict[str, Any]:
     Raises:
         MyriadError: On an unknown task, train or engine.
     """
-    parsed = _parse([text for text in overrides if "=" in text])
-    folders = _task_folders(parsed)
-    config = _compose(_choose_groups(parsed, folders))
-    config.task.task_path = [str(folder) for folder in folders]
-    return _plain(config)
+    return _plain(_chosen(_parse([text for text in overrides if "=" in text])))
 
 
 def all_tasks(folders: Sequence[Path] = ()) -> list[str]:
@@ -109,17 +102,22 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
     return parsed
 
 
+def _chosen(parsed: Sequence[Override]) -> DictConfig:
+    """Return what the YAML files hold that the command line chooses, with the folders that they were found in."""
+    folders = _task_folders(parsed)
+    config = _compose(_choose_groups(parsed, folders))
+    config.task.task_path = [str(folder) for folder in folders]
+    return config
+
+
 def _task_folders(parsed: Sequence[Override]) -> list[Path]:
     """Return the folders of the override `task.task_path`, which say where else task files and YAML are found."""
-    folders: list[Path] = []
-    for override in parsed:
-        if override.key_or_group == "task.task_path":
-            value = override.value()
-            items = value if isinstance(value, list) else [value]
-            folders = [Path(str(item)).expanduser().resolve() for item in items]
-            for item, folder in zip(items, folders, strict=True):
-                if not item or not folder.is_dir():
-                    raise MyriadError(f"task.task_path={item} is no folder: {folder}.")
+    values = [override.value() for override in parsed if override.key_or_group == "task.task_path"]
+    items = [item for value in values[-1:] for item in (value if isinstance(value, list) else [value])]
+    folders = [Path(str(item)).expanduser().resolve() for item in items]
+    for item, folder in zip(items, folders, strict=True):
+        if not item or not folder.is_dir():
+            raise MyriadError(f"task.task_path={item} is no folder: {folder}.")
     return folders
 
 
@@ -169,8 +167,8 @@ def _override(config: DictConfig, parsed: Sequence[Override], verb: str | None) 
         MyriadError: On a key that nothing has, or that the verb does not take.
     """
     takes = options(VERBS[verb]) if verb else everything()
-    declared = [*_keys(config)]
     for override in parsed:
+        declared = [*_keys(config)]
         key, (top, _, below) = override.key_or_group, override.key_or_group.partition(".")
         found = find(takes, key)
         if verb and _is_taken(everything(), key) and not _is_taken(takes, key):
@@ -180,7 +178,7 @@ def _override(config: DictConfig, parsed: Sequence[Override], verb: str | None) 
             raise MyriadError(f"{override.input_line}: {verb} {why}; it understands {', '.join(names)}.")
         if not below and override.is_delete():
             raise MyriadError(f"~{key} is invalid: every run has it.")
-        if key in GROUPS:
+        if key in (*GROUPS, "task.task_path"):
             continue
         value, (parent, _, name) = override.value(), key.rpartition(".")
         added = override.is_add() or override.is_force_add()
@@ -199,7 +197,6 @@ def _override(config: DictConfig, parsed: Sequence[Override], verb: str | None) 
                     del OmegaConf.select(config, parent)[name]
             else:
                 OmegaConf.update(config, key, value, force_add=key not in declared)
-                declared = declared if key in declared else [*_keys(config)]
         except OmegaConfBaseException as error:
             raise MyriadError(f"{override.input_line} is invalid: {_first_line(error)}.") from None
 
@@ -235,13 +232,6 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     except OmegaConfBaseException as error:
         key = getattr(error, "full_key", "") or "The configuration"
         raise MyriadError(f"{key} does not resolve: {_first_line(error)}") from None
-
-
-def _checked(config: DictConfig, declared: dict[str, Any]) -> dict[str, Any]:
-    """Return the resolved configuration, checked against the schema, and beyond it against what YAML declares."""
-    values = _plain(config)
-    check(everything(), values, declared)
-    return values
 
 
 def _decide(config: DictConfig, values: Mapping[str, Any], given: Collection[str]) -> None:

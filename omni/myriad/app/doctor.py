@@ -7,7 +7,6 @@ Nothing here imports a physics engine: PhysX is tried in processes of its own, a
 from __future__ import annotations
 
 import ctypes
-import importlib.metadata
 import importlib.util
 import json
 import os
@@ -19,8 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from omni.myriad.app.requirements import has_isaac_sim, install_command, requirements
+from omni.myriad.app.requirements import install_command, requirements
 from omni.myriad.places import ROOT
+from omni.myriad.provenance import installed
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -65,14 +65,6 @@ def package_fact(wanted: Requirement, version: str | None, about: str = "") -> F
 def package_facts(extra: str = "") -> list[Fact]:
     """Check the packages that an extra of pyproject.toml needs, or Myriad without extras; torch has its own line."""
     return [package_fact(one, installed(one.name)) for one in requirements(extra) if one.name != "torch"]
-
-
-def installed(package: str) -> str | None:
-    """Return a package's version, or None where it is not installed."""
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def python_fact(version: tuple[int, ...] = sys.version_info[:3]) -> Fact:
@@ -167,7 +159,7 @@ def isaac_sim() -> str | None:
     if folder := os.environ.get("ISAACSIM_PATH"):
         file = Path(folder, "VERSION")
         return file.read_text().strip() if file.is_file() else f"of unknown version in {folder}"
-    return installed("isaacsim") if has_isaac_sim() else None
+    return installed("isaacsim")
 
 
 def engine_fact(isaac: str | None, ovphysx: str | None) -> Fact:
@@ -214,9 +206,8 @@ def physx_fact(device: str, outcome: dict) -> Fact:
 
 def wandb_fact(version: str | None) -> Fact:
     """Report Weights & Biases, which is optional."""
-    if version:
-        return Fact("wandb", f"{version} (used with wandb_activate=True)")
-    return Fact("wandb", "not installed (optional)", "note", pip_install("wandb"))
+    value = f"{version} (used with wandb_activate=True)" if version else "not installed (optional)"
+    return judged("wandb", value, version is not None, pip_install("wandb"), "note")
 
 
 def look_at_torch() -> tuple[str | None, str | None, list[str]]:
@@ -276,28 +267,13 @@ def collect() -> list[Fact]:
     return facts
 
 
-def show_table(facts: list[Fact]) -> None:
-    """Print one line per fact."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    console = Console()
-    if not console.is_terminal:
-        console.width = 160  # a log has no edge to wrap at
-    marks = {"good": Text("✓", "green"), "note": Text("·", "yellow"), "bad": Text("✗", "red")}
-    table = Table(box=None, show_header=False, pad_edge=False)
-    for fact in facts:
-        table.add_row(marks[fact.state], Text(fact.name, "bold"), Text(fact.value))
-    console.print(table)
-
-
 def show(facts: list[Fact]) -> None:
-    """Print the report as a table, then what to fix, in plain lines that can be copied."""
-    try:
-        show_table(facts)
-    except ImportError:  # the doctor is also for machines where the installation went wrong
-        print("\n".join(f"{fact.state}  {fact.name}: {fact.value}" for fact in facts))
+    """Print a line per fact, then what to fix, in lines that can be copied. It needs no package: any may be lacking."""
+    marks = {"good": "✓", "note": "·", "bad": "✗"}
+    if sys.stdout.isatty() and "NO_COLOR" not in os.environ:
+        marks = {"good": "\033[32m✓\033[0m", "note": "\033[33m·\033[0m", "bad": "\033[31m✗\033[0m"}
+    width = max(len(fact.name) for fact in facts)
+    print("\n".join(f"{marks[fact.state]}  {fact.name:{width}}  {fact.value}" for fact in facts))
     for state, title in (("bad", "To fix"), ("note", "Worth knowing")):
         lines = [f"  {fact.name}: {fact.fix}" for fact in facts if fact.state == state and fact.fix]
         if lines:

@@ -214,8 +214,8 @@ def check(
     declared: Mapping[str, Any],
     prefix: str = "",
     section: type[Section] = Section,
-) -> None:
-    """Check the values of a section, and replace them by what is meant by them.
+) -> dict[str, Any]:
+    """Check the values of a section, and return them, each replaced by what is meant by it.
 
     Args:
         known: The settings that it names.
@@ -242,6 +242,7 @@ def check(
         else:
             values[name] = check_like(prefix + name, value, below)
     section.agree(values, prefix)
+    return values
 
 
 def check_like(key: str, value: Any, declared: Any) -> Any:

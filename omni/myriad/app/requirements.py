@@ -30,9 +30,7 @@ def requirements(extra: str = "") -> list[Requirement]:
     from packaging.requirements import Requirement
 
     everything = [Requirement(text) for text in _declared()]
-    if not extra:
-        return [one for one in everything if one.marker is None]
-    return [one for one in everything if one.marker and one.marker.evaluate({"extra": extra})]
+    return [one for one in everything if (one.marker.evaluate({"extra": extra}) if one.marker else not extra)]
 
 
 def _declared() -> list[str]:

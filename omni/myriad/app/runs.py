@@ -8,11 +8,15 @@ import os
 import random
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from omegaconf import OmegaConf
+from rich.console import Console
+from rich.table import Table
 
 from omni.myriad.app.run_folder import find_checkpoint, is_first_rank, new_run_dir, trained_checkpoint
 from omni.myriad.env.vec_env import VecEnv
@@ -50,17 +54,17 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
         config["checkpoint"] = str(find_checkpoint(config["checkpoint"], "last", config["train_dir"]))
         resume = checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
     run_dir = new_run_dir(config)
-    _announce(config, run_dir)
+    if is_first_rank():
+        _announce(config, run_dir)
     env = (build or make_env)(config)
     config["engine"]["name"] = env.engine.name  # what auto turned out to be
-    try:
-        _write_provenance(config, env, run_dir)
-        _show_terms(env)
+    with closing(env):
+        if is_first_rank():
+            _write_provenance(config, env, run_dir)
+            Console().print(terms_table(env.task))
         summary, learner = run.train(config, env, run_dir, watch, resume)
         if is_first_rank() and summary["checkpoint"]:
             recording.record(env, learner.actor()).save(run_dir / recording.FILE_NAME)
-    finally:
-        env.close()
     if is_first_rank():
         _print_result(summary, run_dir)
     return summary
@@ -79,11 +83,8 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     path = trained_checkpoint(config)
     state = checkpoint.load(path)  # an unreadable file is said before physics starts
     config["test"] = True
-    env = (build or make_env)(config)
-    try:
+    with closing((build or make_env)(config)) as env:
         result = run.play(config, env, path, config["episodes"], state)
-    finally:
-        env.close()
     target = path.parent.parent / "play.json" if path.parent.name == "checkpoints" else path.with_suffix(".play.json")
     write_json(target, result)
     _print_table(result, target)
@@ -116,10 +117,9 @@ def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]
     run_dir = path.parent.parent if path.parent.name == "checkpoints" else None
     output = Path(config["output"] or (run_dir or path.parent) / "exported" / "policy.onnx").expanduser().absolute()
     described = description.read_description(run_dir) if run_dir else None
-    file = run_dir / recording.FILE_NAME if run_dir else None
-    settings = state["myriad"]["config"]["task"]
-    if described and file and file.is_file() and described["settings_sha256"] == description.settings_hash(settings):
-        recorded = recording.load_recording(file)
+    fits = described and described["settings_sha256"] == description.settings_hash(state["myriad"]["config"]["task"])
+    if run_dir and described and fits and (run_dir / recording.FILE_NAME).is_file():
+        recorded = recording.load_recording(run_dir / recording.FILE_NAME)
     else:
         described, recorded = _describe_again(state, config, path, run_dir, build or make_env)
     own_config = copy.deepcopy(state["myriad"]["config"]) | {"multi_gpu": False}
@@ -144,12 +144,9 @@ def _describe_again(
     config["task"]["env"]["numEnvs"] = recording.MAX_ENVS
     config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
     print(f"{config['task_name']}: the run holds no description and observations that fit, so the task is run a moment")
-    env = build(config)
-    try:
+    with closing(build(config)) as env:
         described = env.perform(description.describe_task)
         recorded = recording.record(env, run.make_actor(config, env, state, path))
-    finally:
-        env.close()
     if run_dir:
         description.write_description(described, run_dir)
         recorded.save(run_dir / recording.FILE_NAME)
@@ -198,8 +195,7 @@ def _seeded(config: dict[str, Any]) -> SimConfig:
 
     rank = int(os.environ.get("RANK", "0")) if config["multi_gpu"] else 0
     config["seed"] = set_seed(config["seed"], config["torch_deterministic"])
-    if rank:
-        set_seed(config["seed"] + rank, config["torch_deterministic"])
+    set_seed(config["seed"] + rank, config["torch_deterministic"])
     return SimConfig(config)
 
 
@@ -233,10 +229,6 @@ def _make_task(config: dict[str, Any], env: VecEnv) -> RLTask:
 
 def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> None:
     """Write what is needed to repeat the run: configuration, versions, git state."""
-    if not is_first_rank():
-        return
-    from omegaconf import OmegaConf
-
     write_text(run_dir / "config.yaml", OmegaConf.to_yaml(OmegaConf.create(config)))
     about = {
         "task": config["task_name"],
@@ -254,21 +246,12 @@ def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> Non
 
 
 def _announce(config: dict[str, Any], run_dir: Path) -> None:
-    if not is_first_rank():
-        return
     device, why = config["sim_device"], ""
     if config["num_envs"] is None:
         why = " (fit for its cores; num_envs=... sets another)" if device == "cpu" else " (the task's number)"
     num_envs = config["task"]["env"]["numEnvs"]
     print(f"{config['task_name']}: {num_envs} environments on {device}{why}, seed {config['seed']}")
     print(f"Run folder: {run_dir}", flush=True)
-
-
-def _show_terms(env: VecEnv) -> None:
-    if is_first_rank():
-        from rich.console import Console
-
-        Console().print(terms_table(env.task))
 
 
 def _print_result(summary: dict[str, Any], run_dir: Path) -> None:
@@ -282,9 +265,6 @@ def _print_result(summary: dict[str, Any], run_dir: Path) -> None:
 
 
 def _print_table(result: dict[str, Any], target: Path) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
     title = f"{result['task']}: {result['episodes']} episodes of {result['checkpoint']}"
     table = Table(title=title, title_justify="left")
     for column in ("", "mean", "std", "min", "max"):

@@ -14,40 +14,16 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.places import ROOT
 
 
-def train(arguments: Sequence[str]) -> None:
-    """Train, or play when `test=True`."""
+def run_task(verb: str, arguments: Sequence[str]) -> None:
+    """Train a task, or play or export what was trained; `train test=True` plays."""
 
     def run(config: dict[str, Any]) -> None:
         from omni.myriad.app import runs
 
-        if config["test"]:
-            runs.play(config)
-        else:
-            runs.train(config)
+        does = {"train": runs.train, "play": runs.play, "export": runs.export}
+        does["play" if config["test"] else verb](config)
 
-    cli.run("train", run, arguments)
-
-
-def play(arguments: Sequence[str]) -> None:
-    """Play a trained policy and report reward and length of its episodes."""
-
-    def run(config: dict[str, Any]) -> None:
-        from omni.myriad.app import runs
-
-        runs.play(config)
-
-    cli.run("play", run, arguments)
-
-
-def export(arguments: Sequence[str]) -> None:
-    """Export a trained policy; its settings are its run's."""
-
-    def run(config: dict[str, Any]) -> None:
-        from omni.myriad.app import runs
-
-        runs.export(config)
-
-    cli.run("export", run, arguments)
+    cli.run(verb, run, arguments)
 
 
 def deploy(arguments: Sequence[str]) -> None:
