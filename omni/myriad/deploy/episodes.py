@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,11 +20,10 @@ Starts = dict[str, Any]
 """What `VecEnv.get_env_state` returned when every environment had just been reset."""
 
 
-@dataclass
-class Episodes:
+class Episodes(NamedTuple):
     """What came of some episodes.
 
-    Args:
+    Attributes:
         rewards: Sum of rewards of each.
         lengths: Control steps of each.
         distances: How far each robot's root got along the world's x axis, in m.
@@ -88,10 +87,8 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
     env.set_env_state(starts)
     obs = env.step(torch.zeros((env.num_envs, env.num_actions), device=env.device))[0]
     view = env.engine.robots()[view_name]
-    rewards = torch.zeros(env.num_envs, device=env.device)
-    lengths = torch.zeros(env.num_envs, device=env.device)
+    rewards, lengths, distances = torch.zeros(3, env.num_envs, device=env.device)
     first = view.get_world_poses()[0][:, 0].clone()
-    distances = torch.zeros(env.num_envs, device=env.device)
     running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
     if film is not None:
         film.take(view)

@@ -82,9 +82,8 @@ def follow(
     moving = np.ptp(path, axis=0).max(axis=-1) > 1e-3
     actors = moving if moving.any() else np.ones(len(link_names), bool)
     centres = path[:, actors].mean(axis=1)
-    reach = {name: max((_reach(s) for s in shapes if s.link == name), default=0.0) for name in link_names}
-    sizes = np.array([reach[name] for name in link_names])[actors]
-    radius = float((np.linalg.norm(path[0, actors] - centres[0], axis=-1) + sizes).max())
+    reach = np.array([max((_reach(s) for s in shapes if s.link == name), default=0.0) for name in link_names])
+    radius = float((np.linalg.norm(path[0, actors] - centres[0], axis=-1) + reach[actors]).max())
     distance = radius * _MARGIN / math.sin(FIELD_OF_VIEW / 2)
     span = np.ptp(centres[:, :2], axis=0)
     azimuth = math.radians(-60.0 if span[0] >= span[1] else 20.0)  # beside a path along x, or along y
