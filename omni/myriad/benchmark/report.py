@@ -73,9 +73,7 @@ def _peers(found: results.Results) -> Table:
     same_device = (found["machine"] or {}).get("device") == "cpu"
     rows, notes = [], []
     for name, peer in PEERS.items():
-        measured = [
-            (n, entry["peers"][name]) for n, entry in found["by_num_envs"].items() if name in entry.get("peers", {})
-        ]
+        measured = [(n, e["peers"][name]) for n, e in found["by_num_envs"].items() if name in e.get("peers", {})]
         if name in found["peers"]:
             measured.append((_fastest(found, peer.against), found["peers"][name]))
         for num_envs, theirs in measured:
