@@ -67,7 +67,7 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
 
     env = runs.make_env(_sized(trained, config["episodes"]))
     try:
-        view_name = _robot(env, meta)
+        view_name = _robot(env, policy)
         starts = draw_starts(env)
         if path is not None:
             state = checkpoint.load(path)
@@ -133,13 +133,12 @@ def _set_drives(robot: RobotView, joints: Mapping[str, Any]) -> None:
     robot.set_armatures(armature, joint_indices=which)
 
 
-def _robot(env: VecEnv, meta: Mapping[str, Any]) -> str:
-    """Return the name of the view of the robot whose joints the policy commands."""
-    commanded = {name for term in meta["actions"]["terms"] for name in term["joint_names"]}
+def _robot(env: VecEnv, policy: Policy) -> str:
+    """Return the name of the view of the robot that has the policy's joints."""
     for name, view in env.engine.robots().items():
-        if commanded <= set(view.dof_names):
+        if set(policy.joint_names) <= set(view.dof_names):
             return name
-    raise MyriadError(f"Task {env.task.name} has no robot with the joints that the policy commands.")
+    raise MyriadError(f"Task {env.task.name} has no robot with the policy's joints: {', '.join(policy.joint_names)}.")
 
 
 def _find_checkpoint(meta: Mapping[str, Any], config: Mapping[str, Any], file: Path) -> Path | None:

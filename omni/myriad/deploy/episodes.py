@@ -11,7 +11,6 @@ import torch
 
 from omni.myriad.deploy.sources import Sensors
 from omni.myriad.env.vec_env import VecEnv
-from omni.myriad.errors import MyriadError
 from omni.myriad.learn.base import Acts, Observations
 from omni.myriad.learn.rollout import rollout
 from omni.myriad.policy.runtime import Command, Policy
@@ -128,9 +127,6 @@ class SingleRobot:
         self._command = Command()
         self.num_actions, self.device = env.num_actions, env.device
         self.engine = env.engine
-        unknown = [name for name in policy.joint_names if name not in self._view.dof_names]
-        if unknown:
-            raise MyriadError(f"The robot of task {env.task.name} lacks joints of the policy: {', '.join(unknown)}.")
 
     def set_env_state(self, starts: Starts) -> None:
         """Begin an episode."""

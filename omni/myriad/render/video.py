@@ -42,7 +42,12 @@ def film_robot(
     Raises:
         MyriadError: If newton or imageio-ffmpeg is not installed, or the robot has no shapes to be drawn.
     """
-    ffmpeg = _import_ffmpeg()
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        raise MyriadError(
+            "Videos need imageio-ffmpeg, which is not installed: pip install imageio-ffmpeg, or say video=False."
+        ) from None
     shapes = robot_shapes(stage, link_names)
     if not shapes:
         raise MyriadError("The robot has no visible shapes, so there is nothing to film: say video=False.")
@@ -53,7 +58,7 @@ def film_robot(
     target_file = path.with_suffix(".mp4")
     size, options = (camera.width, camera.height), ["-movflags", "+faststart"]
     with replacing(target_file) as temporary:
-        writer = ffmpeg.write_frames(
+        writer = imageio_ffmpeg.write_frames(
             str(temporary), size, fps=FRAMES_PER_SECOND, codec="libx264", quality=7, output_params=options,
             ffmpeg_log_level="error",
         )  # fmt: skip
@@ -109,13 +114,3 @@ def _reach(shape: Shape) -> float:
     else:
         size = float(np.linalg.norm(shape.size) if shape.kind == "box" else sum(shape.size))
     return float(np.linalg.norm(shape.position)) + size
-
-
-def _import_ffmpeg() -> Any:
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        raise MyriadError(
-            "Videos need imageio-ffmpeg, which is not installed: pip install imageio-ffmpeg, or say video=False."
-        ) from None
-    return imageio_ffmpeg
