@@ -80,7 +80,7 @@ def test_a_long_curve_is_thinned_and_keeps_its_end():
 
 
 def test_a_peer_that_is_not_installed_is_named_with_its_command():
-    peer = peers.Peer("x", peers.rl_games, ("surely_not_installed",), ("surely-not",), "env", "")
+    peer = peers.Peer("x", peers.rl_games, ("surely-not",), "env", "")
     assert peer.absence("Ant") == "not installed: pip install surely-not"
     assert peers.PEERS["rl_games"].absence("Ant") is None
 

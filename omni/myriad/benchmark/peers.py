@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.util
 import multiprocessing
 import os
 import tempfile
@@ -176,8 +175,7 @@ class Peer:
     Attributes:
         title: Its name in tables.
         measure: Measures it.
-        modules: What must be importable.
-        packages: What `pip install` gets them from, and whose versions are recorded.
+        packages: What must be installed, as `pip install` is told; their versions are recorded.
         against: Which of our measurements it stands beside: "train" or "env".
         note: What is and what is not comparable.
         by_num_envs: Whether it is measured for each number of environments.
@@ -186,7 +184,6 @@ class Peer:
 
     title: str
     measure: Callable[[Config, Options], Result]
-    modules: tuple[str, ...]
     packages: tuple[str, ...]
     against: str
     note: str
@@ -197,9 +194,11 @@ class Peer:
         """Return why the peer is not measured beside a task, such as how to install it, or None where it is."""
         if self.task not in (None, task):
             return f"stands beside {self.task} alone"
-        if all(importlib.util.find_spec(module) for module in self.modules):
-            return None
-        return f"not installed: pip install {' '.join(self.packages)}"
+        try:
+            self.versions()
+        except metadata.PackageNotFoundError:
+            return f"not installed: pip install {' '.join(self.packages)}"
+        return None
 
     def versions(self) -> dict[str, str]:
         """Return the versions of its packages."""
@@ -211,7 +210,6 @@ PEERS = {
     "rl_games": Peer(
         "stock rl-games",
         rl_games,
-        ("rl_games",),
         ("rl-games",),
         "train",
         "The same environments, network, hyperparameters and precision, without torch.compile; its checkpoints are "
@@ -220,7 +218,6 @@ PEERS = {
     "rl_games_compiled": Peer(
         "stock rl-games, compiled",
         functools.partial(rl_games, compiled=True),
-        ("rl_games",),
         ("rl-games",),
         "train",
         "As above with torch.compile, rl-games' own default; the first epochs, in which it compiles, are not counted.",
@@ -228,7 +225,6 @@ PEERS = {
     "mujoco_warp": Peer(
         "MuJoCo Warp",
         mujoco_warp,
-        ("mujoco", "mujoco_warp"),
         ("mujoco", "mujoco-warp"),
         "env",
         "Physics alone, on the same robot (assets/ant/ant.xml) with the same step and decimation: no observations, "
@@ -239,8 +235,7 @@ PEERS = {
     "gymnasium": Peer(
         "gymnasium Ant-v5",
         gymnasium,
-        ("mujoco", "imageio"),
-        ("gymnasium[mujoco]", "mujoco"),
+        ("gymnasium[mujoco]", "mujoco", "imageio"),
         "env",
         "Always on the CPU. An ant of the same shape and weight with other joints (armature 1 kg m², 150 N m), 105 "
         "observations and another reward. MuJoCo's 4th-order Runge-Kutta evaluates the dynamics 20 times per step as "
@@ -252,7 +247,6 @@ PEERS = {
     "mjlab": Peer(
         "mjlab Go1, flat",
         mjlab,
-        ("mjlab",),
         ("mjlab",),
         "env",
         "Another robot (12 joints), another task with randomisation and contact sensors, 4 physics steps of 5 ms in a "

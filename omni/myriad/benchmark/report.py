@@ -39,7 +39,7 @@ def _throughput(found: results.Results) -> Table:
         ratio = f"{env['median'] / bare['median']:.0%}" if bare and env else ""
         measured = [_with_spread(each) for each in (bare, env)]
         training, startup = _with_spread(entry.get("train")), _with_spread(entry.get("startup"), seconds=True)
-        memory = f"{_memory_gib(entry):.1f} GiB" if "train" in entry or "env" in entry or "startup" in entry else ""
+        memory = f"{gib:.1f} GiB" if (gib := _memory_gib(entry)) else ""
         rows.append((f"{int(num_envs):,}", *measured, ratio, training, startup, memory))
     header = ("num_envs", "bare PhysX", "environment", "of bare", "training", "start-up", "memory")
     notes = (
@@ -53,9 +53,9 @@ def _throughput(found: results.Results) -> Table:
     return Table("Throughput", header, rows, notes)
 
 
-def _memory_gib(entry: dict[str, Any]) -> float:
-    memory = next(entry[name]["memory"] for name in ("train", "env", "startup") if name in entry)
-    return memory.get("gpu_mib", memory["host_mib"]) / 1024
+def _memory_gib(entry: dict[str, Any]) -> float | None:
+    memory = next((entry[name]["memory"] for name in ("train", "env", "startup") if name in entry), None)
+    return memory and memory.get("gpu_mib", memory["host_mib"]) / 1024
 
 
 def _phases(found: results.Results) -> Table:
@@ -268,7 +268,7 @@ def _throughput_figure(found: results.Results) -> Any:
         plot(left, peer.title, theirs, linewidth=1.0, linestyle="--")
     left.set_ylabel("steps/s, frames/s")
     plot(right, "start-up (s)", {n: entry["startup"]["median"] for n, entry in entries.items() if "startup" in entry})
-    plot(right, "memory (GiB)", {n: _memory_gib(e) for n, e in entries.items() if {"startup", "env", "train"} & set(e)})
+    plot(right, "memory (GiB)", {n: gib for n, entry in entries.items() if (gib := _memory_gib(entry))})
     for axes in (left, right):
         axes.set_ylim(bottom=0)
         if not axes.lines:

@@ -155,16 +155,15 @@ class SingleRobot:
         return {"obs": obs}, reward, done, extras
 
     def _apply(self, command: Command) -> None:
-        for values, write, all_joints in (
-            (command.effort, self._view.set_joint_efforts, True),
-            (command.position, self._view.set_joint_position_targets, False),
-            (command.velocity, self._view.set_joint_velocity_targets, False),
-        ):
+        view = self._view
+        if command.effort:  # none on joints that are not commanded
+            efforts = [command.effort.get(name, 0.0) for name in view.dof_names]
+            view.set_joint_efforts(torch.tensor([efforts], device=self.device))
+        targets = {view.set_joint_position_targets: command.position, view.set_joint_velocity_targets: command.velocity}
+        for write, values in targets.items():
             if values:
-                names = self._view.dof_names if all_joints else list(values)
-                row = torch.tensor([[values.get(name, 0.0) for name in names]], device=self.device)
-                which = {} if all_joints else {"joint_indices": [self._view.get_dof_index(name) for name in names]}
-                write(row, **which)
+                which = [view.get_dof_index(name) for name in values]
+                write(torch.tensor([list(values.values())], device=self.device), joint_indices=which)
 
 
 class FileActor:
