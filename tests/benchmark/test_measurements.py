@@ -49,10 +49,10 @@ def test_training_leaves_out_warm_up_and_the_end_of_the_run(config):
 
 def test_time_to_reward_is_that_of_the_first_epoch_that_passes(config, monkeypatch):
     clock: Any = EpochClock()
-    clock.marks = [(0.0, 0), (2.0, 1), (4.0, 2), (5.0, 3)]
+    clock.marks = [0.0, 2.0, 4.0, 5.0]
     rewards = enumerate((None, 0.5, 7.0), 1)
     clock.epochs = [SimpleNamespace(frames=512 * epoch, reward_mean=reward) for epoch, reward in rewards]
-    monkeypatch.setattr(measurements, "_train", lambda config: (clock, {}))
+    monkeypatch.setattr(measurements, "timed_training", lambda config: (clock, {}))
     found = measurements.reward(config, TINY)
     assert found["curve"] == [(1024, 4.0, 0.5), (1536, 5.0, 7.0)]
     assert found["reached"] == {"seconds_to_1": 5.0, "seconds_to_5": 5.0, "seconds_to_1e+06": None}
@@ -80,9 +80,9 @@ def test_a_long_curve_is_thinned_and_keeps_its_end():
 
 
 def test_a_peer_that_is_not_installed_is_named_with_its_command():
-    peer = peers.Peer("x", peers.rl_games, ("surely_not_installed",), ("surely-not",), "env", "")
-    assert peer.missing() == "not installed: pip install surely-not"
-    assert peers.PEERS["rl_games"].missing() is None
+    peer = peers.Peer("x", peers.rl_games, ("surely-not",), "env", "")
+    assert peer.absence("Ant") == "not installed: pip install surely-not"
+    assert peers.PEERS["rl_games"].absence("Ant") is None
 
 
 def test_gymnasiums_ant_gets_our_time_step(tmp_path, monkeypatch):

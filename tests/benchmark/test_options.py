@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The benchmark's own arguments: which they are, and what is said about invalid ones."""
 
+from typing import get_args
+
 import pytest
 
-from omni.myriad.benchmark.options import MEASURES, PEERS, Options, parse, split
+from omni.myriad.app.schema import Measure, Peer
+from omni.myriad.benchmark.options import Options, parse, split
 from omni.myriad.errors import MyriadError
 
 
@@ -22,7 +25,7 @@ def test_values_are_read():
     assert options.peers == ()
     assert options.reward == (3000.0, 5.5)
     assert (options.seconds, options.repeats) == (0.5, Options.repeats)
-    assert parse({"measure": "all", "peers": "all"}) == Options(measure=MEASURES, peers=PEERS)
+    assert parse({"measure": "all", "peers": "all"}) == Options(measure=get_args(Measure), peers=get_args(Peer))
 
 
 @pytest.mark.parametrize(

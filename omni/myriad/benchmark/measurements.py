@@ -10,8 +10,9 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 Config = dict[str, Any]
 Result = dict[str, Any]
+Train = Callable[[Config, Any, Path, EpochClock], Any]
+"""What trains in an environment, given the run's folder and a clock to tell of its epochs."""
 CURVE_POINTS = 200
 
 
@@ -34,22 +37,27 @@ def synchronizer(device: torch.device) -> Callable[[], None]:
     return (lambda: torch.cuda.synchronize(device)) if device.type == "cuda" else (lambda: None)
 
 
-def stepped(
-    step: Callable[[], Any], num_envs: int, device: torch.device, options: Options, **more: Any
-) -> dict[str, Any]:
-    """Measure a function that steps `num_envs` environments; `more` is added to the result."""
+def stepped(step: Callable[[], Any], num_envs: int, device: torch.device, options: Options) -> Result:
+    """Measure a function that steps `num_envs` environments."""
 
     def advance(steps: int) -> None:
         for _ in range(steps):
             step()
 
+    return advanced(advance, num_envs, device, options)
+
+
+def advanced(advance: Callable[[int], None], num_envs: int, device: torch.device, options: Options) -> Result:
+    """Measure a function that makes so many steps of `num_envs` environments."""
     found = rates(advance, synchronizer(device), options.repeats, options.seconds, warm_up_steps(options.seconds))
-    return environment_steps(num_envs, found) | more | {"memory": machine.memory(device)}
+    steps = {**summary([num_envs * rate for rate in found]), "unit": "environment steps/s"}
+    return steps | {"memory": machine.memory(device)}
 
 
-def environment_steps(num_envs: int, found: list[float]) -> Result:
-    """Return rates of a loop over `num_envs` environments as a result."""
-    return {**summary([num_envs * rate for rate in found]), "unit": "environment steps/s"}
+def trained(clock: EpochClock, frames_per_epoch: int, options: Options) -> Result:
+    """Return the rate of a training that a clock followed, without the fifth of its epochs that warms up."""
+    found = grouped_rates(clock.marks, options.repeats, options.epochs // 5)
+    return {**summary([frames_per_epoch * rate for rate in found]), "unit": "frames/s"}
 
 
 def bare_loop(config: Config, options: Options) -> Result:
@@ -66,16 +74,9 @@ def bare_loop(config: Config, options: Options) -> Result:
     max_effort = max((max(scale) if isinstance(scale, tuple) else scale for scale in efforts), default=1.0)
     loop = BareLoop(engine, max_effort, env.task.control_frequency_inv)
 
-    def found(warm_up: int, in_step: bool) -> Result:
-        def advance(steps: int) -> None:
-            loop.advance(steps, in_step)
-
-        measured = rates(advance, synchronizer(env.device), options.repeats, options.seconds, warm_up)
-        return environment_steps(env.num_envs, measured)
-
-    result = found(warm_up_steps(options.seconds), in_step=True) | {"phases": shares(loop.seconds)}
-    result |= {"free_running": found(1, in_step=False), "shards": len(engine.shards), "max_effort": max_effort}
-    result |= {"reads": list(READS), "memory": machine.memory(env.device)}
+    result = advanced(loop.advance, env.num_envs, env.device, options) | {"phases": shares(loop.seconds)}
+    result["free_running"] = advanced(partial(loop.advance, in_step=False), env.num_envs, env.device, options)
+    result |= {"shards": len(engine.shards), "max_effort": max_effort, "reads": list(READS)}
     if not all(bool(tensor.isfinite().all()) for tensor in loop.state.values()):
         result["warning"] = "the state that was read is not finite"
     env.close()
@@ -83,11 +84,7 @@ def bare_loop(config: Config, options: Options) -> Result:
 
 
 def _physx(engine: Engine) -> PhysXEngine | None:
-    if engine.name != "physx":  # then nothing of it can be imported either
-        return None
-    from omni.myriad.engine.physx.engine import PhysXEngine
-
-    return engine if isinstance(engine, PhysXEngine) else None
+    return cast("PhysXEngine", engine) if engine.name == "physx" else None
 
 
 def env(config: Config, options: Options) -> Result:
@@ -121,18 +118,16 @@ def env(config: Config, options: Options) -> Result:
 
 def train(config: Config, options: Options) -> Result:
     """Measure training by the wall clock between epochs: logging, statistics and checkpoints included."""
-    clock, memory = _train(config | {"max_iterations": options.epochs})
+    clock, memory = timed_training(config | {"max_iterations": options.epochs})
     warm_up = options.epochs // 5
     kept, frames_per_epoch = clock.epochs[warm_up:], clock.epochs[0].epoch_frames
     spent: dict[str, float] = {
         name: sum(getattr(epoch, f"{name}_seconds") for epoch in kept)
         for name in ("physics", "task", "policy", "update")
     }
-    spent["other"] = clock.marks[-1][0] - clock.marks[warm_up][0] - sum(spent.values())
-    found = grouped_rates(clock.marks, options.repeats, warm_up)
+    spent["other"] = clock.marks[-1] - clock.marks[warm_up] - sum(spent.values())
     return {
-        **summary([frames_per_epoch * rate for rate in found]),
-        "unit": "frames/s",
+        **trained(clock, frames_per_epoch, options),
         "phases": shares(spent),
         "epochs": len(kept),
         "warm_up_epochs": warm_up,
@@ -149,10 +144,10 @@ def reward(config: Config, options: Options) -> Result:
     """
     # Otherwise it trains on to the end of max_iterations.
     config["train"]["params"]["config"]["score_to_win"] = max(options.reward)
-    clock, memory = _train(config)
+    clock, memory = timed_training(config)
     curve = [
         (epoch.frames, round(end, 3), epoch.reward_mean)
-        for epoch, (end, _) in zip(clock.epochs, clock.marks[1:], strict=True)
+        for epoch, end in zip(clock.epochs, clock.marks[1:], strict=True)
         if epoch.reward_mean is not None
     ]
     return {
@@ -163,7 +158,7 @@ def reward(config: Config, options: Options) -> Result:
         },
         "best": max((mean for *_, mean in curve), default=None),
         "frames": clock.epochs[-1].frames,
-        "seconds": round(clock.marks[-1][0], 3),
+        "seconds": round(clock.marks[-1], 3),
         "curve": _thinned(curve),
         "memory": memory,
     }
@@ -174,14 +169,14 @@ def _thinned(curve: list[tuple[int, float, float]]) -> list[tuple[int, float, fl
     return [point for index, point in enumerate(curve) if index % step == 0 or index == len(curve) - 1]
 
 
-def _train(config: Config) -> tuple[EpochClock, dict[str, float]]:
-    """Train in a folder that is thrown away; return the clock that followed, and memory."""
+def timed_training(config: Config, train: Train | None = None) -> tuple[EpochClock, dict[str, float]]:
+    """Train, by default as ours are, in a folder that is thrown away; return the clock that followed, and memory."""
     from omni.myriad.app.runs import make_env
     from omni.myriad.learn import run
 
     env, clock = make_env(config), EpochClock()
     with tempfile.TemporaryDirectory() as folder:
-        run.train(config, env, Path(folder) / "run", clock)
+        (train or run.train)(config, env, Path(folder) / "run", clock)
     memory = machine.memory(env.device)
     env.close()
     return clock, memory
@@ -192,7 +187,7 @@ class _FirstStepDoneError(Exception):
 
 
 class _FirstStep:
-    """An environment whose first step ends the training; `marks` gets the times at which it begins and ends."""
+    """An environment whose first step, its reset, ends the training; `marks` gets when that begins and ends."""
 
     def __init__(self, env: Any, marks: dict[str, float]) -> None:
         self._env, self._marks = env, marks
@@ -201,16 +196,9 @@ class _FirstStep:
         return getattr(self._env, name)
 
     def reset(self) -> None:
-        """Reset, which is a step."""
-        self._only(self._env.reset)
-
-    def step(self, actions: torch.Tensor) -> None:
-        """Step as `VecEnv.step` does."""
-        self._only(self._env.step, actions)
-
-    def _only(self, function: Callable[..., Any], *args: Any) -> None:
+        """Reset as `VecEnv.reset` does, which every learner begins with."""
         self._marks["learner"] = time.time()
-        function(*args)
+        self._env.reset()
         synchronizer(self._env.device)()
         self._marks["first step"] = time.time()
         raise _FirstStepDoneError(machine.memory(self._env.device))

@@ -9,12 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from omni.myriad.app.options import options
-from omni.myriad.app.schema import Benchmark, Measure, Peer
+from omni.myriad.app.schema import Benchmark as Options
 from omni.myriad.errors import MyriadError
-
-Options = Benchmark
-MEASURES = get_args(Measure)
-PEERS = get_args(Peer)
 
 
 def split(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
@@ -23,15 +19,8 @@ def split(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
     Returns:
         The benchmark's own as name: value, and the settings as they were given.
     """
-    ours: dict[str, str] = {}
-    settings = []
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        if equals and name in Options.__dataclass_fields__:
-            ours[name] = value
-        else:
-            settings.append(argument)
-    return ours, settings
+    ours = [text for text in arguments if "=" in text and text.partition("=")[0] in options(Options)]
+    return dict(text.split("=", 1) for text in ours), [text for text in arguments if text not in ours]
 
 
 def parse(ours: dict[str, str]) -> Options:
@@ -42,7 +31,7 @@ def parse(ours: dict[str, str]) -> Options:
     """
     values: dict[str, Any] = {}
     for name, text in ours.items():
-        option = options(Benchmark)[name]
+        option = options(Options)[name]
         kind, *_ = get_args(option.hint) or [None]
         one = dataclasses.replace(option, hint=kind or option.hint)
         if get_origin(kind) is Literal:

@@ -9,21 +9,20 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.util
 import multiprocessing
 import os
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import metadata
+from importlib import import_module, metadata
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from omni.myriad.benchmark import machine, timing
-from omni.myriad.benchmark.measurements import Config, Result, stepped
+from omni.myriad.benchmark import timing
+from omni.myriad.benchmark.measurements import Config, Result, stepped, timed_training, trained
 from omni.myriad.benchmark.options import Options
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
@@ -35,23 +34,20 @@ _ENVS_PER_VECTOR = 16  # of gymnasium: beyond a handful, more in a loop are not 
 
 def rl_games(config: Config, options: Options, compiled: bool = False) -> Result:
     """Measure stock rl-games; its networks not compiled, as our configuration has it, or compiled, its own default."""
-    from omni.myriad.app.runs import make_env
     from omni.myriad.learn.rl_games import stock
 
-    config["max_iterations"] = options.epochs + 1
-    env, clock = make_env(config), timing.EpochClock()
-    with tempfile.TemporaryDirectory() as folder:
-        stock.train(config, env, Path(folder) / "run", compiled, clock.tick)
-    frames_per_epoch = env.num_envs * config["train"]["params"]["config"]["horizon_length"]
-    found = timing.grouped_rates(clock.marks, options.repeats, options.epochs // 5)
-    memory = machine.memory(env.device)
-    env.close()
-    return {**timing.summary([frames_per_epoch * rate for rate in found]), "unit": "frames/s", "memory": memory}
+    def train(config: Config, env: Any, run_dir: Path, clock: timing.EpochClock) -> None:
+        stock.train(config, env, run_dir, compiled, clock.tick)
+
+    clock, memory = timed_training(config | {"max_iterations": options.epochs + 1}, train)
+    frames_per_epoch = config["task"]["env"]["numEnvs"] * config["train"]["params"]["config"]["horizon_length"]
+    return trained(clock, frames_per_epoch, options) | {"memory": memory}
 
 
 def mujoco_warp(config: Config, options: Options) -> Result:
     """Measure MuJoCo Warp on our own Ant, 2 steps of 1/120 s in one CUDA graph, random torques, nothing read back."""
-    mujoco, mujoco_warp, warp = (_module(name) for name in ("mujoco", "mujoco_warp", "warp"))
+    # Imported by name, here as below, so that no type checker looks for what is not among our requirements.
+    mujoco, mujoco_warp, warp = map(import_module, ("mujoco", "mujoco_warp", "warp"))
     env_cfg, device = config["task"]["env"], torch.device(config["sim_device"])
     warp.set_device(config["sim_device"])
     model = mujoco.MjModel.from_xml_path(str(ANT))
@@ -88,11 +84,6 @@ def mujoco_warp(config: Config, options: Options) -> Result:
     if not bool(warp.to_torch(worlds.qpos).isfinite().all()):
         result["warning"] = "some worlds diverged"
     return result
-
-
-def _module(name: str) -> Any:
-    """Import what is not among our requirements, so that no type checker looks for it."""
-    return importlib.import_module(name)
 
 
 def gymnasium(config: Config, options: Options) -> Result:
@@ -165,17 +156,16 @@ def mjlab(config: Config, options: Options) -> Result:
     """Measure mjlab's own flat-ground Unitree Go1, stepped with random actions."""
     # On import mjlab asks for EGL, which a machine without a display may lack; nothing is rendered here.
     os.environ.setdefault("MUJOCO_GL", "disabled")
-    _module("mjlab.tasks")  # registers the tasks
-    settings = _module("mjlab.tasks.registry").load_env_cfg(MJLAB_TASK)
+    import_module("mjlab.tasks")  # registers the tasks
+    settings = import_module("mjlab.tasks.registry").load_env_cfg(MJLAB_TASK)
     settings.scene.num_envs = num_envs = config["task"]["env"]["numEnvs"]
-    env = _module("mjlab.envs").ManagerBasedRlEnv(cfg=settings, device=config["sim_device"])
+    env = import_module("mjlab.envs").ManagerBasedRlEnv(cfg=settings, device=config["sim_device"])
     env.reset()
     device = torch.device(config["sim_device"])
     actions = torch.empty((num_envs, env.action_manager.total_action_dim), device=device)
-    about = {"physics_step_s": float(settings.sim.mujoco.timestep), "decimation": int(settings.decimation)}
-    result = stepped(lambda: env.step(actions.uniform_(-1.0, 1.0)), num_envs, device, options, **about)
+    result = stepped(lambda: env.step(actions.uniform_(-1.0, 1.0)), num_envs, device, options)
     env.close()
-    return result
+    return result | {"physics_step_s": float(settings.sim.mujoco.timestep), "decimation": int(settings.decimation)}
 
 
 @dataclass(frozen=True)
@@ -185,8 +175,7 @@ class Peer:
     Attributes:
         title: Its name in tables.
         measure: Measures it.
-        modules: What must be importable.
-        packages: What `pip install` gets them from, and whose versions are recorded.
+        packages: What must be installed, as `pip install` is told; their versions are recorded.
         against: Which of our measurements it stands beside: "train" or "env".
         note: What is and what is not comparable.
         by_num_envs: Whether it is measured for each number of environments.
@@ -195,18 +184,21 @@ class Peer:
 
     title: str
     measure: Callable[[Config, Options], Result]
-    modules: tuple[str, ...]
     packages: tuple[str, ...]
     against: str
     note: str
     by_num_envs: bool = True
     task: str | None = None
 
-    def missing(self) -> str | None:
-        """Return how to install the peer, or None where it is."""
-        if all(importlib.util.find_spec(module) for module in self.modules):
-            return None
-        return f"not installed: pip install {' '.join(self.packages)}"
+    def absence(self, task: str) -> str | None:
+        """Return why the peer is not measured beside a task, such as how to install it, or None where it is."""
+        if self.task not in (None, task):
+            return f"stands beside {self.task} alone"
+        try:
+            self.versions()
+        except metadata.PackageNotFoundError:
+            return f"not installed: pip install {' '.join(self.packages)}"
+        return None
 
     def versions(self) -> dict[str, str]:
         """Return the versions of its packages."""
@@ -218,7 +210,6 @@ PEERS = {
     "rl_games": Peer(
         "stock rl-games",
         rl_games,
-        ("rl_games",),
         ("rl-games",),
         "train",
         "The same environments, network, hyperparameters and precision, without torch.compile; its checkpoints are "
@@ -227,7 +218,6 @@ PEERS = {
     "rl_games_compiled": Peer(
         "stock rl-games, compiled",
         functools.partial(rl_games, compiled=True),
-        ("rl_games",),
         ("rl-games",),
         "train",
         "As above with torch.compile, rl-games' own default; the first epochs, in which it compiles, are not counted.",
@@ -235,7 +225,6 @@ PEERS = {
     "mujoco_warp": Peer(
         "MuJoCo Warp",
         mujoco_warp,
-        ("mujoco", "mujoco_warp"),
         ("mujoco", "mujoco-warp"),
         "env",
         "Physics alone, on the same robot (assets/ant/ant.xml) with the same step and decimation: no observations, "
@@ -246,8 +235,7 @@ PEERS = {
     "gymnasium": Peer(
         "gymnasium Ant-v5",
         gymnasium,
-        ("mujoco", "imageio"),
-        ("gymnasium[mujoco]", "mujoco"),
+        ("gymnasium[mujoco]", "mujoco", "imageio"),
         "env",
         "Always on the CPU. An ant of the same shape and weight with other joints (armature 1 kg m², 150 N m), 105 "
         "observations and another reward. MuJoCo's 4th-order Runge-Kutta evaluates the dynamics 20 times per step as "
@@ -259,7 +247,6 @@ PEERS = {
     "mjlab": Peer(
         "mjlab Go1, flat",
         mjlab,
-        ("mjlab",),
         ("mjlab",),
         "env",
         "Another robot (12 joints), another task with randomisation and contact sensors, 4 physics steps of 5 ms in a "

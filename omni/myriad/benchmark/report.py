@@ -39,7 +39,7 @@ def _throughput(found: results.Results) -> Table:
         ratio = f"{env['median'] / bare['median']:.0%}" if bare and env else ""
         measured = [_with_spread(each) for each in (bare, env)]
         training, startup = _with_spread(entry.get("train")), _with_spread(entry.get("startup"), seconds=True)
-        memory = f"{_memory_gib(entry):.1f} GiB" if "train" in entry or "env" in entry or "startup" in entry else ""
+        memory = f"{gib:.1f} GiB" if (gib := _memory_gib(entry)) else ""
         rows.append((f"{int(num_envs):,}", *measured, ratio, training, startup, memory))
     header = ("num_envs", "bare PhysX", "environment", "of bare", "training", "start-up", "memory")
     notes = (
@@ -53,9 +53,9 @@ def _throughput(found: results.Results) -> Table:
     return Table("Throughput", header, rows, notes)
 
 
-def _memory_gib(entry: dict[str, Any]) -> float:
-    memory = next(entry[name]["memory"] for name in ("train", "env", "startup") if name in entry)
-    return memory.get("gpu_mib", memory["host_mib"]) / 1024
+def _memory_gib(entry: dict[str, Any]) -> float | None:
+    memory = next((entry[name]["memory"] for name in ("train", "env", "startup") if name in entry), None)
+    return memory and memory.get("gpu_mib", memory["host_mib"]) / 1024
 
 
 def _phases(found: results.Results) -> Table:
@@ -73,7 +73,7 @@ def _peers(found: results.Results) -> Table:
     same_device = (found["machine"] or {}).get("device") == "cpu"
     rows, notes = [], []
     for name, peer in PEERS.items():
-        measured = [(n, entry["peers"][name]) for n, entry in found["by_num_envs"].items() if name in _peers_of(entry)]
+        measured = [(n, e["peers"][name]) for n, e in found["by_num_envs"].items() if name in e.get("peers", {})]
         if name in found["peers"]:
             measured.append((_fastest(found, peer.against), found["peers"][name]))
         for num_envs, theirs in measured:
@@ -90,10 +90,6 @@ def _peers(found: results.Results) -> Table:
         elif name in found["absent"]:
             rows.append((peer.title, "", found["absent"][name], ""))
     return Table("Others, measured in the same run", ("who", "how", "rate", "Myriad against it"), rows, tuple(notes))
-
-
-def _peers_of(entry: dict[str, Any]) -> dict[str, Any]:
-    return entry.get("peers", {})
 
 
 def _fastest(found: results.Results, measure: str) -> str:
@@ -229,26 +225,21 @@ def picture_of(file: Path, kind: str) -> Path:
 
 def draw(found: results.Results, file: Path) -> list[Path]:
     """Draw what there are measurements for beside the results file, and return the pictures."""
-    pictures = []
+    figures = {}
     if found["by_num_envs"]:
-        pictures.append(_save(_throughput_figure(found), picture_of(file, "throughput")))
+        figures[picture_of(file, "throughput")] = _throughput_figure(found)
     if found["over_seeds"].get("runs"):
-        pictures.append(_save(_learning_figure(found), picture_of(file, "learning")))
-    return pictures
-
-
-def _save(figure: Any, path: Path) -> Path:
-    with replacing(path) as temporary:
-        figure.savefig(temporary)
-    return path
+        figures[picture_of(file, "learning")] = _learning_figure(found)
+    for picture, figure in figures.items():
+        with replacing(picture) as temporary:
+            figure.savefig(temporary)
+    return list(figures)
 
 
 def _figure(columns: int, title: str) -> tuple[Any, Any]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5.5 * columns, 4.2), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     figure.suptitle(title)
     all_axes = figure.subplots(1, columns, squeeze=False)[0]
     for axes in all_axes:
@@ -273,11 +264,11 @@ def _throughput_figure(found: results.Results) -> Any:
         lows, highs = [each["min"] for each in measured.values()], [each["max"] for each in measured.values()]
         left.fill_between(list(measured), lows, highs, alpha=0.15)
     for name, peer in PEERS.items():
-        theirs = {n: entry["peers"][name]["median"] for n, entry in entries.items() if name in _peers_of(entry)}
+        theirs = {n: entry["peers"][name]["median"] for n, entry in entries.items() if name in entry.get("peers", {})}
         plot(left, peer.title, theirs, linewidth=1.0, linestyle="--")
     left.set_ylabel("steps/s, frames/s")
     plot(right, "start-up (s)", {n: entry["startup"]["median"] for n, entry in entries.items() if "startup" in entry})
-    plot(right, "memory (GiB)", {n: _memory_gib(e) for n, e in entries.items() if {"startup", "env", "train"} & set(e)})
+    plot(right, "memory (GiB)", {n: gib for n, entry in entries.items() if (gib := _memory_gib(entry))})
     for axes in (left, right):
         axes.set_ylim(bottom=0)
         if not axes.lines:

@@ -90,7 +90,7 @@ def measure(
     about = {"command": command, "date": time.strftime("%Y-%m-%d %H:%M %z"), "git": git_revision()}
     found = results.new(config["task"]["name"], versions(), about)
     if "peers" in options.measure:
-        found["absent"] = {name: why for name in options.peers if (why := _absence(name, found["task"]))}
+        found["absent"] = {name: why for name in options.peers if (why := PEERS[name].absence(found["task"]))}
     deadline = time.monotonic() + 60.0 * options.minutes
     logs.mkdir(parents=True, exist_ok=True)
     starts: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
@@ -137,13 +137,6 @@ def jobs(options: Options, settings: Sequence[str], absent: set[str]) -> Iterato
     if "reward" in options.measure:
         for seed in options.seeds:
             yield Job("reward", f"reward seed={seed}", (*by_num_envs[0][1], f"seed={seed}"))
-
-
-def _absence(name: str, task: str) -> str | None:
-    peer = PEERS[name]
-    if peer.task not in (None, task):
-        return f"stands beside {peer.task} alone"
-    return peer.missing()
 
 
 def _run(job: Job, options: Options, scratch: Path, logs: Path, deadline: float) -> dict[str, Any]:

@@ -63,35 +63,34 @@ def shares(seconds: dict[str, float]) -> dict[str, float]:
     return {name: round(value / total, 4) for name, value in positive.items()}
 
 
-def grouped_rates(marks: Sequence[tuple[float, int]], groups: int, warm_up: int) -> list[float]:
-    """Turn a clock's marks into rates over groups of equal length.
+def grouped_rates(marks: Sequence[float], groups: int, warm_up: int) -> list[float]:
+    """Turn a clock's marks into epochs per second over groups of equally many epochs.
 
     Args:
-        marks: (seconds, count so far), epoch after epoch.
+        marks: Seconds at the start of the first epoch and at the end of each.
         groups: Number of groups, at most as many as epochs remain.
         warm_up: Epochs left out at the start.
 
     Returns:
-        Counts per second of each group; marks (0, 0), (1, 10), (2, 30), (3, 60) in one group without warm-up give 20.
+        Epochs per second of each group; marks 0, 1, 2, 4 in one group without warm-up give 0.75.
     """
     kept = marks[warm_up:]
     epochs = len(kept) - 1
     groups = min(groups, epochs)
     edges = [round(i * epochs / groups) for i in range(groups + 1)] if groups > 0 else []
-    return [(kept[last][1] - kept[first][1]) / (kept[last][0] - kept[first][0]) for first, last in pairwise(edges)]
+    return [(last - first) / (kept[last] - kept[first]) for first, last in pairwise(edges)]
 
 
 class EpochClock:
     """Notes when epochs end, by the wall clock; follows our runs as their watch, others' by `tick`.
 
     Attributes:
-        marks: (seconds since the first mark, marks before): one at the start of the first epoch, then one at the end of
-            each.
+        marks: Seconds since the first mark: one at the start of the first epoch, then one at the end of each.
         epochs: What each epoch of ours did.
     """
 
     def __init__(self) -> None:
-        self.marks: list[tuple[float, int]] = []
+        self.marks: list[float] = []
         self.epochs: list[Epoch] = []
         self._start = 0.0
 
@@ -99,7 +98,7 @@ class EpochClock:
         """Make a mark."""
         now = time.perf_counter() - seconds_ago
         self._start = self._start if self.marks else now
-        self.marks.append((now - self._start, len(self.marks)))
+        self.marks.append(now - self._start)
 
     def started(self, learner: Any, run_dir: Any) -> None:
         """Do nothing: the first epoch begins when the learner is ready."""

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from omni.myriad.deploy.episodes import Episodes, FileActor, Film, SingleRobot, Starts, draw_starts, only, play
-from omni.myriad.deploy.report import Report, Row
+from omni.myriad.deploy.report import Report
 from omni.myriad.engine.base import RobotView
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
@@ -63,18 +63,18 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
         )
     trained = _settings(meta, config)
     path = _find_checkpoint(meta, config, file)
-    report = Report(file, meta["task"]["name"], config["episodes"], config["seed"])
+    report = Report(file, meta["task"]["name"], config["episodes"], config["seed"], policy.control_dt)
 
     env = runs.make_env(_sized(trained, config["episodes"]))
     try:
-        view_name = _robot(env, meta)
+        view_name = _robot(env, policy)
         starts = draw_starts(env)
         if path is not None:
             state = checkpoint.load(path)
-            report.add(_row("trainer", play(env, make_actor(trained, env, state, path), starts, view_name), meta))
+            report.add("trainer", play(env, make_actor(trained, env, state, path), starts, view_name))
         else:
             report.notes.append("No checkpoint with the hash in the file was found: the trainer's player is left out.")
-        report.add(_row("file, batched", play(env, FileActor(policy), starts, view_name), meta))
+        report.add("file, batched", play(env, FileActor(policy), starts, view_name))
     finally:
         env.close()
 
@@ -85,7 +85,7 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
             _set_drives(robot, meta["joints"])
             film = Film(robot.body_names)
             episodes = _alone(env, policy, starts, view_name, film, config["episodes"])
-            report.add(_row(ENGINES[name], episodes, meta, env.engine.version))
+            report.add(ENGINES[name], episodes, env.engine.version)
             if config["video"]:
                 report.videos[name] = _film(env.engine.stage, film, report.folder / name, policy.control_dt)
         finally:
@@ -99,9 +99,7 @@ def _alone(env: VecEnv, policy: Policy, starts: Starts, view_name: str, film: Fi
     results = [
         play(robot, robot, only(starts, index), view_name, film if index == 0 else None) for index in range(episodes)
     ]
-    return Episodes(
-        *(np.concatenate([getattr(r, name) for r in results]) for name in ("rewards", "lengths", "distances"))
-    )
+    return Episodes(*map(np.concatenate, zip(*results, strict=True)))
 
 
 def _film(stage: Any, film: Film, path: Path, dt: float) -> Path:
@@ -109,24 +107,6 @@ def _film(stage: Any, film: Film, path: Path, dt: float) -> Path:
 
     frames = max(1, math.ceil(FILM_SECONDS / dt))
     return film_robot(stage, film.body_names, film.positions[:frames], film.orientations[:frames], dt, path)
-
-
-def _row(where: str, episodes: Episodes, meta: Mapping[str, Any], version: str = "") -> Row:
-    rewards = episodes.rewards.astype(np.float64)
-    seconds = episodes.lengths * float(meta["timing"]["control_dt"])
-    moves = bool(np.abs(episodes.distances).max() > 1e-3)  # a base held by the world stays where it is
-    speed = float(episodes.distances.sum() / seconds.sum()) if moves else None
-    return Row(
-        where=where,
-        engine=version,
-        episodes=len(rewards),
-        reward_mean=float(rewards.mean()),
-        reward_std=float(rewards.std()),
-        length_mean=float(episodes.lengths.mean()),
-        length_min=float(episodes.lengths.min()),
-        forward_speed=speed,
-        rewards=rewards.tolist(),
-    )
 
 
 def _settings(meta: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -153,13 +133,12 @@ def _set_drives(robot: RobotView, joints: Mapping[str, Any]) -> None:
     robot.set_armatures(armature, joint_indices=which)
 
 
-def _robot(env: VecEnv, meta: Mapping[str, Any]) -> str:
-    """Return the name of the view of the robot whose joints the policy commands."""
-    commanded = {name for term in meta["actions"]["terms"] for name in term["joint_names"]}
+def _robot(env: VecEnv, policy: Policy) -> str:
+    """Return the name of the view of the robot that has the policy's joints."""
     for name, view in env.engine.robots().items():
-        if commanded <= set(view.dof_names):
+        if set(policy.joint_names) <= set(view.dof_names):
             return name
-    raise MyriadError(f"Task {env.task.name} has no robot with the joints that the policy commands.")
+    raise MyriadError(f"Task {env.task.name} has no robot with the policy's joints: {', '.join(policy.joint_names)}.")
 
 
 def _find_checkpoint(meta: Mapping[str, Any], config: Mapping[str, Any], file: Path) -> Path | None:

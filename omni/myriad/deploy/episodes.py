@@ -4,14 +4,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
 from omni.myriad.deploy.sources import Sensors
 from omni.myriad.env.vec_env import VecEnv
-from omni.myriad.errors import MyriadError
 from omni.myriad.learn.base import Acts, Observations
 from omni.myriad.learn.rollout import rollout
 from omni.myriad.policy.runtime import Command, Policy
@@ -20,11 +19,10 @@ Starts = dict[str, Any]
 """What `VecEnv.get_env_state` returned when every environment had just been reset."""
 
 
-@dataclass
-class Episodes:
+class Episodes(NamedTuple):
     """What came of some episodes.
 
-    Args:
+    Attributes:
         rewards: Sum of rewards of each.
         lengths: Control steps of each.
         distances: How far each robot's root got along the world's x axis, in m.
@@ -88,10 +86,8 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
     env.set_env_state(starts)
     obs = env.step(torch.zeros((env.num_envs, env.num_actions), device=env.device))[0]
     view = env.engine.robots()[view_name]
-    rewards = torch.zeros(env.num_envs, device=env.device)
-    lengths = torch.zeros(env.num_envs, device=env.device)
+    rewards, lengths, distances = torch.zeros(3, env.num_envs, device=env.device)
     first = view.get_world_poses()[0][:, 0].clone()
-    distances = torch.zeros(env.num_envs, device=env.device)
     running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
     if film is not None:
         film.take(view)
@@ -131,9 +127,6 @@ class SingleRobot:
         self._command = Command()
         self.num_actions, self.device = env.num_actions, env.device
         self.engine = env.engine
-        unknown = [name for name in policy.joint_names if name not in self._view.dof_names]
-        if unknown:
-            raise MyriadError(f"The robot of task {env.task.name} lacks joints of the policy: {', '.join(unknown)}.")
 
     def set_env_state(self, starts: Starts) -> None:
         """Begin an episode."""
@@ -162,16 +155,15 @@ class SingleRobot:
         return {"obs": obs}, reward, done, extras
 
     def _apply(self, command: Command) -> None:
-        for values, write, all_joints in (
-            (command.effort, self._view.set_joint_efforts, True),
-            (command.position, self._view.set_joint_position_targets, False),
-            (command.velocity, self._view.set_joint_velocity_targets, False),
-        ):
+        view = self._view
+        if command.effort:  # none on joints that are not commanded
+            efforts = [command.effort.get(name, 0.0) for name in view.dof_names]
+            view.set_joint_efforts(torch.tensor([efforts], device=self.device))
+        targets = {view.set_joint_position_targets: command.position, view.set_joint_velocity_targets: command.velocity}
+        for write, values in targets.items():
             if values:
-                names = self._view.dof_names if all_joints else list(values)
-                row = torch.tensor([[values.get(name, 0.0) for name in names]], device=self.device)
-                which = {} if all_joints else {"joint_indices": [self._view.get_dof_index(name) for name in names]}
-                write(row, **which)
+                which = [view.get_dof_index(name) for name in values]
+                write(torch.tensor([list(values.values())], device=self.device), joint_indices=which)
 
 
 class FileActor:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from omni.myriad.deploy.episodes import Episodes
 from omni.myriad.files import write_json
 from omni.myriad.provenance import git_revision, versions
 
@@ -51,12 +52,14 @@ class Report:
         task: Its task.
         episodes: Episodes in each place.
         seed: Seed of the starts.
+        control_dt: Seconds of a control step.
     """
 
     file: Path
     task: str
     episodes: int
     seed: int
+    control_dt: float
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     videos: dict[str, Path] = field(default_factory=dict)
@@ -66,8 +69,21 @@ class Report:
         """Where the report goes: <stem>.deploy beside the policy."""
         return self.file.absolute().parent / f"{self.file.stem}.deploy"
 
-    def add(self, row: Row) -> None:
-        """Add a row."""
+    def add(self, where: str, played: Episodes, engine: str = "") -> None:
+        """Add a row about the episodes that were played in one place."""
+        rewards = played.rewards.astype(np.float64)
+        moves = bool(np.abs(played.distances).max() > 1e-3)  # a base held by the world stays where it is
+        row = Row(
+            where=where,
+            engine=engine,
+            episodes=len(rewards),
+            reward_mean=float(rewards.mean()),
+            reward_std=float(rewards.std()),
+            length_mean=float(played.lengths.mean()),
+            length_min=float(played.lengths.min()),
+            forward_speed=float(played.distances.sum() / (played.lengths.sum() * self.control_dt)) if moves else None,
+            rewards=rewards.tolist(),
+        )
         self.rows.append(row)
 
     def write(self) -> None:

@@ -10,13 +10,7 @@ import numpy as np
 import torch
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.maths import (
-    compute_heading_and_up,
-    compute_rot,
-    normalize,
-    normalize_angle,
-    quat_rotate_inverse,
-)
+from omni.myriad.maths import compute_heading_and_up, compute_rot, normalize, normalize_angle, quat_rotate_inverse
 
 Tensor = torch.Tensor
 Term = Mapping[str, Any]

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -29,41 +28,39 @@ _SIZES = {
     "box": ("hx", "hy", "hz"),
 }
 """What newton calls a shape's `size`."""
+_DEVICE = "cpu"  # warp's name of it
 _NOTHING = 0xFFFFFFFF  # shape index where a ray met nothing
 
 
 class Camera:
-    """Draws a robot from the poses of its links, on the CPU or on CUDA.
+    """Draws a robot from the poses of its links, on the CPU.
 
     Args:
         link_names: The links, in the order of the poses that `draw` is given.
         shapes: What they look like.
         width: Pixels.
         height: Pixels.
-        device: Warp's name of the device, such as "cpu" or "cuda:0".
 
     Raises:
         MyriadError: If newton is not installed.
     """
 
-    def __init__(
-        self,
-        link_names: Sequence[str],
-        shapes: Sequence[Shape],
-        width: int = 640,
-        height: int = 368,
-        device: str = "cpu",
-    ) -> None:
+    def __init__(self, link_names: Sequence[str], shapes: Sequence[Shape], width: int = 640, height: int = 368) -> None:
         self._wp, newton, SensorCamera = _import_newton()  # noqa: N806 - a class
-        self.width, self.height, self._device = width, height, device
+        self.width, self.height = width, height
         builder = newton.ModelBuilder()
         links = {name: builder.add_body(mass=1.0, label=name) for name in link_names}
         for index, shape in enumerate(shapes):
             # Where two links share a rounded end, neither would win: each is a hair bigger than the one before.
-            shape = replace(shape, size=tuple(size + index * _HAIR for size in shape.size))
-            _add(self._wp, newton, builder, links[shape.link], shape)
+            sizes = [size + index * _HAIR for size in shape.size]
+            form: dict[str, Any] = dict(zip(_SIZES.get(shape.kind, ()), sizes, strict=True))
+            if shape.kind == "mesh":
+                form["mesh"] = newton.Mesh(shape.points, shape.triangles, compute_inertia=False)
+            place = self._wp.transform(self._wp.vec3(*shape.position), self._wp.quat(*shape.rotation))
+            add = getattr(builder, f"add_shape_{shape.kind}")
+            add(links[shape.link], xform=place, color=shape.colour, **form)
         floor = builder.add_ground_plane(color=_FLOOR)
-        self._model = builder.finalize(device=device)
+        self._model = builder.finalize(device=_DEVICE)
         self._state = self._model.state()
         self._camera = SensorCamera(self._model)
         light = np.array(_LIGHT) / np.linalg.norm(_LIGHT)
@@ -74,7 +71,7 @@ class Camera:
         config.enable_shadows = config.enable_textures = True
         config.anti_aliasing = SensorCamera.AntiAliasing.MSAA  # rays for all samples, one shading per surface
         self._rays = SensorCamera.compute_camera_rays_pinhole(
-            width, height, camera_fov=FIELD_OF_VIEW, sample_count=_SAMPLES, device=device
+            width, height, camera_fov=FIELD_OF_VIEW, sample_count=_SAMPLES, device=_DEVICE
         )
         self._colour = self._camera.allocate_image_color(1, width, height)
         self._depth = self._camera.allocate_image_depth(1, width, height)
@@ -99,7 +96,7 @@ class Camera:
         pose = self._wp.transformf(self._wp.vec3f(*eye.tolist()), turn)
         self._camera.update(
             self._state,
-            self._wp.array([pose], dtype=self._wp.transformf, device=self._device),
+            self._wp.array([pose], dtype=self._wp.transformf, device=_DEVICE),
             self._rays,
             color_image=self._colour,
             depth_image=self._depth,
@@ -121,14 +118,6 @@ def _import_newton() -> tuple[Any, Any, Any]:
             "Videos need newton, which is not installed: pip install 'newton>=1.8', or say video=False."
         ) from None
     return warp, newton, SensorCamera
-
-
-def _add(wp: Any, newton: Any, builder: Any, link: int, shape: Shape) -> None:
-    place = {"xform": wp.transform(wp.vec3(*shape.position), wp.quat(*shape.rotation)), "color": shape.colour}
-    size = dict(zip(_SIZES.get(shape.kind, ()), shape.size, strict=True))
-    if shape.kind == "mesh":
-        size["mesh"] = newton.Mesh(shape.points, shape.triangles, compute_inertia=False)
-    getattr(builder, f"add_shape_{shape.kind}")(link, **size, **place)
 
 
 def _look(eye: np.ndarray, target: np.ndarray) -> np.ndarray:

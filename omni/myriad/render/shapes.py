@@ -14,7 +14,6 @@ from pxr import Gf, Usd, UsdGeom
 from omni.myriad.engine.base import ENV_0_PATH
 
 _GREY = (0.6, 0.6, 0.6)
-_TURN_Z_TO = {"X": (0.0, 0.5**0.5, 0.0, 0.5**0.5), "Y": (-(0.5**0.5), 0.0, 0.0, 0.5**0.5), "Z": (0.0, 0.0, 0.0, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -73,22 +72,19 @@ def _shapes_of(prim: Usd.Prim, link: str, place: Gf.Transform) -> Iterator[Shape
     def shape(kind: str, size: Sequence[float] = (), rotation: Sequence[float] = rotation, **mesh: Any) -> Shape:
         return Shape(link, kind, tuple(size), tuple(place.GetTranslation()), tuple(rotation), colour, **mesh)  # type: ignore[arg-type]
 
-    if prim.IsA(UsdGeom.Sphere):
-        yield shape("sphere", [UsdGeom.Sphere(prim).GetRadiusAttr().Get() * scale.max()])
-    elif prim.IsA(UsdGeom.Cube):
-        yield shape("box", UsdGeom.Cube(prim).GetSizeAttr().Get() / 2 * scale)
-    elif prim.IsA(UsdGeom.Capsule) or prim.IsA(UsdGeom.Cylinder):
-        kind = "capsule" if prim.IsA(UsdGeom.Capsule) else "cylinder"
-        tube: Any = UsdGeom.Capsule(prim) if kind == "capsule" else UsdGeom.Cylinder(prim)
-        axis = tube.GetAxisAttr().Get()
-        along = "XYZ".index(axis)
+    # A schema of another type than the prim's is false.
+    if sphere := UsdGeom.Sphere(prim):
+        yield shape("sphere", [sphere.GetRadiusAttr().Get() * scale.max()])
+    elif cube := UsdGeom.Cube(prim):
+        yield shape("box", cube.GetSizeAttr().Get() / 2 * scale)
+    elif tube := UsdGeom.Capsule(prim) or UsdGeom.Cylinder(prim):
+        along = "XYZ".index(tube.GetAxisAttr().Get())
         radius = tube.GetRadiusAttr().Get() * np.delete(scale, along).max()
         size = [radius, tube.GetHeightAttr().Get() / 2 * scale[along]]
-        x, y, z, w = _TURN_Z_TO[axis]
-        turned = turn * Gf.Quatd(w, x, y, z)
+        turned = turn * Gf.Rotation(Gf.Vec3d.ZAxis(), Gf.Vec3d.Axis(along)).GetQuat()
+        kind = "capsule" if prim.IsA(UsdGeom.Capsule) else "cylinder"
         yield shape(kind, size, (*turned.GetImaginary(), turned.GetReal()))
-    elif prim.IsA(UsdGeom.Mesh):
-        mesh = UsdGeom.Mesh(prim)
+    elif mesh := UsdGeom.Mesh(prim):
         points = np.array(mesh.GetPointsAttr().Get(), np.float32) * scale.astype(np.float32)
         yield shape("mesh", points=points, triangles=_fans(mesh))
 

@@ -42,7 +42,12 @@ def film_robot(
     Raises:
         MyriadError: If newton or imageio-ffmpeg is not installed, or the robot has no shapes to be drawn.
     """
-    ffmpeg = _import_ffmpeg()
+    try:
+        import imageio_ffmpeg
+    except ImportError:
+        raise MyriadError(
+            "Videos need imageio-ffmpeg, which is not installed: pip install imageio-ffmpeg, or say video=False."
+        ) from None
     shapes = robot_shapes(stage, link_names)
     if not shapes:
         raise MyriadError("The robot has no visible shapes, so there is nothing to film: say video=False.")
@@ -53,7 +58,7 @@ def film_robot(
     target_file = path.with_suffix(".mp4")
     size, options = (camera.width, camera.height), ["-movflags", "+faststart"]
     with replacing(target_file) as temporary:
-        writer = ffmpeg.write_frames(
+        writer = imageio_ffmpeg.write_frames(
             str(temporary), size, fps=FRAMES_PER_SECOND, codec="libx264", quality=7, output_params=options,
             ffmpeg_log_level="error",
         )  # fmt: skip
@@ -82,9 +87,8 @@ def follow(
     moving = np.ptp(path, axis=0).max(axis=-1) > 1e-3
     actors = moving if moving.any() else np.ones(len(link_names), bool)
     centres = path[:, actors].mean(axis=1)
-    reach = {name: max((_reach(s) for s in shapes if s.link == name), default=0.0) for name in link_names}
-    sizes = np.array([reach[name] for name in link_names])[actors]
-    radius = float((np.linalg.norm(path[0, actors] - centres[0], axis=-1) + sizes).max())
+    reach = np.array([max((_reach(s) for s in shapes if s.link == name), default=0.0) for name in link_names])
+    radius = float((np.linalg.norm(path[0, actors] - centres[0], axis=-1) + reach[actors]).max())
     distance = radius * _MARGIN / math.sin(FIELD_OF_VIEW / 2)
     span = np.ptp(centres[:, :2], axis=0)
     azimuth = math.radians(-60.0 if span[0] >= span[1] else 20.0)  # beside a path along x, or along y
@@ -110,13 +114,3 @@ def _reach(shape: Shape) -> float:
     else:
         size = float(np.linalg.norm(shape.size) if shape.kind == "box" else sum(shape.size))
     return float(np.linalg.norm(shape.position)) + size
-
-
-def _import_ffmpeg() -> Any:
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        raise MyriadError(
-            "Videos need imageio-ffmpeg, which is not installed: pip install imageio-ffmpeg, or say video=False."
-        ) from None
-    return imageio_ffmpeg

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import omni.ui as ui  # type: ignore[import-not-found]
@@ -14,7 +14,7 @@ from omni.myriad.ui.model import Model
 TITLE = "Myriad"
 _LABEL_WIDTH = 110
 _PLOT_POINTS = 400
-_DEVICES = ("", "cuda:0", "cpu")
+_DEVICES = {"automatic": "", "cuda:0": "cuda:0", "cpu": "cpu"}
 
 
 class Window:
@@ -65,20 +65,15 @@ class Window:
     # -- building -----------------------------------------------------------------------------------------------------
 
     def _build_settings(self) -> None:
-        model, settings = self._model, self._model.settings
-        tasks = model.tasks()
-        chosen = tasks.index(settings.task) if settings.task in tasks else 0
-        self._choice("Task", tasks, chosen, lambda index: setattr(settings, "task", tasks[index]))
-        self._text("Environments", "", lambda text: setattr(settings, "num_envs", _number(text, settings.num_envs)))
-        self._text("Seed", str(settings.seed), lambda text: setattr(settings, "seed", _number(text, None) or 0))
-        self._text("Checkpoint", "", lambda text: setattr(settings, "checkpoint", text))
-        devices = ("automatic", *_DEVICES[1:])
-        self._choice("Device", devices, 0, lambda index: setattr(settings, "device", _DEVICES[index]))
-        self._text("More settings", "", lambda text: setattr(settings, "more", text))
-        modes, rendering = list(RenderMode), model.drive.rendering
-        names = [mode.value for mode in modes]
-        self._choice("Draw", names, modes.index(rendering.mode), lambda i: setattr(rendering, "mode", modes[i]))
-        self._text("n", str(rendering.interval), lambda text: setattr(rendering, "interval", _number(text, None) or 1))
+        settings, rendering = self._model.settings, self._model.drive.rendering
+        self._choice("Task", {task: task for task in self._model.tasks()}, settings, "task")
+        self._text("Environments", settings, "num_envs", lambda text: _number(text, settings.num_envs))
+        self._text("Seed", settings, "seed", lambda text: _number(text, None) or 0)
+        self._text("Checkpoint", settings, "checkpoint")
+        self._choice("Device", _DEVICES, settings, "device")
+        self._text("More settings", settings, "more")
+        self._choice("Draw", {mode.value: mode for mode in RenderMode}, rendering, "mode")
+        self._text("n", rendering, "interval", lambda text: _number(text, None) or 1)
 
     def _build_buttons(self) -> None:
         model = self._model
@@ -103,19 +98,23 @@ class Window:
             )
             self._plots[name] = (plot, label)
 
-    def _choice(self, name: str, options: Sequence[str], chosen: int, on_change: Callable[[int], None]) -> None:
+    def _choice(self, name: str, options: dict[str, Any], owner: Any, attribute: str) -> None:
+        """Add a box whose options, by what they are called, are values of an attribute."""
+        values, chosen = list(options.values()), getattr(owner, attribute)
         with ui.HStack(height=24):
             ui.Label(name, width=_LABEL_WIDTH)
-            box = ui.ComboBox(chosen, *options)
+            box = ui.ComboBox(values.index(chosen) if chosen in values else 0, *options)
             value = box.model.get_item_value_model()
-            value.add_value_changed_fn(lambda changed: on_change(changed.get_value_as_int()))
+            value.add_value_changed_fn(lambda changed: setattr(owner, attribute, values[changed.get_value_as_int()]))
 
-    def _text(self, name: str, text: str, on_change: Callable[[str], None]) -> None:
+    def _text(self, name: str, owner: Any, attribute: str, read: Callable[[str], Any] = str) -> None:
+        """Add a field whose text is read as the value of an attribute; None is an empty one."""
+        value = getattr(owner, attribute)
         with ui.HStack(height=24):
             ui.Label(name, width=_LABEL_WIDTH)
-            field = ui.StringField()
-            field.model.set_value(text)
-            field.model.add_value_changed_fn(lambda changed: on_change(changed.get_value_as_string().strip()))
+            field = ui.StringField().model
+            field.set_value("" if value is None else str(value))
+            field.add_value_changed_fn(lambda now: setattr(owner, attribute, read(now.get_value_as_string().strip())))
 
     # -- what happens -------------------------------------------------------------------------------------------------
 
