@@ -226,20 +226,20 @@ class RlGamesLearner:
     def _close_epoch(self, start: float, played: float, updated: float, losses: Losses) -> Epoch:
         agent, rollout = self.agent, self.rollout
         values, episodes, extras = self._fetch(losses)
+        reward_mean, shaped_reward_mean, episode_length_mean = rollout.episodes.means()
         physics = self.env.phase_seconds["physics"] - self._physics_seconds
         self._physics_seconds += physics
         physics = min(physics, rollout.step_seconds)
         if agent.global_rank == 0:
             agent.diagnostics.epoch(agent, current_epoch=agent.epoch_num)
             agent.diagnostics.send_info(agent.writer)
-            reward = rollout.episodes.means()[0]
-            if reward is not None and reward > agent.last_mean_rewards and agent.epoch_num >= agent.save_best_after:
-                agent.last_mean_rewards = reward
+            is_best = reward_mean is not None and reward_mean > agent.last_mean_rewards
+            if is_best and agent.epoch_num >= agent.save_best_after:
+                agent.last_mean_rewards = reward_mean
                 self.checkpoints.keep_best()
         elapsed = time.perf_counter() - start
         self.checkpoints.seconds += elapsed
         scalars, self._scalars = self._scalars, {}
-        reward_mean, shaped_reward_mean, episode_length_mean = rollout.episodes.means()
         return self.report(
             epoch_frames=agent.batch_size * agent.world_size,
             epoch_seconds=elapsed,
