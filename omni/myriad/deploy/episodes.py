@@ -150,7 +150,7 @@ class SingleRobot:
         task = self._env.task
         task.pre_physics_step(actions)  # for the score; what it writes to the joints is overwritten
         self._apply(self._command)
-        self._env.engine.step(task.control_frequency_inv)
+        task.step_physics()
         obs, reward, done, extras = task.post_physics_step()
         return {"obs": obs}, reward, done, extras
 

@@ -230,6 +230,15 @@ class IsaacSimEngine(Engine):
         """Propagate written joint and root states to link poses without stepping."""
         self.world.physics_sim_view.update_articulations_kinematic()
 
+    def link_poses(self, robot: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return positions and orientations of a view's links in the world, as `Engine` says."""
+        poses = robot._physics_view.get_link_transforms()
+        return poses[..., :3], poses[..., 3:].roll(1, dims=-1)  # PhysX says xyzw
+
+    def link_velocities(self, robot: Any) -> torch.Tensor:
+        """Return velocities of a view's links, as `Engine` says."""
+        return robot._physics_view.get_link_velocities()
+
     def is_playing(self) -> bool:
         """Tell whether physics has been started and not closed."""
         return self.world is not None and self.world.is_playing() and self.world.physics_sim_view is not None
