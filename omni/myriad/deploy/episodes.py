@@ -142,7 +142,7 @@ class SingleRobot:
         positions = dict(zip(self._view.dof_names, self._view.get_joint_positions()[0].tolist(), strict=True))
         velocities = dict(zip(self._view.dof_names, self._view.get_joint_velocities()[0].tolist(), strict=True))
         origin = getattr(self._env.task, "_env_pos", torch.zeros(1, 3))[0]
-        self._command = self._policy.act(positions, velocities, self._sensors.measure(origin))
+        self._command = self._policy.act(positions, velocities, self._sensors.measure(origin, self._env.task.commands()))
         return torch.from_numpy(self._policy.last_action)[None].to(self.device)
 
     def step(self, actions: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -363,6 +363,13 @@ class RLTask:
     def action_terms(self) -> Sequence[ActionTerm]:
         """Say which joints the numbers of an action command, in order; asked before `post_reset`."""
         return []
+
+    def commands(self) -> Mapping[str, torch.Tensor]:
+        """Return what is asked of the robot, (num_envs, size) by the names of the terms with source "command".
+
+        No sensor measures it: on a robot its user says it, and in `deploy` the task.
+        """
+        return {}
 
     # -- one step -----------------------------------------------------------------------------------------------------
 
