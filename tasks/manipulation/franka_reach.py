@@ -14,8 +14,8 @@ NUM_TARGETS = 16384
 class FrankaReach(RLTask):
     """The reaching task of the usual lesson, to the letter of its reward, with the arm of Franka's own URDF.
 
-    A target is where the hand is in a random posture of the arm, so that each can be reached. An episode succeeds if the
-    hand is within `successDistance` in every step of its last second.
+    A target is where the hand is in a random posture of the arm, so that each can be reached. An episode succeeds if
+    the hand is within `successDistance` in every step of its last second.
     """
 
     robot = "panda"
@@ -73,7 +73,7 @@ class FrankaReach(RLTask):
         found: list[torch.Tensor] = []
         while sum(map(len, found)) < NUM_TARGETS:
             postures = self.home.clone()
-            uniform = 2.0 * torch.rand_like(self.actions) - 1.0
+            uniform = self.cfg_env["targetRange"] * (2.0 * torch.rand_like(self.actions) - 1.0)
             postures[:, self.arm] = self.middles + self.half_ranges * uniform
             self.robot.set_joint_positions(postures)
             self.world.update_kinematics()
@@ -129,5 +129,5 @@ class FrankaReach(RLTask):
         self.succeeded[:] = torch.where(self.time_out_buf, success, self.succeeded)
 
     def get_extras(self) -> None:
-        """Report the share of environments whose last episode succeeded, and how near hands are."""
-        self.extras["episode"] = {"success": self.succeeded.mean(), "distance": self.distances.mean()}
+        """Report the share of environments whose last episode succeeded."""
+        self.extras["episode"] = {"success": self.succeeded.mean()}

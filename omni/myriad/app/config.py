@@ -23,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from omni.myriad.app.options import UNSET, Option, check, find, keys, options
+from omni.myriad.app.run_folder import task_folders
 from omni.myriad.app.schema import GROUPS, VERBS, everything
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
@@ -111,8 +112,14 @@ def _chosen(parsed: Sequence[Override]) -> DictConfig:
 
 
 def _task_folders(parsed: Sequence[Override]) -> list[Path]:
-    """Return the folders of the override `task.task_path`, which say where else task files and YAML are found."""
-    values = [override.value() for override in parsed if override.key_or_group == "task.task_path"]
+    """Return the folders of the override `task.task_path`, which say where else task files and YAML are found.
+
+    Without it, those of the run whose folder `checkpoint` names.
+    """
+    given = {override.key_or_group: override.value() for override in parsed if not override.is_delete()}
+    values = [given["task.task_path"]] if "task.task_path" in given else []
+    if not values:
+        values = [task_folders(str(given.get("checkpoint", "")), str(given.get("train_dir", "runs")))]
     items = [item for value in values[-1:] for item in (value if isinstance(value, list) else [value])]
     folders = [Path(str(item)).expanduser().resolve() for item in items]
     for item, folder in zip(items, folders, strict=True):

@@ -386,6 +386,7 @@ class PlayVerb(Simulate):
 
     checkpoint: str = option("", "a checkpoint's file, or a run's name or folder; empty: the task's last run")
     episodes: int = option(100, "episodes to play", least=1)
+    video: bool | None = option(None, "film the first environment; empty: no")
 
 
 class TrainVerb(Simulate):
@@ -432,7 +433,7 @@ class DeployVerb(Section):
     engine: str = option("physx", "physx: one robot there; mujoco: the same robot in MuJoCo as well")
     episodes: int = option(100, "episodes in each place, all from the same starts", least=1)
     seed: int = option(42, "seed of the starts; -1 draws one", **_SEED)
-    video: bool = option(True, "film each engine's first episode")
+    video: bool | None = option(None, "film each engine's first episode; empty: yes")
     checkpoint: str = option("", "what the file was exported from; empty: sought in its run")
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
 

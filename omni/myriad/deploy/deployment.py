@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from omni.myriad.deploy.episodes import Episodes, FileActor, Film, SingleRobot, Starts, draw_starts, only, play
+from omni.myriad.deploy.episodes import Episodes, FileActor, SingleRobot, Starts, draw_starts, only, play
 from omni.myriad.deploy.report import Report
 from omni.myriad.engine.base import RobotView
 from omni.myriad.env.vec_env import VecEnv
@@ -22,6 +21,7 @@ from omni.myriad.files import from_finite_json
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.runtime import Policy, PolicyError
+from omni.myriad.render.video import Film
 
 ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo"}
 """The engines that a policy is judged in, and what the table calls them."""
@@ -83,11 +83,11 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
         try:
             robot = env.engine.robots()[view_name]
             _set_drives(robot, meta["joints"])
-            film = Film(robot.body_names)
+            film = Film(env.task)
             episodes = _alone(env, policy, starts, view_name, film, config["episodes"])
             report.add(ENGINES[name], episodes, env.engine.version)
-            if config["video"]:
-                report.videos[name] = _film(env.engine.stage, film, report.folder / name, policy.control_dt)
+            if config["video"] is not False:
+                report.videos[name] = film.write(report.folder / name, FILM_SECONDS)
         finally:
             env.close()
     report.write()
@@ -102,19 +102,12 @@ def _alone(env: VecEnv, policy: Policy, starts: Starts, view_name: str, film: Fi
     return Episodes(*map(np.concatenate, zip(*results, strict=True)))
 
 
-def _film(stage: Any, film: Film, path: Path, dt: float) -> Path:
-    from omni.myriad.render.video import film_robot
-
-    frames = max(1, math.ceil(FILM_SECONDS / dt))
-    return film_robot(stage, film.body_names, film.positions[:frames], film.orientations[:frames], dt, path)
-
-
 def _settings(meta: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Return the configuration that the file carries, for this machine."""
     config = from_finite_json(meta["config"])
     config |= {"sim_device": "cpu", "multi_gpu": False, "test": True, "checkpoint": "", "seed": asked["seed"]}
     config["engine"] = asked["engine"]
-    config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
+    config["task"]["task_path"] = asked["task"]["task_path"]  # what a file names must not be run
     return config
 
 

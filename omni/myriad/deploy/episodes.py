@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.learn.base import Acts, Observations
 from omni.myriad.learn.rollout import rollout
 from omni.myriad.policy.runtime import Command, Policy
+from omni.myriad.render.video import Film
 
 Starts = dict[str, Any]
 """What `VecEnv.get_env_state` returned when every environment had just been reset."""
@@ -31,27 +31,6 @@ class Episodes(NamedTuple):
     rewards: np.ndarray
     lengths: np.ndarray
     distances: np.ndarray
-
-
-@dataclass
-class Film:
-    """Poses of a robot's links, control step after control step, in the order of `body_names`.
-
-    Args:
-        body_names: The links.
-        positions: (links, 3) in m, a step.
-        orientations: (links, 4) as wxyz, a step.
-    """
-
-    body_names: list[str]
-    positions: list[np.ndarray] = field(default_factory=list)
-    orientations: list[np.ndarray] = field(default_factory=list)
-
-    def take(self, view: Any) -> None:
-        """Add the present poses of the robot of environment 0."""
-        positions, orientations = view.get_body_poses()
-        self.positions.append(positions[0].cpu().numpy().copy())
-        self.orientations.append(orientations[0].cpu().numpy().copy())
 
 
 def draw_starts(env: VecEnv) -> Starts:
@@ -90,7 +69,7 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
     first = view.get_world_poses()[0][:, 0].clone()
     running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
     if film is not None:
-        film.take(view)
+        film.take(0.0)
     for step in rollout(env, actor, obs):
         rewards += torch.where(running, step.rewards, 0.0)
         lengths += running
@@ -99,7 +78,7 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
         if not bool(running.any()):
             break
         if film is not None and bool(running[0]):
-            film.take(view)
+            film.take(float(rewards[0]))
     return Episodes(rewards.cpu().numpy(), lengths.cpu().numpy(), distances.cpu().numpy())
 
 
@@ -142,7 +121,9 @@ class SingleRobot:
         positions = dict(zip(self._view.dof_names, self._view.get_joint_positions()[0].tolist(), strict=True))
         velocities = dict(zip(self._view.dof_names, self._view.get_joint_velocities()[0].tolist(), strict=True))
         origin = getattr(self._env.task, "_env_pos", torch.zeros(1, 3))[0]
-        self._command = self._policy.act(positions, velocities, self._sensors.measure(origin, self._env.task.commands()))
+        self._command = self._policy.act(
+            positions, velocities, self._sensors.measure(origin, self._env.task.commands())
+        )
         return torch.from_numpy(self._policy.last_action)[None].to(self.device)
 
     def step(self, actions: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]:

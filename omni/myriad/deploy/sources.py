@@ -45,14 +45,14 @@ class Sensors:
             if term["source"].startswith("target_") and self._target is None:
                 raise MyriadError(f"Observation {name} needs a target, and the task's settings have no targetPosition.")
 
-    def measure(self, origin: Tensor, commands: Mapping[str, Tensor]) -> dict[str, np.ndarray]:
+    def measure(self, origin: Tensor, commands: Mapping[str, Tensor] | None = None) -> dict[str, np.ndarray]:
         """Return every term by name, before scaling.
 
         Args:
             origin: Where the robot's environment stands in the world in m, (3,).
             commands: What is asked of the robot, by the names of terms, (1, size).
         """
-        self._origin, self._commands = origin.cpu(), commands
+        self._origin, self._commands = origin.cpu(), commands or {}
         positions, orientations = self._view.get_world_poses()
         self.position, self.orientation = positions.cpu(), orientations.cpu()
         self.velocity = self._view.get_velocities().cpu()

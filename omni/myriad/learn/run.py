@@ -77,8 +77,9 @@ def train(
         status = "finished"
     except KeyboardInterrupt:
         status = "interrupted"
-        last = checkpoints / "last.pth"
-        raise KeyboardInterrupt(f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={last}") from None
+        raise KeyboardInterrupt(
+            f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={run_dir}"
+        ) from None
     finally:
         if progress is not None:
             progress.close()
