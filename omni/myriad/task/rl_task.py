@@ -155,6 +155,7 @@ class RLTask:
         views = [view for view in self.world.robots().values() if isinstance(view, RobotView)]
         for view in views:
             view.start()
+        self.world.update_kinematics()  # links follow the joints that have gone home
         self._motors = [view.motors for view in views if view.motors]
         for index, motors in enumerate(self._motors):
             setattr(self, f"motor_targets_{index}", motors.history)  # so that checkpoints have them
@@ -382,9 +383,9 @@ class RLTask:
         self.apply_actions(actions)
 
     def before_physics(self, actions: torch.Tensor) -> None:
-        """Call `pre_physics_step`; where the task has its own and no `reset_idx`, reset what it leaves marked."""
+        """Call `pre_physics_step`; where the task has its own, reset what it leaves marked."""
         self.pre_physics_step(actions)
-        if self._defines("pre_physics_step") and not self._defines("reset_idx"):
+        if self._defines("pre_physics_step"):
             self._reset_marked()
 
     def step_physics(self) -> None:
