@@ -390,7 +390,7 @@ class Policy:
                 joints.append(values)
             for slots in self._last_action_slots:
                 self.last_action = row[slots]
-            terms = {name: row[slice(*term["slice"])] for name, term in self.required.items()}
+            terms = {name: row[slice(term["slice"][0], term["slice"][1])] for name, term in self.required.items()}
             command = self.act(*joints, terms)
             if not golden["sequential"]:
                 self.reset()
