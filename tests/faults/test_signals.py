@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What ends a training from outside, and what it leaves behind: each test runs one and ends it so."""
 
+import contextlib
 import os
 import pty
 import signal
@@ -58,10 +59,8 @@ def test_a_closed_terminal_lets_it_save(tmp_path):
     os.set_blocking(ours, False)
 
     def two_epochs():
-        try:
+        with contextlib.suppress(BlockingIOError):
             os.read(ours, 65536)  # a terminal that nobody reads would stop it
-        except BlockingIOError:
-            pass
         return epochs(tmp_path) >= 2
 
     wait_for(two_epochs, process)
