@@ -346,8 +346,8 @@ class Policy:
         Raises:
             PolicyError: If it exceeds `TOLERANCE`, or a command differs by more than its scale makes of that.
         """
-        golden = self.metadata["golden"]
         try:
+            golden = self.metadata["golden"]
             inputs = {
                 name: _array(golden["observations"][name], name, dtype) for name, (_, dtype) in self.inputs.items()
             }
