@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint
@@ -60,6 +62,35 @@ def test_missing_and_folder(tmp_path: Path) -> None:
     checkpoint.save(tmp_path / "last.pth", make_state())
     with pytest.raises(MyriadError, match=r"is a folder, give a \.pth file; it holds last\.pth"):
         checkpoint.load(tmp_path)
+
+
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_rot_is_noticed_or_harmless(tmp_path: Path, data: st.DataObject) -> None:
+    path = tmp_path / "rotten.pth"
+    checkpoint.save(path, make_state(100))
+    whole = checkpoint.load(path)
+    rotten = bytearray(path.read_bytes())
+    bit = data.draw(st.integers(0, 8 * len(rotten) - 1))
+    rotten[bit // 8] ^= 1 << bit % 8
+    path.write_bytes(rotten)
+    try:
+        found = checkpoint.load(path)
+    except MyriadError:
+        return
+    assert repr(found) == repr(whole)  # the bit belonged to padding, or to a time that nobody reads
+
+
+def test_a_zeroed_block_is_noticed(tmp_path: Path) -> None:
+    path = tmp_path / "a.pth"
+    checkpoint.save(path, make_state(10_000))
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    assert any(data[middle : middle + 512])
+    data[middle : middle + 512] = bytes(512)
+    path.write_bytes(data)
+    with pytest.raises(MyriadError, match="damaged"):
+        checkpoint.load(path)
 
 
 @pytest.mark.parametrize("keep", [0.0, 0.01, 0.3, 0.9, 0.999])

@@ -11,14 +11,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
-from omni.myriad.errors import MyriadError
+from omni.myriad.errors import Interrupted, MyriadError
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 
 def run(verb: str, main: Callable[[dict[str, Any]], object], argv: Sequence[str]) -> NoReturn:
-    """Run a verb and exit: 0 when done, 2 with one line on bad input, 130 on Ctrl-C.
+    """Run a verb and exit: 0 when done, 2 with one line on bad input, 128 and the signal's number where one ended it.
 
     Args:
         verb: Key of `schema.VERBS`, which says what the command line may hold and what --help prints.
@@ -49,7 +49,7 @@ def attempt(main: Callable[[], object]) -> NoReturn:
         code = _say(str(error), error)
     except KeyboardInterrupt as interrupt:
         print(f"\nInterrupted. {interrupt}".rstrip(), file=sys.stderr)
-        code = EXIT_INTERRUPTED
+        code = 128 + interrupt.number if isinstance(interrupt, Interrupted) else EXIT_INTERRUPTED
     except Exception as error:
         place = _task_place(error)
         if place is None:

@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -20,7 +21,6 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from omni.myriad.app.options import UNSET, Option, check, find, keys, options
 from omni.myriad.app.run_folder import task_folders
@@ -30,6 +30,9 @@ from omni.myriad.places import data_folder
 from omni.myriad.task.loader import TASKS_PATH, task_files
 
 CFG_PATH = data_folder("cfg")
+
+_MOST_VALUES = 100_000
+"""Of a YAML file, each alias counted with all that it stands for."""
 
 _ENVS_PER_CORE = 128
 """Environments a CPU core steps well: more lengthen an epoch without making a frame cheaper."""
@@ -106,6 +109,7 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
 def _chosen(parsed: Sequence[Override]) -> DictConfig:
     """Return what the YAML files hold that the command line chooses, with the folders that they were found in."""
     folders = _task_folders(parsed)
+    _refuse_bombs(folders)
     config = _compose(_choose_groups(parsed, folders))
     config.task.task_path = [str(folder) for folder in folders]
     return config
@@ -158,12 +162,35 @@ def _yaml_names(group: str, folders: Sequence[Path]) -> list[str]:
     return sorted({path.stem for root in roots for path in (root / group).glob("*.yaml")})
 
 
+def _refuse_bombs(folders: Sequence[Path]) -> None:
+    """Raise where a YAML file's aliases stand for more than a configuration can be: hydra would write them all out."""
+    for path in (path for folder in folders for path in (folder / "cfg").rglob("*.yaml")):
+        sizes: dict[int, int] = {}
+
+        def size(node: Any, sizes: dict[int, int] = sizes) -> int:
+            if id(node) not in sizes:
+                sizes[id(node)] = 0  # of an alias to what it lies in
+                parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+                flat = (part for item in parts for part in (item if isinstance(item, tuple) else (item,)))
+                sizes[id(node)] = 1 + sum(size(part) for part in flat)
+            return sizes[id(node)]
+
+        try:
+            root = yaml.compose(path.read_text())
+        except (yaml.YAMLError, OSError, UnicodeDecodeError):
+            continue  # hydra says it, if it is asked for this file
+        if root is not None and (values := size(root)) > _MOST_VALUES:
+            raise MyriadError(
+                f"{path} writes out to {values:,} values by its aliases; at most {_MOST_VALUES:,} are read."
+            )
+
+
 def _compose(overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CFG_PATH), version_base="1.3"):
             return compose("config", overrides)
-    except (HydraException, OmegaConfBaseException, YAMLError, OSError) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError) as error:
         raise MyriadError(f"The configuration cannot be composed: {_first_line(error)}") from None
 
 

@@ -104,7 +104,7 @@ def new_run_dir(config: dict[str, Any]) -> Path:
         run_dir = base / str(config["experiment"])
         checkpoints = run_dir / "checkpoints"
         goes_on = Path(config["checkpoint"] or "/").parent == checkpoints.absolute()
-        if checkpoints.exists() and not goes_on:
+        if any(checkpoints.glob("*.pth")) and not goes_on:  # one that ended before its first checkpoint may begin again
             raise MyriadError(
                 f"{run_dir} already holds a run: choose another experiment=NAME, or resume with checkpoint={run_dir}."
             )

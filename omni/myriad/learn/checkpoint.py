@@ -14,6 +14,7 @@ import os
 import pickle
 import random
 import warnings
+import zipfile
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -27,6 +28,7 @@ from omni.myriad.files import map_leaves, write_bytes
 from omni.myriad.provenance import git_revision, versions
 
 FORMAT = 1
+_ARCHIVE = b"PK\x03\x04"  # how files begin that torch writes
 
 
 def describe(cfg: Mapping[str, Any], num_obs: int, num_actions: int, num_envs: int) -> dict[str, Any]:
@@ -108,9 +110,11 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if data.startswith(_ARCHIVE) and (member := zipfile.ZipFile(io.BytesIO(data)).testzip()):
+                raise zipfile.BadZipFile(member)  # torch writes checksums, and does not look at them
             state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if data.startswith(b"PK\x03\x04"):  # a whole archive, as torch writes them
+        if data.startswith(_ARCHIVE):
             raise MyriadError(
                 f"checkpoint {path} holds more than tensors and plain values, which could run code: "
                 "it was not written by Myriad, and is not loaded"

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from gymnasium import spaces
 
-from omni.myriad.errors import MyriadError
+from omni.myriad.errors import Interrupted, MyriadError
 from omni.myriad.learn import checkpoint, rollout
 from omni.myriad.learn.base import Actor, Epoch, Learner, Watch, learner_name, room
 
@@ -44,7 +44,7 @@ def train(
 
     Raises:
         MyriadError: If the configuration or the checkpoint is wrong, or training stopped being finite.
-        KeyboardInterrupt: On Ctrl-C, after last.pth was written; its message names it.
+        Interrupted: On Ctrl-C, SIGTERM or SIGHUP, after last.pth was written; its message names it.
     """
     run_dir = Path(run_dir).absolute()
     checkpoints = run_dir / "checkpoints"
@@ -59,7 +59,7 @@ def train(
                 before,
                 env.num_envs,
             )
-    status, listeners, recorder, progress = "failed", [], None, None
+    status, listeners, recorder, progress, received = "failed", [], None, None, []
     try:
         if int(os.environ.get("RANK", "0")) == 0:
             from omni.myriad.learn.record.progress import Progress
@@ -72,14 +72,13 @@ def train(
         if watch is not None:
             listeners.append(watch)
             watch.started(learner, run_dir)
-        with _stop_on_interrupt(learner):
+        with _stop_on_signals(learner, received):
             learner.train(lambda epoch: [listener(epoch) for listener in listeners])
         status = "finished"
     except KeyboardInterrupt:
         status = "interrupted"
-        raise KeyboardInterrupt(
-            f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={run_dir}"
-        ) from None
+        message = f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={run_dir}"
+        raise Interrupted(message, *received[:1]) from None
     finally:
         if progress is not None:
             progress.close()
@@ -143,22 +142,41 @@ def _matching(config: Mapping[str, Any], env: Any, path: str | os.PathLike[str],
 
 
 @contextlib.contextmanager
-def _stop_on_interrupt(learner: Learner) -> Iterator[None]:
-    """Let the first Ctrl-C finish the step at hand and save; a second one stops at once."""
+def _stop_on_signals(learner: Learner, received: list[int]) -> Iterator[None]:
+    """Let the first signal that would end the process finish the step at hand and save; a second one stops at once.
+
+    Args:
+        learner: Told to stop.
+        received: The signal's number is appended.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    # What is ignored stays so: `nohup` means that a closed terminal shall not matter.
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
 
-    def request_stop(_signal: int, _frame: FrameType | None) -> None:
+    terminals = [stream for stream in (1, 2) if os.isatty(stream)]
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def request_stop(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
         learner.stop()
-        signal.signal(signal.SIGINT, before)
+        restore()
+        if number == signal.SIGHUP:  # to write to a terminal that was closed is an error
+            with open(os.devnull, "w") as nowhere:
+                for stream in terminals:
+                    os.dup2(nowhere.fileno(), stream)
 
-    signal.signal(signal.SIGINT, request_stop)
+    for number in before:
+        signal.signal(number, request_stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
 
 
 def _summary(config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Path, status: str) -> dict[str, Any]:

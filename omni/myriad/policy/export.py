@@ -79,7 +79,7 @@ def export_policy(
         graph=graph,
         model=model,
         replayed=replayed,
-        golden=golden_pairs(trainer, recording, sequential=bool(graph.states)),
+        golden=golden_pairs(trainer, recording, description, sequential=bool(graph.states)),
         against=actor.library,
     )
     _write(output, embed(model, meta), meta)

@@ -18,10 +18,8 @@ from omni.myriad import __version__
 from omni.myriad.files import finite_json
 from omni.myriad.policy.graph import PolicyGraph
 from omni.myriad.policy.parity import TOLERANCE, Replay
-from omni.myriad.policy.runtime import METADATA_KEY, SCHEMA_VERSION
-
-GOLDEN_TOLERANCE = 1e-4
-"""For the self-test of a runtime: wider than at export, because another processor rounds sums in another order."""
+from omni.myriad.policy.runtime import METADATA_KEY, SCHEMA_VERSION, seal
+from omni.myriad.policy.runtime import TOLERANCE as GOLDEN_TOLERANCE
 
 _ROBOT_KEYS = (
     "joint_names",
@@ -150,7 +148,7 @@ def _unnamed_observations(graph: PolicyGraph) -> list[dict[str, Any]]:
 
 
 def embed(model: Any, meta: Mapping[str, Any]) -> bytes:
-    """Return an ONNX model, serialised, with its metadata and mjlab's flat keys inside.
+    """Return an ONNX model, serialised, with its metadata and mjlab's flat keys inside, and its hash at the end.
 
     Args:
         model: The `onnx.ModelProto`; its properties are replaced.
@@ -161,7 +159,7 @@ def embed(model: Any, meta: Mapping[str, Any]) -> bytes:
     properties = {METADATA_KEY: json.dumps(meta, allow_nan=False), **flat_keys(meta)}
     onnx.helper.set_model_props(model, properties)
     model.producer_name, model.producer_version = "myriad", __version__
-    return model.SerializeToString()
+    return seal(model.SerializeToString())
 
 
 def flat_keys(meta: Mapping[str, Any]) -> dict[str, str]:

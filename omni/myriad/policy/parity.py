@@ -120,29 +120,79 @@ def replay(trainer: TrainerSide, onnx: OnnxSide, recording: Recording) -> Replay
     return Replay(steps, episodes, worst)
 
 
-def golden_pairs(trainer: TrainerSide, recording: Recording, sequential: bool) -> dict[str, Any]:
+def golden_pairs(
+    trainer: TrainerSide, recording: Recording, description: Mapping[str, Any], sequential: bool
+) -> dict[str, Any]:
     """Return sixteen observations and what the learner's actor does with them, for a runtime to test itself with.
+
+    Where the task says what it observes and commands, they come with what a robot would have measured, and with the
+    commands that its joints should get.
 
     Args:
         trainer: The learner's side.
         recording: Observations from the task.
+        description: What `describe_task` returned.
         sequential: Whether they are consecutive steps of one environment from zero states, as a policy with recurrent
             states needs them; else they are spread over the recording.
     """
+    count = min(NUM_GOLDEN, recording.steps)
     if sequential:
-        count = min(NUM_GOLDEN, recording.steps)
         chosen = {name: values[:count, 0] for name, values in recording.observations.items()}
-        trainer.start(1)
-        no_reset = np.zeros(1, dtype=bool)
-        steps = [{name: values[i : i + 1] for name, values in chosen.items()} for i in range(count)]
-        actions = np.concatenate([trainer.act(step, no_reset) for step in steps])
     else:
         rows = np.linspace(0, recording.steps * recording.num_envs - 1, NUM_GOLDEN).round().astype(int)
         chosen = {name: values.reshape(-1, *values.shape[2:])[rows] for name, values in recording.observations.items()}
-        trainer.start(NUM_GOLDEN)
-        actions = trainer.act(chosen, np.zeros(NUM_GOLDEN, dtype=bool))
-    return {
+    measurements = None
+    if description["observation_terms"] and description["action_terms"] and list(chosen) == ["obs"]:
+        measurements, chosen["obs"] = _measured(chosen["obs"], description["observation_terms"])
+    batches = [slice(i, i + 1) for i in range(count)] if sequential else [slice(None)]
+    no_resets = np.zeros(1 if sequential else NUM_GOLDEN, dtype=bool)
+    trainer.start(len(no_resets))
+    parts = [{name: values[batch] for name, values in chosen.items()} for batch in batches]
+    actions = np.concatenate([trainer.act(part, no_resets) for part in parts])
+    golden = {
         "sequential": sequential,
         "observations": {name: values.tolist() for name, values in chosen.items()},
         "actions": actions.tolist(),
     }
+    if measurements is not None:
+        commands = [_commands(action, description["action_terms"], description["robot"]) for action in actions]
+        golden |= {"measurements": measurements.tolist(), "commands": commands}
+    return golden
+
+
+def _measured(observations: np.ndarray, terms: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a robot would have measured, (count, size), and the observations that this would have made.
+
+    They differ from the given ones by rounding, and where two terms saw one joint with different noise.
+    """
+    measured, again = observations.astype(np.float32), observations.astype(np.float32)
+    first: dict[tuple[str, str], int] = {}
+    for term in terms:
+        start, stop = term["slice"]
+        scale, offset = (np.array(term[key], np.float32) for key in ("scale", "offset"))
+        values = np.divide(
+            observations[:, start:stop], scale, where=scale != 0, out=np.zeros_like(again[:, start:stop])
+        )
+        measured[:, start:stop] = values + offset
+        if len(term["joint_names"]) == stop - start:
+            for column, joint in enumerate(term["joint_names"], start):
+                measured[:, column] = measured[:, first.setdefault((term["source"], joint), column)]
+        seen = (measured[:, start:stop] - offset) * scale
+        again[:, start:stop] = seen.clip(*term["clip"]) if term.get("clip") else seen
+    return measured, again
+
+
+def _commands(action: np.ndarray, terms: list[dict[str, Any]], robot: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Return what an action commands, by kind and joint, inside what the joints can do."""
+    commands: dict[str, dict[str, float]] = {"effort": {}, "position": {}, "velocity": {}}
+    for term in terms:
+        wanted = action[slice(*term["slice"])].astype(np.float64) * term["scale"] + term["offset"]
+        for joint, value in zip(term["joint_names"], wanted.tolist(), strict=True):
+            at = robot["joint_names"].index(joint)
+            largest = None if term["kind"] == "position" else robot[f"{term['kind']}_limit"][at]
+            own = robot["position_limits"][at] if term["kind"] == "position" else (largest and -largest, largest)
+            for low, high in (own, term["clip"] or (None, None)):
+                value = value if low is None else max(low, value)
+                value = value if high is None else min(high, value)
+            commands[term["kind"]][joint] = value
+    return commands

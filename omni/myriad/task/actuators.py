@@ -101,11 +101,10 @@ def author_actuators(joints: Mapping[str, Usd.Prim], actuators: Sequence[Actuato
             ours = actuator.kind == "pd"
             stiffness = 0.0 if ours or actuator.kind in ("effort", "velocity") else actuator.stiffness
             damping = 0.0 if ours or (actuator.kind == "effort" and actuator.damping is None) else actuator.damping
-            limit = None if ours else actuator.effort_limit
             for create, value in (
                 (drive.CreateStiffnessAttr, stiffness and stiffness * unit),
                 (drive.CreateDampingAttr, damping and damping * unit),
-                (drive.CreateMaxForceAttr, limit),
+                (drive.CreateMaxForceAttr, actuator.effort_limit),
             ):
                 if value is not None:
                     create().Set(value)
