@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """RLTask's contract, on real physics: the tutorial class of OmniIsaacGymEnvs, buffers, time-outs, mistakes."""
 
-import re
 import textwrap
 from pathlib import Path
 
@@ -195,18 +194,6 @@ class Named(RLTask):
     def calculate_metrics(self):
         self.rew_buf.fill_(1.0)
 """
-
-
-@pytest.fixture
-def task_of(env_of, tmp_path):
-    """Build an environment from a task file's text, edited."""
-
-    def build(text, *overrides, edit=("", "")):
-        name = text.partition("class ")[2].partition("(")[0]
-        (tmp_path / f"{re.sub('(?<!^)(?=[A-Z])', '_', name).lower()}.py").write_text(text.replace(*edit))
-        return env_of(f"task={name}", f"task.task_path=[{tmp_path}]", "num_envs=3", *overrides)
-
-    return build
 
 
 def test_three_methods_and_a_robots_file_suffice(task_of):

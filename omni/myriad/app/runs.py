@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from omni.myriad.learn.base import Actor, Watch
     from omni.myriad.task.rl_task import RLTask
 
-FILM_SECONDS = 10.0
+FILM_SECONDS = 8.0
 
 Build = Callable[[dict[str, Any]], VecEnv]
 """What makes an environment from a configuration, for those who do it in another way than `make_env`."""
@@ -101,7 +101,7 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
 
 
 def _film(env: VecEnv, actor: Actor, target: Path) -> Path:
-    """Film the first environment for some seconds, from the start of an episode, and return the MP4 file's path."""
+    """Film an episode of the first environment, at most its first seconds, and return the MP4 file's path."""
     from omni.myriad.render.video import Film
 
     film, reward = Film(env.task), 0.0
@@ -110,7 +110,7 @@ def _film(env: VecEnv, actor: Actor, target: Path) -> Path:
         reward += float(step.rewards[0])
         film.take(reward)
         if bool(step.dones[0]):
-            reward = 0.0
+            break
     return film.write(target, FILM_SECONDS)
 
 
