@@ -253,7 +253,8 @@ def _keys(node: Any, prefix: str = "") -> Iterator[str]:
 
 def _nearest(name: str, known: Sequence[str]) -> str:
     # A key given without its path, such as horizon_length, is found by its last part.
-    near = [key for key in known if key.lower().split(".")[-1] == name.lower().split(".")[-1]][:3]
+    meant = [key for key in known if not key.startswith("train.on_cpu.")]
+    near = [key for key in meant if key.lower().split(".")[-1] == name.lower().split(".")[-1]][:3]
     near = near or difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(dict.fromkeys(near))}?" if near else "."
 

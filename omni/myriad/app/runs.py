@@ -90,6 +90,8 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     config["test"] = True
     with closing((build or make_env)(config)) as env:
         result = run.play(config, env, path, config["episodes"], state)
+        # What the task has to say of its last episodes, such as how many succeeded.
+        result |= {name: float(value) for name, value in env.task.extras.get("episode", {}).items()}
         target = (
             path.parent.parent / "play.json" if path.parent.name == "checkpoints" else path.with_suffix(".play.json")
         )

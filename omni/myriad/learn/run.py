@@ -112,7 +112,6 @@ def play(
     result = {"task": config["task_name"], "checkpoint": str(path), "episodes": len(rewards)}
     for name, values in (("reward", rewards), ("episode_length", lengths)):
         result |= {f"{name}_mean": float(values.mean()), f"{name}_std": float(values.std(unbiased=False))}
-    result |= {name: float(value) for name, value in env.task.extras.get("episode", {}).items()}
     return result | {"reward_min": float(rewards.min()), "reward_max": float(rewards.max())}
 
 

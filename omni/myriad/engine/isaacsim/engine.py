@@ -122,6 +122,7 @@ class IsaacSimEngine(Engine):
             raise MyriadError(f"num_envs must be at least 1, not {num_envs}.")
         self.num_envs = num_envs
         usd.break_instances(self.stage.GetPrimAtPath(ENV_0_PATH))
+        usd.anchor_joints(self.stage.GetPrimAtPath(ENV_0_PATH))
         self._cloner = GridCloner(spacing=spacing)
         self._cloner.define_base_env(ENVS_PATH)
         positions = self._cloner.clone(
