@@ -13,7 +13,7 @@ import pytest
 PAGE = (Path(__file__).parents[1] / "docs" / "tutorial.md").read_text()
 SMALL = {
     "train": ["num_envs=8", "max_iterations=2", "task.env.episodeLength=12", "sim_device=cpu"],
-    "play": ["num_envs=2", "episodes=2", "sim_device=cpu"],
+    "play": ["num_envs=2", "episodes=2", "task.env.episodeLength=12", "sim_device=cpu"],
     "export": ["sim_device=cpu"],
     "deploy": ["episodes=1"],
     "import": ["film=False"],

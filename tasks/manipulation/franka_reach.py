@@ -7,8 +7,8 @@ from omni.myriad import ActionTerm, ObservationTerm, RLTask, Scene
 
 ARM = tuple(f"panda_joint{number}" for number in range(1, 8))
 HAND = "panda_hand_tcp"
-NUM_TARGETS = 16384
-"""Points that targets are drawn from."""
+NUM_TARGETS, MOST_ROUNDS = 16384, 64
+"""Points that targets are drawn from, where so many rounds of postures, one in each environment, give so many."""
 
 
 class FrankaReach(RLTask):
@@ -71,7 +71,7 @@ class FrankaReach(RLTask):
         """Return where the hand is in random postures with hand and links off the ground and clear of the base."""
         links = [name for name in self.robot.body_names if name not in ("panda_link0", "panda_link1")]
         found: list[torch.Tensor] = []
-        while sum(map(len, found)) < NUM_TARGETS:
+        while sum(map(len, found)) < NUM_TARGETS and (len(found) < MOST_ROUNDS or not sum(map(len, found))):
             postures = self.home.clone()
             uniform = self.cfg_env["targetRange"] * (2.0 * torch.rand_like(self.actions) - 1.0)
             postures[:, self.arm] = self.middles + self.half_ranges * uniform
@@ -83,13 +83,13 @@ class FrankaReach(RLTask):
             found.append(hands[clear])
         self.robot.set_joint_positions(self.home)
         self.world.update_kinematics()
-        return torch.cat(found)[:NUM_TARGETS]
+        return torch.cat(found)
 
     def reset_idx(self, env_ids: torch.Tensor) -> None:
         """Put arms home, and draw new targets."""
         self.robot.set_joint_positions(self.home[env_ids], indices=env_ids)
         self.robot.set_joint_velocities(torch.zeros_like(self.home[env_ids]), indices=env_ids)
-        drawn = torch.randint(NUM_TARGETS, (len(env_ids),), device=self.device)
+        drawn = torch.randint(len(self.reachable), (len(env_ids),), device=self.device)
         self.targets[env_ids] = self.reachable[drawn]
         self.steps_near[env_ids] = 0
         self.reset_buf[env_ids] = 0
