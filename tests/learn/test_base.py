@@ -27,7 +27,7 @@ class Learner:
 
     def __init__(self, config, env, run_dir):
         self.path = run_dir / "checkpoints" / "last.pth"
-        self.about = checkpoint.describe(config, 4, env.num_actions, env.num_envs)
+        self.about = checkpoint.describe(config, env)
 
     def train(self, listener):
         for epoch in (1, 2):

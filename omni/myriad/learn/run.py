@@ -14,11 +14,10 @@ from types import FrameType
 from typing import Any
 
 import torch
-from gymnasium import spaces
 
 from omni.myriad.errors import Interrupted, MyriadError
 from omni.myriad.learn import checkpoint, rollout
-from omni.myriad.learn.base import Actor, Epoch, Learner, Watch, learner_name, room
+from omni.myriad.learn.base import Actor, Epoch, Learner, Watch, room
 
 logger = logging.getLogger(__name__)
 
@@ -133,11 +132,7 @@ def make_actor(config: Mapping[str, Any], env: Any, state: State, path: str | os
 
 def _matching(config: Mapping[str, Any], env: Any, path: str | os.PathLike[str], state: State | None) -> State:
     state = checkpoint.load(path) if state is None else state
-    num_obs = spaces.flatdim(env.observation_space)
-    checkpoint.check_matches(state, config["task_name"], num_obs, env.num_actions, path)
-    trainer = learner_name(state["myriad"]["config"])
-    if trainer != learner_name(config):
-        raise MyriadError(f"checkpoint {path} was trained by {trainer}: give train.learner={trainer}.")
+    checkpoint.check_matches(state, config, env, path)
     return state
 
 
@@ -181,7 +176,7 @@ def _stop_on_signals(learner: Learner, received: list[int]) -> Iterator[None]:
 
 def _summary(config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Path, status: str) -> dict[str, Any]:
     engine = config.get("engine")
-    kept = next((path for name in ("best", "last") if (path := checkpoints / f"{name}.pth").exists()), None)
+    kept = checkpoint.kept(checkpoints)
     return {
         "task": config["task_name"],
         "status": status,

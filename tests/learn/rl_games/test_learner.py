@@ -85,7 +85,7 @@ def test_same_mathematics_as_rl_games(learner: str, tmp_path: Path) -> None:
     env = make_env(learner)
     vecenv.register("STOCK", lambda config_name, num_actors, **_: EnvAdapter(env))
     env_configurations.register("stock", {"vecenv_type": "STOCK", "env_creator": lambda **_: EnvAdapter(env)})
-    params = rl_games_params(cfg, env, tmp_path / "theirs")
+    params = rl_games_params(cfg, env)
     fit_minibatches(params)
     params["config"]["env_name"] = "stock"
     runner = Runner()

@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 import torch.distributed as dist
-from gymnasium import spaces
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint
@@ -30,7 +29,7 @@ from omni.myriad.learn.rl_games.lean import LeanRollout, LeanUpdate, is_lean
 from omni.myriad.learn.rl_games.library import new_agent, new_player, seed_python
 from omni.myriad.learn.rl_games.normalizer import RunningMeanStd
 from omni.myriad.learn.rl_games.rollout import Rollout
-from omni.myriad.learn.rl_games.settings import check_length, fit_minibatches, rl_games_params
+from omni.myriad.learn.rl_games.settings import check_training, fit_minibatches, rl_games_params
 from omni.myriad.learn.rl_games.update import Losses, Update
 
 
@@ -48,11 +47,11 @@ def make_learner(
     Raises:
         MyriadError: If a setting is wrong or the checkpoint holds another network.
     """
-    params = rl_games_params(config, env, run_dir)
+    params = rl_games_params(config, env)
     if params["config"].get("central_value_config") and env.state_space is None:
         raise MyriadError("train.params.config.central_value_config needs a task with states, and this one has none")
     fit_minibatches(params)
-    check_length(params["config"], resume)
+    check_training(params["config"], resume)
     learner = RlGamesLearner(config, params, env, run_dir / "checkpoints")
     if resume is not None:
         learner.checkpoints.resume(resume, Path(config["checkpoint"]))
@@ -64,7 +63,7 @@ def make_actor(
     config: Mapping[str, Any], env: Any, state: Mapping[str, Any], path: str | os.PathLike[str] = "checkpoint"
 ) -> RlGamesActor:
     """Return the policy of a checkpoint, without exploration; see `omni.myriad.learn.run.make_actor`."""
-    params = rl_games_params(config, env, Path(path).absolute().parent)
+    params = rl_games_params(config, env)
     player = new_player(params, env)
     try:
         player.set_weights(state)
@@ -90,21 +89,12 @@ class RlGamesLearner:
     update: Update
 
     def __init__(self, config: Mapping[str, Any], params: dict[str, Any], env: Any, folder: Path) -> None:
-        settings = params["config"]
-        if settings.get("normalize_rms_advantage"):
-            raise MyriadError("normalize_rms_advantage is not supported, use normalize_advantage")
-        if settings.get("use_action_masks"):
-            raise MyriadError("use_action_masks is not supported: environments allow every action at every time")
-        settings["max_frames"] = max(settings.get("max_frames") or -1, settings.pop("max_steps", None) or -1)
-        settings["max_epochs"] = settings.get("max_epochs") or -1
         folder.mkdir(parents=True, exist_ok=True)
         self.config, self.params, self.env = config, params, env
         self.agent = agent = new_agent(params, env)
         self.max_epochs, self.max_frames = agent.max_epochs, agent.max_frames
         self._use_own_parts()
-        num_obs = spaces.flatdim(env.observation_space)
-        metadata = checkpoint.describe(config, num_obs, env.num_actions, env.num_envs)
-        self.checkpoints = Checkpoints(agent, env, folder, metadata)
+        self.checkpoints = Checkpoints(agent, env, folder, checkpoint.describe(config, env))
         self.latest = Epoch(learning_rate=agent.last_lr)
         self._scalars: dict[str, float] = {}
         self._stop_requested = False
@@ -116,10 +106,9 @@ class RlGamesLearner:
             agent.bounds_loss_coef = 0.0
         critic = agent.central_value_net if agent.has_central_value else None
         for model in [agent.model] + ([critic.model] if critic else []):
-            for name in ("running_mean_std", "value_mean_std"):
-                if hasattr(model, name) and hasattr(getattr(model, name), "running_mean"):
-                    shape = tuple(getattr(model, name).running_mean.shape)
-                    setattr(model, name, RunningMeanStd(shape).to(agent.ppo_device))
+            for name, part in list(model.named_children()):
+                if hasattr(part, "running_mean"):
+                    setattr(model, name, RunningMeanStd(part.running_mean.shape).to(agent.ppo_device))
         if agent.normalize_value:
             agent.value_mean_std = (critic or agent).model.value_mean_std
         agent.writer = self if agent.writer is not None else None
@@ -141,8 +130,7 @@ class RlGamesLearner:
 
     def actor(self) -> RlGamesActor:
         """Return the best policy that was kept, or the last."""
-        kept = [self.checkpoints.folder / f"{name}.pth" for name in ("best", "last")]
-        path = next((path for path in kept if path.exists()), None)
+        path = checkpoint.kept(self.checkpoints.folder)
         state = checkpoint.load(path) if path else self.checkpoints.learner_state()
         return make_actor(self.config, self.env, state, path or "checkpoint")
 
