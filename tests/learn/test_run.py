@@ -14,8 +14,7 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.rl_games.library import EnvAdapter
 from omni.myriad.learn.rl_games.settings import rl_games_params
-from omni.myriad.learn.run import play
-from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, train
+from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, play, train
 
 
 @pytest.mark.parametrize("discrete", [False, True])

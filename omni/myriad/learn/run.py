@@ -39,7 +39,7 @@ def train(
         env: Vectorised environment (see omni.myriad.env.vec_env).
         run_dir: The run's folder, created if missing.
         watch: Told of the learner before it trains, and of each epoch.
-        resume: What `checkpoint.load` returned for `checkpoint`; it is read here if not given.
+        resume: What `checkpoint.load` returned for `checkpoint`, to resume from.
 
     Raises:
         MyriadError: If the configuration or the checkpoint is wrong, or training stopped being finite.
@@ -47,17 +47,13 @@ def train(
     """
     run_dir = Path(run_dir).absolute()
     checkpoints = run_dir / "checkpoints"
-    if config.get("checkpoint"):
-        resume = _matching(config, env, config["checkpoint"], resume)
-    learner: Learner = room(config).make_learner(config, env, run_dir, resume)
     if resume is not None:
+        checkpoint.check_matches(resume, config, env, config["checkpoint"])
         before = resume["myriad"]["num_envs"]
         if "rollout" in resume and before != env.num_envs:
-            logger.warning(
-                "the checkpoint has %d environments, this run %d: the learner resumes, the environments start again",
-                before,
-                env.num_envs,
-            )
+            what = "the learner resumes, the environments start again"
+            logger.warning("the checkpoint has %d environments, this run %d: %s", before, env.num_envs, what)
+    learner: Learner = room(config).make_learner(config, env, run_dir, resume)
     status, listeners, recorder, progress, received = "failed", [], None, None, []
     try:
         if int(os.environ.get("RANK", "0")) == 0:
@@ -91,7 +87,7 @@ def train(
 
 
 def play(
-    config: Mapping[str, Any], env: Any, path: str | os.PathLike[str], episodes: int, state: State | None = None
+    config: Mapping[str, Any], env: Any, path: str | os.PathLike[str], episodes: int, state: State
 ) -> dict[str, Any]:
     """Play a policy without exploration, and return the mean and spread of reward and length.
 
@@ -100,14 +96,15 @@ def play(
         env: Vectorised environment.
         path: The .pth file to play.
         episodes: Number of episodes, exactly.
-        state: What `checkpoint.load` returned for it; it is read here if not given.
+        state: What `checkpoint.load` returned for it.
 
     Raises:
         MyriadError: If the checkpoint is wrong or does not fit the task.
     """
     if episodes < 1:
         raise MyriadError(f"episodes={episodes}: play at least one")
-    actor = make_actor(config, env, _matching(config, env, path, state), path)
+    checkpoint.check_matches(state, config, env, path)
+    actor = make_actor(config, env, state, path)
     rewards, lengths = rollout.play(env, actor, episodes)
     result = {"task": config["task_name"], "checkpoint": str(path), "episodes": len(rewards)}
     for name, values in (("reward", rewards), ("episode_length", lengths)):
@@ -128,12 +125,6 @@ def make_actor(config: Mapping[str, Any], env: Any, state: State, path: str | os
         MyriadError: If the checkpoint does not fit the configuration.
     """
     return room(config).make_actor(config, env, state, path)
-
-
-def _matching(config: Mapping[str, Any], env: Any, path: str | os.PathLike[str], state: State | None) -> State:
-    state = checkpoint.load(path) if state is None else state
-    checkpoint.check_matches(state, config, env, path)
-    return state
 
 
 @contextlib.contextmanager
@@ -175,14 +166,13 @@ def _stop_on_signals(learner: Learner, received: list[int]) -> Iterator[None]:
 
 
 def _summary(config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Path, status: str) -> dict[str, Any]:
-    engine = config.get("engine")
     kept = checkpoint.kept(checkpoints)
     return {
         "task": config["task_name"],
         "status": status,
-        "seed": config.get("seed"),
+        "seed": config["seed"],
         "num_envs": env.num_envs,
-        "engine": engine.get("name") if isinstance(engine, Mapping) else engine,
+        "engine": config["engine"]["name"],
         "device": str(env.device),
         "frames": latest.frames,
         "epochs": latest.epoch,

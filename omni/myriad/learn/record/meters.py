@@ -71,12 +71,7 @@ class EpisodeMeter:
 
     def state(self) -> dict[str, Any]:
         """Return all that a resumed run needs to continue counting."""
-        return {
-            "running": self.running.clone(),
-            "finished": self.finished.clone(),
-            "mean": self.mean,
-            "size": self.size,
-        }
+        return {name: getattr(self, name) for name in ("running", "finished", "mean", "size")}
 
     def load(self, state: dict[str, Any]) -> None:
         """Put back what `state` returned."""

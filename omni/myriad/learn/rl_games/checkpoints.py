@@ -12,6 +12,7 @@ from typing import Any
 import torch
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import map_leaves
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.record.meters import EpisodeMeter
 
@@ -50,7 +51,7 @@ class Checkpoints:
 
     def keep_best(self) -> None:
         """Remember the learner as it is now as the best; it is written when due."""
-        self._best = _each(torch.Tensor.clone, self.learner_state())
+        self._best = _each(lambda tensor: tensor.detach().clone(), self.learner_state())
 
     def save_what_is_due(self, episodes: EpisodeMeter) -> None:
         """Write the checkpoints whose time has come."""
@@ -171,10 +172,8 @@ class Checkpoints:
                 self.env.stagger_episodes()
             return obs
         self.env.set_env_state(rollout["env_state"])
-        moved = _each(
-            lambda tensor: tensor.to(agent.ppo_device),
-            {name: rollout[name] for name in ("obs", "dones", "rnn_states", "critic_rnn_states")},
-        )
+        held = {name: rollout[name] for name in ("obs", "dones", "rnn_states", "critic_rnn_states")}
+        moved = _each(lambda tensor: tensor.to(agent.ppo_device), held)
         agent.dones = moved["dones"]
         if agent.is_rnn:
             agent.rnn_states = moved["rnn_states"]
@@ -192,8 +191,4 @@ def _uncompiled(state: dict[str, Any]) -> dict[str, Any]:
 
 def _each(function: Callable[[torch.Tensor], torch.Tensor], nest: Any) -> Any:
     """Return a nest with a function applied to every tensor of it."""
-    if isinstance(nest, torch.Tensor):
-        return function(nest.detach())
-    if isinstance(nest, dict):
-        return {name: _each(function, value) for name, value in nest.items()}
-    return [_each(function, value) for value in nest] if isinstance(nest, list | tuple) else nest
+    return map_leaves(lambda leaf: function(leaf) if isinstance(leaf, torch.Tensor) else leaf, nest)
