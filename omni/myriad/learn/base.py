@@ -66,9 +66,11 @@ class Watch(Protocol):
 
     def started(self, learner: Learner, run_dir: Path) -> None:
         """Take note of the learner; its `stop` ends the run after the step at hand."""
+        ...
 
     def __call__(self, epoch: Epoch) -> None:
         """Take note of an epoch; called on the thread that learns."""
+        ...
 
 
 class Learner(Protocol):
@@ -91,12 +93,15 @@ class Learner(Protocol):
             MyriadError: If something stops being finite.
             KeyboardInterrupt: On `stop` or Ctrl-C, with the last checkpoint written.
         """
+        ...
 
     def stop(self) -> None:
         """Let training end after the step at hand; may be called from any thread."""
+        ...
 
     def actor(self) -> Actor:
         """Return the best policy that was kept, or the last."""
+        ...
 
 
 class Acts(Protocol):
@@ -104,6 +109,7 @@ class Acts(Protocol):
 
     def reset(self, num_envs: int) -> None:
         """Begin with empty memory for so many environments."""
+        ...
 
     def act(self, observations: Observations, done: torch.Tensor | None = None) -> torch.Tensor:
         """Return actions as `VecEnv.step` takes them, (num_envs, ...).
@@ -112,6 +118,7 @@ class Acts(Protocol):
             observations: Of every environment.
             done: (num_envs,), where an episode ended since the last call: recurrent memory is cleared there.
         """
+        ...
 
 
 class Actor(Acts, Protocol):
@@ -125,6 +132,7 @@ class Actor(Acts, Protocol):
 
     def export_module(self) -> ExportModule:
         """Return the policy as a module on the CPU that can be traced, without critic and exploration."""
+        ...
 
 
 class ExportModule(nn.Module):

@@ -17,7 +17,7 @@ import torch
 
 from omni.myriad.errors import Interrupted, MyriadError
 from omni.myriad.learn import checkpoint, rollout
-from omni.myriad.learn.base import Actor, Epoch, Learner, Watch, room
+from omni.myriad.learn.base import Actor, Epoch, Learner, Listener, Watch, room
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,8 @@ def train(
             what = "the learner resumes, the environments start again"
             logger.warning("the checkpoint has %d environments, this run %d: %s", before, env.num_envs, what)
     learner: Learner = room(config).make_learner(config, env, run_dir, resume)
-    status, listeners, recorder, progress, received = "failed", [], None, None, []
+    status, recorder, progress, received = "failed", None, None, []
+    listeners: list[Listener] = [watch] if watch else []
     try:
         if int(os.environ.get("RANK", "0")) == 0:
             from omni.myriad.learn.record.progress import Progress
@@ -63,9 +64,8 @@ def train(
             recorder = Recorder(run_dir, start_wandb(config, run_dir) if config.get("wandb_activate") else None)
             title = f"{config['task_name']}, {env.num_envs} environments on {env.device}"
             progress = Progress(title, learner.max_epochs, learner.max_frames)
-            listeners += [recorder, progress]
+            listeners = [recorder, progress, *listeners]
         if watch is not None:
-            listeners.append(watch)
             watch.started(learner, run_dir)
         with _stop_on_signals(learner, received):
             learner.train(lambda epoch: [listener(epoch) for listener in listeners])
@@ -86,9 +86,7 @@ def train(
     return summary, learner
 
 
-def play(
-    config: Mapping[str, Any], env: Any, path: str | os.PathLike[str], episodes: int, state: State
-) -> dict[str, Any]:
+def play(config: Mapping[str, Any], env: Any, path: Path, episodes: int, state: State) -> dict[str, Any]:
     """Play a policy without exploration, and return the mean and spread of reward and length.
 
     Args:

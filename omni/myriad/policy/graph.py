@@ -33,6 +33,8 @@ class PolicyGraph(nn.Module):
     Attributes:
         parts: Observation spaces by input name, as `describe_space` gives them.
         states: Layers and units of each recurrent state by name, empty without.
+        input_names: Names of the graph's inputs.
+        output_names: Names of the graph's outputs.
     """
 
     def __init__(self, module: ExportModule, description: Mapping[str, Any]) -> None:
@@ -42,6 +44,8 @@ class PolicyGraph(nn.Module):
         self.clip_observations, self.clip_actions = description["clip_observations"], description["clip_actions"]
         space, action = description["spaces"]["observation"], description["spaces"]["action"]
         self.parts: dict[str, Any] = space["spaces"] if space["kind"] == "dict" else {"obs": space}
+        self.input_names = [*self.parts, *(f"{name}_in" for name in self.states)]
+        self.output_names = ["actions", *(f"{name}_out" for name in self.states)]
         if self.clip_actions is not None and module.is_bounded and _reach(action) <= self.clip_actions:
             self.clip_actions = None  # it could not bite
 
@@ -55,16 +59,6 @@ class PolicyGraph(nn.Module):
         action, states = self.module(dict(zip(self.parts, seen, strict=True)), tuple(inputs[len(self.parts) :]))
         action = clipped(action, self.clip_actions)
         return (action, *states) if states else action
-
-    @property
-    def input_names(self) -> list[str]:
-        """Names of the graph's inputs."""
-        return [*self.parts, *(f"{name}_in" for name in self.states)]
-
-    @property
-    def output_names(self) -> list[str]:
-        """Names of the graph's outputs."""
-        return ["actions", *(f"{name}_out" for name in self.states)]
 
     def example(self, batch: int = 2) -> tuple[torch.Tensor, ...]:
         """Return inputs of the right shapes and types."""

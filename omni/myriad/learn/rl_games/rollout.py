@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -30,6 +30,7 @@ class Rollout:
         episodes: Rewards and lengths of episodes.
         extras: What the task reports of itself.
         step_seconds: How long the last rollout was inside the environment.
+        physics_seconds: How much of that was physics.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Rollout:
         self.agent, self.env, self.stop_if_asked = agent, env, stop_if_asked
         self.episodes = EpisodeMeter(agent.num_actors, agent.games_to_track, agent.ppo_device)
         self.extras = ExtrasMeter()
-        self.step_seconds = 0.0
+        self.step_seconds = self.physics_seconds = 0.0
         self.recorded_steps = 0  # of the rollout at hand; the agent's `obs` is what came after them
         self._at = torch.zeros(1, dtype=torch.long, device=agent.ppo_device)  # the same number, where graphs see it
         self._run_before, self._run_after = launch(self._act_and_store), launch(self._store_result)
@@ -53,11 +54,13 @@ class Rollout:
         self.env.set_env_frames(agent.frame)
         self.step_seconds = 0.0
         self._at.zero_()
+        physics_before = self.env.phase_seconds["physics"]
         with single_threaded(torch.device(agent.ppo_device)):
             for self.recorded_steps in range(agent.horizon_length):
                 self.stop_if_asked()
                 self._step()
             self.recorded_steps = agent.horizon_length
+            self.physics_seconds = min(self.env.phase_seconds["physics"] - physics_before, self.step_seconds)
             return self._batch()
 
     def _step(self) -> None:
@@ -115,7 +118,7 @@ class Rollout:
                 memory.masked_fill_(done, 0.0)
         return {}
 
-    def _put(self, tensors: dict[str, Any], values: Tensors) -> None:
+    def _put(self, tensors: dict[str, Any], values: Mapping[str, Any]) -> None:
         """Write values of all environments, or nested ones, into the row of this step."""
         for name, value in values.items():
             stored = tensors[name]

@@ -110,12 +110,12 @@ def fit_minibatches(params: dict[str, Any]) -> None:
     """
     config = params["config"]
     critic = config.get("central_value_config")
-    networks = [params.get("network") or {}] + ([critic.get("network") or {}] if critic else [])
-    if not any("rnn" in network for network in networks):
+    learners = [(config, params["network"])] + ([(critic, critic["network"])] if critic else [])
+    if not any("rnn" in network for _, network in learners):
         config["seq_length"] = 1  # rl-games would want batches in multiples of it all the same
     seq_length = config.get("seq_length", 4)
     batch = config["num_actors"] * config["horizon_length"]
-    for learner in [config] + ([critic] if critic else []):
+    for learner, _ in learners:
         wanted = learner.get("minibatch_size")
         if not wanted or (batch % wanted == 0 and wanted % seq_length == 0):
             continue
