@@ -16,7 +16,6 @@ import torch
 from omni.myriad.engine import usd
 from omni.myriad.engine.base import NO_ENVIRONMENTS, Engine, Scene, grid_positions
 from omni.myriad.engine.physx import runtime, scene
-from omni.myriad.engine.physx.capture import PhysXCapture
 from omni.myriad.engine.physx.ledger import Ledger
 from omni.myriad.engine.physx.shard import Shard
 from omni.myriad.engine.physx.views.articulation import ArticulationView
@@ -60,8 +59,7 @@ class PhysXEngine(Engine):
         self.scene = Scene(ArticulationView, RigidPrimView, self._take_view)
         self.shards: list[Shard] = []
         self.env_positions = torch.zeros(0, 3, device=self.device)
-        self.ledger = Ledger(self.device, self._on_all_shards)
-        self.capture = PhysXCapture(self.ledger)
+        self.ledger = self.capture = Ledger(self.device, self.on_all_shards)
         self._sim_config = sim_config
         self._positions: list[tuple[float, float, float]] = []
         self._threads: ThreadPoolExecutor | None = None
@@ -125,12 +123,12 @@ class PhysXEngine(Engine):
             seconds[1] += stepped - written
             seconds[2] += time.perf_counter() - stepped
 
-        self._on_all_shards(advance)
+        self.on_all_shards(advance)
         self.ledger.stepped(writes, reads)
 
     def update_kinematics(self) -> None:
         """Propagate written joint and root states to link poses without stepping."""
-        self.ledger.flush()
+        self.ledger.send()
         for shard in self.shards:
             shard.update_kinematics()
         self.ledger.state_version += 1
@@ -140,7 +138,12 @@ class PhysXEngine(Engine):
         if self.is_playing():
             view.initialize()
 
-    def _on_all_shards(self, function: Callable[[int], Any]) -> None:
+    def on_all_shards(self, function: Callable[[int], Any]) -> None:
+        """Call a function with every shard's index, each on its own thread.
+
+        Raises:
+            Exception: The error of the first shard that failed, once all have stopped.
+        """
         if self._threads is None:
             function(0)
             return

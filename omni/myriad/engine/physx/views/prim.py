@@ -15,7 +15,8 @@ from torch import Tensor
 
 from omni.myriad.engine import checks
 from omni.myriad.engine.base import ENV_0_PATH
-from omni.myriad.engine.physx.quantity import Kind, Quantity
+from omni.myriad.engine.physx.ledger import Kind
+from omni.myriad.engine.physx.quantity import Quantity
 from omni.myriad.engine.physx.views import paths
 from omni.myriad.engine.physx.views.settings import Setting
 from omni.myriad.engine.physx.views.unsupported import UNSUPPORTED, unsupported
