@@ -19,6 +19,8 @@ from omni.myriad.errors import MyriadError
 if TYPE_CHECKING:
     from pxr import Usd
 
+    from omni.myriad.engine.sim_config import SimConfig
+
 ENVS_PATH = "/World/envs"
 """Parent of all environments, as in OmniIsaacGymEnvs."""
 
@@ -162,6 +164,8 @@ class Engine(Protocol):
     capture: Capture | None = None
     application: Application | None = None
     _step_seconds: float = 0.0
+    _sim_config: SimConfig
+    _positions: list[tuple[float, float, float]]
 
     @property
     def phase_seconds(self) -> dict[str, float]:
@@ -170,6 +174,18 @@ class Engine(Protocol):
         Engines that cannot tell them apart count all in "step".
         """
         return {"write": 0.0, "step": self._step_seconds, "read": 0.0}
+
+    def _open_stage(self, sim_config: SimConfig, robot_class: type[RobotView], body_class: type[RigidView]) -> None:
+        """Make a stage and a scene as configured, for an engine that no application gives them."""
+        from omni.myriad.engine import usd
+
+        self._sim_config = sim_config
+        self.device = torch.device(sim_config.config["sim_device"])
+        self.physics_dt = sim_config.physics_dt
+        self.env_positions = torch.zeros(0, 3, device=self.device)
+        self.stage = usd.new_stage()
+        self.scene = Scene(robot_class, body_class, self._take_view)
+        usd.define_physics_scene(self.stage, sim_config, self.device)
 
     def add_ground_plane(
         self,
@@ -196,7 +212,12 @@ class Engine(Protocol):
         Raises:
             MyriadError: If the engine cannot have so many.
         """
-        ...
+        if num_envs < 1:
+            raise MyriadError(f"num_envs must be at least 1, not {num_envs}.")
+        self.num_envs = num_envs
+        self._positions = grid_positions(num_envs, spacing)
+        self.env_positions = torch.tensor(self._positions, dtype=torch.float32, device=self.device)
+        return self.env_positions.clone()
 
     def reset(self) -> None:
         """Start physics if needed and initialise every registered view.
@@ -204,6 +225,21 @@ class Engine(Protocol):
         Raises:
             MyriadError: If the scene has no environments, or cannot be simulated.
         """
+        if not self.num_envs:
+            raise MyriadError(NO_ENVIRONMENTS)
+        if not self.is_playing():
+            self._start()
+        for view in self.scene.views():
+            view.initialize()
+
+    def _start(self) -> None:
+        """Start physics on the scene that was authored."""
+
+    def _take_view(self, view: Any) -> None:
+        """Connect a view that was added to the scene."""
+        view.bind(self)
+        if self.is_playing():
+            view.initialize()
 
     def step(self, num_steps: int = 1) -> None:
         """Advance all environments by `num_steps` physics steps of `physics_dt` seconds."""

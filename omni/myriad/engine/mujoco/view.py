@@ -103,7 +103,7 @@ class ArticulationView(RobotView):
         }
         self._put_root(*robot.root_pose)
         _, _, *drives, positions, targets = torch.tensor([dof[1:] for dof in robot.dofs]).view(-1, 7).T[:, None]
-        self.set_gains(*drives[:2])
+        self.set_gains(drives[0], drives[1])
         self.set_armatures(drives[2])
         self.set_joint_positions(positions)
         self.set_joint_position_targets(targets)

@@ -54,7 +54,7 @@ class BareLoop:
 
         self._engine = engine
         self._decimation = decimation
-        self.seconds = dict.fromkeys(PHASES, 0.0)
+        self.seconds: dict[str, float] = dict.fromkeys(PHASES, 0.0)
         roots = [str(prim.GetPath())[len(ENV_0_PATH) :] for prim in usd.articulation_roots(engine.stage)]
         if len(roots) != 1:
             raise MyriadError(f"The bare loop needs one articulation per environment, and this task has {len(roots)}.")

@@ -72,15 +72,8 @@ class ArticulationView(PrimView, RobotView):
         super().__init__(prim_paths_expr, name, positions, translations, orientations, scales, visibilities)
         if enable_residual_reports:
             self.get_position_residuals()
-        self._body_names: list[str] = []
-        self._joint_names: list[str] = []
-        self._dof_names: list[str] = []
-        # Tasks written for OmniIsaacGymEnvs read these two under just these names.
-        self._body_indices: dict[str, int] = {}
-        self._dof_indices: dict[str, int] = {}
         self._default_poses = XFormPrimViewState(None, None)
         self._default_joints = JointsState(None, None, None)
-        self._paused: tuple[Tensor, Tensor, Tensor] | None = None
 
     def _resolve(self, relative_paths: list[str]) -> list[str]:
         roots = []
@@ -97,8 +90,12 @@ class ArticulationView(PrimView, RobotView):
 
     def _on_physics_ready(self) -> None:
         binding = self._metadata()
-        self._body_names, self._joint_names = binding.body_names, binding.joint_names
-        self._dof_names = binding.dof_names
+        self._body_names, self._joint_names, self._dof_names = (
+            binding.body_names,
+            binding.joint_names,
+            binding.dof_names,
+        )
+        # Tasks written for OmniIsaacGymEnvs read these two under just these names.
         self._body_indices = {name: index for index, name in enumerate(self._body_names)}
         self._dof_indices = {name: index for index, name in enumerate(self._dof_names)}
         self._default_kps, self._default_kds = self.get_gains()
@@ -110,7 +107,7 @@ class ArticulationView(PrimView, RobotView):
         self._fill_defaults(
             self._default_joints, positions=targets, velocities=velocities, efforts=torch.zeros_like(efforts)
         )
-        self._paused = None
+        self._paused: tuple[Tensor, Tensor, Tensor] | None = None
 
     def _metadata(self) -> Any:
         return self._quantity("ARTICULATION_DOF_POSITION").bindings[0]

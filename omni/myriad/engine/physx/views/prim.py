@@ -146,7 +146,7 @@ class PrimView(View):
 
     def is_physics_handle_valid(self) -> bool:
         """Tell whether the view is initialised and its physics still runs."""
-        return self._generation is not None and self._engine is not None and self._generation is self._engine.shards
+        return self._engine is not None and self._generation is self._engine.shards
 
     def is_valid(self, indices: Indices = None) -> bool:
         """Tell whether the prims exist in running physics."""
@@ -168,8 +168,6 @@ class PrimView(View):
     def prim_paths(self) -> list[str]:
         """Paths of all prims, in the order of the rows of every tensor: all of one environment, then the next one's."""
         return [path for shard_paths in self._shard_paths() for path in shard_paths]
-
-    # -- poses in the world -------------------------------------------------------------------------------------------
 
     # -- poses relative to the parent prim ----------------------------------------------------------------------------
 
@@ -225,7 +223,7 @@ class PrimView(View):
         maps, offsets, rotations = self._parents
         return maps[rows], offsets[rows], rotations[rows]
 
-    # -- velocities ---------------------------------------------------------------------------------------------------
+    # -- halves of velocities ------------------------------------------------------------------------------------------
 
     def set_linear_velocities(self, velocities: Tensor, indices: Indices = None) -> None:
         """Set linear velocities in the world frame, (M, 3) in m/s; CPU only, as in Isaac Sim.
