@@ -101,6 +101,7 @@ class View(Protocol):
     _VELOCITY: ClassVar[str]
 
     name: str
+    _engine: Any = None
     _device: torch.device
     _checked: dict[str, tuple[Any, int, int, Tensor]]
 
@@ -113,6 +114,10 @@ class View(Protocol):
     def prim_paths(self) -> list[str]:
         """Paths of all prims, in the order of the rows of every tensor: all of one environment, then the next one's."""
         ...
+
+    def bind(self, engine: Any) -> None:
+        """Connect the view to the engine whose scene it was added to."""
+        self._engine, self._device, self._checked = engine, engine.device, {}
 
     def initialize(self, physics_sim_view: Any = None) -> None:
         """Connect the view to running physics; `Engine.reset` does it."""

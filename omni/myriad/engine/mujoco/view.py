@@ -57,23 +57,17 @@ class ArticulationView(RobotView):
     def __init__(self, prim_paths_expr: str | list[str], name: str = "articulation_prim_view", **options: Any) -> None:
         if options:
             raise NotInMujocoError(f"ArticulationView({next(iter(options))}=...) is not to be had in MuJoCo.")
-        self.name, self._device = name, torch.device("cpu")
-        self._engine: MujocoEngine | None = None
-        self._checked = {}
+        self.name = name
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise MyriadError(f"View {self.name!r} has no physics yet: scene.add(view), then reset the engine.")
         raise NotInMujocoError(f"The task asks its robot for {name}, which the robot in MuJoCo does not have.")
 
-    def bind(self, engine: MujocoEngine) -> None:
-        """Connect the view to the engine whose scene it was added to."""
-        self._engine = engine
-
     def initialize(self, physics_sim_view: Any = None) -> None:
         """Find the robot in MuJoCo's model, and give it the state and the drives that USD says."""
-        assert self._engine is not None
-        robot, model, data = self._engine.robot, self._engine.model, self._engine.data
+        engine: MujocoEngine = self._engine
+        robot, model, data = engine.robot, engine.model, engine.data
         self._robot, self._model, self._data = robot, model, data
         self._dof_names, self._joint_names = [dof.name for dof in robot.dofs], robot.joint_names
         self._body_names = [name for name, *_ in robot.links]

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import torch
+from torch.utils.dlpack import to_dlpack
 
 from omni.myriad.engine.physx.ledger import Kind
 
@@ -221,24 +221,9 @@ def describe(tensor: torch.Tensor) -> Any:
 
     Built once: handing over the tensor itself would make PhysX import Warp and wait for an event on every call.
     """
-    from ovphysx.dlpack import DLDataTypeCode, DLDeviceType, DLTensor
+    from ovphysx.dlpack import DLManagedTensor, PyCapsule_GetPointer
 
-    codes = {
-        torch.float32: (DLDataTypeCode.kDLFloat, 32),
-        torch.int32: (DLDataTypeCode.kDLInt, 32),
-        torch.uint8: (DLDataTypeCode.kDLUInt, 8),
-    }
-    descriptor: Any = DLTensor()
-    shape = (ctypes.c_int64 * tensor.ndim)(*tensor.shape)
-    strides = (ctypes.c_int64 * tensor.ndim)(*tensor.stride())
-    descriptor.data = ctypes.c_void_p(tensor.data_ptr())
-    descriptor.ndim = tensor.ndim
-    descriptor.shape = ctypes.cast(shape, ctypes.POINTER(ctypes.c_int64))
-    descriptor.strides = ctypes.cast(strides, ctypes.POINTER(ctypes.c_int64))
-    descriptor.device.device_type = DLDeviceType.kDLCUDA if tensor.is_cuda else DLDeviceType.kDLCPU
-    descriptor.device.device_id = tensor.device.index or 0 if tensor.is_cuda else 0
-    descriptor.dtype.code, descriptor.dtype.bits = codes[tensor.dtype]
-    descriptor.dtype.lanes = 1
-    descriptor.byte_offset = 0
-    descriptor._keepalive = (tensor, shape, strides)
+    capsule = to_dlpack(tensor)
+    descriptor: Any = DLManagedTensor.from_address(PyCapsule_GetPointer(capsule, b"dltensor")).dl_tensor
+    descriptor._keepalive = capsule  # which owns the descriptor, and holds the tensor
     return descriptor

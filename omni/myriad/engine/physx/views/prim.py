@@ -110,19 +110,12 @@ class PrimView(View):
         self.name = name
         self._expressions = [prim_paths_expr] if isinstance(prim_paths_expr, str) else list(prim_paths_expr)
         self._initial_poses = (positions, translations, orientations)
-        self._engine: PhysXEngine | None = None
         self._relative_paths: list[str] = []
         self._quantities: dict[str, Quantity] = {}
         self._generation: list[Any] | None = None
-        self._checked: dict[str, tuple[Any, int, int, Tensor]] = {}
         self._parents: tuple[Tensor, Tensor, Tensor] | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
-
-    def bind(self, engine: PhysXEngine) -> None:
-        """Connect the view to the engine whose scene it was added to."""
-        self._engine, self._device = engine, engine.device
-        self._on_bound()
 
     def initialize(self, physics_sim_view: Any = None) -> None:
         """Find the prims once physics runs; before that, getters return None.
@@ -265,9 +258,6 @@ class PrimView(View):
     def _resolve(self, relative_paths: list[str]) -> list[str]:
         """Turn the prims that the expression matches into the prims whose rows the view has."""
         return relative_paths
-
-    def _on_bound(self) -> None:
-        """Author on environment 0 what physics reads when it starts."""
 
     def _on_physics_ready(self) -> None:
         """Write what the constructor was given, and read what does not change while physics runs."""

@@ -99,8 +99,10 @@ class RigidPrimView(PrimView, RigidView):
         self._max_contact_count = max_contact_count
         self._sensors: ContactSensors | None = None
 
-    def _on_bound(self) -> None:
-        if not self._require_engine().is_playing():
+    def bind(self, engine: Any) -> None:
+        """Connect the view to the engine, and author on environment 0 what physics reads when it starts."""
+        super().bind(engine)
+        if not engine.is_playing():
             self._author_contact_reports()
         if self._initial_densities is not None:
             self.set_densities(self._initial_densities)
