@@ -222,7 +222,7 @@ class View(Protocol):
 
     def _rows(self, indices: Indices) -> Tensor | None:
         """Check prim indices; None stays None and means all."""
-        return self._index("indices", indices, self.count)
+        return None if indices is None else self._index("indices", indices, self.count)
 
     def _num_rows(self, rows: Tensor | None) -> int:
         return self.count if rows is None else len(rows)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from omni.myriad.engine.mujoco.robot import UNLIMITED
-from omni.myriad.engine.view import Indices, RigidView, RobotView
+from omni.myriad.engine.view import Indices, Poses, RigidView, RobotView
 from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
@@ -136,17 +136,27 @@ class ArticulationView(RobotView):
         if tensor_type in self._arrays:
             array, where = self._arrays[tensor_type]
             values = array[where if columns is None else where[columns.numpy()]]
-        elif tensor_type in (self._POSE, self._VELOCITY):
-            values = self._read_links(tensor_type, self._links[:1])[0]
+        elif tensor_type == self._VELOCITY:
+            values = self._link_velocities(self._links[:1])[0]
         else:
-            values = self._read_links(tensor_type, self._links if columns is None else self._links[columns.numpy()])
+            values = self._link_velocities(self._chosen_links(columns))
         return self._pick(torch.from_numpy(values.astype(np.float32))[None], indices)
 
-    def _read_links(self, tensor_type: str, links: np.ndarray) -> np.ndarray:
-        """Return poses with xyzw, or linear (centre of mass) and angular velocities in the world, a row per link."""
+    def _read_poses(self, tensor_type: str, indices: Indices, columns: Tensor | None, clone: bool) -> Poses:
         self._refresh()
-        if tensor_type.endswith("POSE"):
-            return np.concatenate((self._data.xpos[links], np.roll(self._data.xquat[links], -1, axis=-1)), axis=-1)
+        links = self._root if tensor_type == self._POSE else self._chosen_links(columns)
+        position, orientation = (
+            self._pick(torch.from_numpy(array[links].astype(np.float32))[None], indices)
+            for array in (self._data.xpos, self._data.xquat)
+        )
+        return position, orientation
+
+    def _chosen_links(self, columns: Tensor | None) -> np.ndarray:
+        return self._links if columns is None else self._links[columns.numpy()]
+
+    def _link_velocities(self, links: np.ndarray) -> np.ndarray:
+        """Return linear (centre of mass) and angular velocities in the world, a row per link."""
+        self._refresh()
         velocities = np.zeros((len(links), 6))
         for row, link in zip(velocities, links, strict=True):
             # MuJoCo's "body" object is the inertial frame, in the centre of mass; angular comes first.
