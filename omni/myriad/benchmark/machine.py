@@ -15,8 +15,13 @@ import torch
 from omni.myriad.app.doctor import cpu_fields, nvidia_smi
 
 
-def describe(device: torch.device) -> dict[str, Any]:
-    """Return CPU, cores, memory, and for CUDA the GPU, its memory, its driver and CUDA's version."""
+def describe(name: str) -> dict[str, Any]:
+    """Return CPU, cores, memory, and for CUDA the GPU, its memory, its driver and CUDA's version.
+
+    Args:
+        name: The device, such as cuda:0.
+    """
+    device = torch.device(name)
     found: dict[str, Any] = {
         "cpu": " ".join(cpu_fields().get("model name", platform.processor() or platform.machine()).split()),
         "cores": len(os.sched_getaffinity(0)),

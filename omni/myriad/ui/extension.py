@@ -19,7 +19,7 @@ from omni.kit.menu.utils import (  # type: ignore[import-not-found]
 )
 from omni.kit.viewport.utility import get_active_viewport  # type: ignore[import-not-found]
 from omni.myriad.places import ROOT
-from omni.myriad.ui.drive import HandOver
+from omni.myriad.ui.drive import Drive
 from omni.myriad.ui.model import Model
 from omni.myriad.ui.window import TITLE, Window
 
@@ -36,7 +36,7 @@ class Extension(omni.ext.IExt):
         Args:
             ext_id: Name and version of the extension.
         """
-        self._drive = HandOver(self._make_env, self._draw_frame)
+        self._drive = Drive(self._make_env, self._draw_frame)
         self._model = Model(self._drive, RUNS_PATH)
         self._window = Window(self._model, on_close=self._unload)
         self._menu_items = [MenuItemDescription(name=TITLE, onclick_fn=lambda *_: self._window.show())]

@@ -95,8 +95,8 @@ class Model:
         result: What the last training, playing or export returned.
     """
 
-    def __init__(self, drive: Drive | None = None, train_dir: str | Path = "runs") -> None:
-        self.drive: Drive = drive or Drive()
+    def __init__(self, drive: Drive, train_dir: Path) -> None:
+        self.drive = drive
         self.settings = Settings()
         self.state = State.EMPTY
         self.message = ""
@@ -105,7 +105,7 @@ class Model:
         self.rewards: list[float] = []
         self.speeds: list[float] = []
         self.result: dict[str, Any] | None = None
-        self._train_dir = str(Path(train_dir).absolute())
+        self._train_dir = str(train_dir.absolute())
         self._env: VecEnv | None = None
         self._loaded: tuple[str, int] | None = None  # settings and seed of an environment nobody has stepped yet
         self._learner: Learner | None = None
@@ -176,11 +176,6 @@ class Model:
         except MyriadError as error:
             self.message = str(error)
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until what is going on has ended; not for a thread that physics waits on."""
-        if self._thread is not None:
-            self._thread.join(seconds)
-
     # -- the jobs, each on its own thread -----------------------------------------------------------------------------
 
     def _start(self, state: State, job: Callable[[dict[str, Any]], str]) -> None:
@@ -214,19 +209,17 @@ class Model:
         self.state = State.EMPTY if self._env is None else State.READY
 
     def _load(self, config: dict[str, Any]) -> str:
-        self._build(config)
+        num_envs = self._build(config).num_envs
         from omni.myriad.learn import base
 
         base.room(config)  # seconds of imports, better spent here than when Train is pressed
-        return (
-            f"Loaded {config['task_name']}: {config['task']['env']['numEnvs']} environments on {config['sim_device']}"
-        )
+        return f"Loaded {config['task_name']}: {num_envs} environments on {config['sim_device']}"
 
     def _train(self, config: dict[str, Any]) -> str:
         from omni.myriad.app import runs
 
         self.run_dir, self.epoch, self.rewards, self.speeds = None, None, [], []
-        self.result = runs.train(config, self._build, self._watch())
+        self.result = runs.train(config, self._build, self)
         reward = self.result["reward_mean"]
         return f"Trained {self.result['epochs']} epochs: reward {'none yet' if reward is None else f'{reward:.1f}'}"
 
@@ -270,22 +263,20 @@ class Model:
             self._loaded = (wanted, config["seed"])
         return DrivenEnv(self._env, self.drive, self._stop)
 
-    def _watch(self) -> Any:
-        model, stop = self, self._stop
+    # -- what a learner tells, as to its `Watch` -----------------------------------------------------------------------
 
-        class Watch:
-            def started(self, learner: Learner, run_dir: Path) -> None:
-                model.run_dir, model._learner = run_dir, learner
-                if stop.is_set():
-                    learner.stop()
+    def started(self, learner: Learner, run_dir: Path) -> None:
+        """Take note of who learns, and where."""
+        self.run_dir, self._learner = run_dir, learner
+        if self._stop.is_set():
+            learner.stop()
 
-            def __call__(self, epoch: Epoch) -> None:
-                model.epoch = epoch
-                model.speeds.append(epoch.frames_per_second)
-                if epoch.reward_mean is not None:
-                    model.rewards.append(epoch.reward_mean)
-
-        return Watch()
+    def __call__(self, epoch: Epoch) -> None:
+        """Take note of an epoch."""
+        self.epoch = epoch
+        self.speeds.append(epoch.frames_per_second)
+        if epoch.reward_mean is not None:
+            self.rewards.append(epoch.reward_mean)
 
 
 def _essence(config: dict[str, Any]) -> str:
