@@ -91,8 +91,17 @@ def unknown(verb: str) -> str:
     return f"myriad: no verb '{verb}'. {hint}: {' '.join(names)}"
 
 
+def check(name: str) -> None:
+    """Leave with 1 and the command that helps where this Python lacks what a verb needs; ./myriad gui asks it, too."""
+    extras = VERBS[name].extras
+    if extras is not None and (lacking := requirements.missing(extras)):
+        command = requirements.install_command(extras)
+        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
+        cli.leave(1)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a verb and end the process with its exit code: 1, with a command that helps, where packages are missing.
+    """Run a verb and end the process with its exit code.
 
     Args:
         arguments: A verb and what follows it, by default the process's.
@@ -104,16 +113,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if name not in known():
         print(unknown(name), file=sys.stderr)
         cli.leave(2)
-    verb = VERBS[name]
-    if verb.run is None:
+    run = VERBS[name].run
+    if run is None:
         print(f"myriad: '{name}' is a verb of the launcher ./myriad.", file=sys.stderr)
         cli.leave(2)
-    if verb.extras is not None and (lacking := requirements.missing(verb.extras)):
-        command = requirements.install_command(verb.extras)
-        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
-        cli.leave(1)
+    check(name)
     try:
-        code = verb.run(rest) or 0
+        code = run(rest) or 0
     except KeyboardInterrupt:
         code = cli.EXIT_INTERRUPTED
     cli.leave(code)
