@@ -22,7 +22,7 @@ from omni.myriad.benchmark import machine, report, results
 from omni.myriad.benchmark.options import Options, parse
 from omni.myriad.benchmark.peers import PEERS
 from omni.myriad.errors import MyriadError
-from omni.myriad.places import COMMAND, ROOT
+from omni.myriad.places import COMMAND, child_environment
 from omni.myriad.provenance import git_revision, versions
 
 _STARTS = 3
@@ -145,14 +145,13 @@ def _run(job: Job, options: Options, scratch: Path, logs: Path, deadline: float)
     file, log = folder / "result.json", logs / f"{job.title.replace(' ', '_')}.log"
     about = {**dataclasses.asdict(job), "options": dataclasses.asdict(options), "result": str(file)}
     (folder / "job.json").write_text(json.dumps(about | {"started": time.time()}))
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     with open(log, "w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "omni.myriad.benchmark.child", str(folder / "job.json")],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": path},
+            env=child_environment(),
             start_new_session=True,
         )
         try:
