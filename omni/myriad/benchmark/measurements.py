@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -176,21 +177,26 @@ class _FirstStepDoneError(Exception):
 
 
 class _FirstStep:
-    """An environment whose first step, its reset, ends the training; `marks` gets when that begins and ends."""
+    """An environment whose first step, its reset with which every learner begins, ends the training.
 
-    def __init__(self, env: Any, marks: dict[str, float]) -> None:
-        self._env, self._marks = env, marks
+    Attributes:
+        marks: When what came before ended, and that step.
+    """
+
+    def __init__(self, env: Any) -> None:
+        ready = time.time()
+        self._env, self.marks = env, {"engine": ready - env.set_up_seconds, "scene and clones": ready}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._env, name)
 
     def reset(self) -> None:
-        """Reset as `VecEnv.reset` does, which every learner begins with."""
-        self._marks["learner"] = time.time()
+        """Reset as `VecEnv.reset` does."""
+        self.marks["learner"] = time.time()
         self._env.reset()
         synchronizer(self._env.device)()
-        self._marks["first step"] = time.time()
-        raise _FirstStepDoneError(machine.memory(self._env.device))
+        self.marks["first step"] = time.time()
+        raise _FirstStepDoneError(self.marks, machine.memory(self._env.device))
 
 
 def startup(config: Config, options: Options) -> Result:
@@ -203,20 +209,15 @@ def startup(config: Config, options: Options) -> Result:
     from omni.myriad.app import runs
 
     marks, memory = {"imports and configuration": time.time()}, {}
-
-    def build(config: Config) -> Any:
-        env = runs.make_env(config)
-        ready = time.time()
-        marks.update({"engine": ready - env.set_up_seconds, "scene and clones": ready})
-        return _FirstStep(env, marks)
-
+    build: Any = lambda config: _FirstStep(runs.make_env(config))  # noqa: E731
     try:
         runs.train(config | {"experiment": "startup", "max_iterations": 1}, build)
     except _FirstStepDoneError as done:
-        (memory,) = done.args
-    begins = (config["started"], *marks.values())
-    phases = {name: round(end - begin, 4) for (name, end), begin in zip(marks.items(), begins, strict=False)}
-    return {"seconds": round(marks["first step"] - config["started"], 4), "phases": phases, "memory": memory}
+        marks |= done.args[0]
+        memory = done.args[1]
+    times = (config["started"], *marks.values())
+    phases = {name: round(end - begin, 4) for name, (begin, end) in zip(marks, pairwise(times), strict=True)}
+    return {"seconds": round(times[-1] - times[0], 4), "phases": phases, "memory": memory}
 
 
 MEASURE = {function.__name__: function for function in (bare_loop, env, train, reward, startup)}
