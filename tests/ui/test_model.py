@@ -205,7 +205,7 @@ def test_physics_is_stepped_by_the_loop_alone(kit, tmp_path):
 )
 def test_frames_are_drawn_as_asked(kit, tmp_path, monkeypatch, mode, drawn):
     model = tiny_model(tmp_path, kit.drive)
-    model.drive.rendering.mode, model.drive.rendering.interval = mode, 5
+    model.drive.mode, model.drive.interval = mode, 5
     nothing = SimpleNamespace(save=lambda _: None)
     monkeypatch.setattr(runs.recording, "record", lambda *_: nothing)  # whose steps come on top
     kit.call(model.train)

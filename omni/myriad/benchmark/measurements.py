@@ -209,9 +209,9 @@ def startup(config: Config, options: Options) -> Result:
     from omni.myriad.app import runs
 
     marks, memory = {"imports and configuration": time.time()}, {}
-    build: Any = lambda config: _FirstStep(runs.make_env(config))  # noqa: E731
+    settings = config | {"experiment": "startup", "max_iterations": 1}
     try:
-        runs.train(config | {"experiment": "startup", "max_iterations": 1}, build)
+        runs.train(settings, lambda config: cast("Any", _FirstStep(runs.make_env(config))))
     except _FirstStepDoneError as done:
         marks |= done.args[0]
         memory = done.args[1]

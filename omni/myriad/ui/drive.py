@@ -35,24 +35,6 @@ class RenderMode(Enum):
 
 
 @dataclass
-class Rendering:
-    """What is drawn; may be changed at any time.
-
-    Attributes:
-        mode: When the scene is drawn.
-        interval: Control steps from one drawn frame to the next, for `RenderMode.EVERY_NTH`.
-    """
-
-    mode: RenderMode = RenderMode.EVERY_NTH
-    interval: int = 10
-
-    def is_due(self, steps: int) -> bool:
-        """Tell whether the scene is drawn after this many control steps."""
-        interval = {RenderMode.EVERY_STEP: 1, RenderMode.EVERY_NTH: max(1, self.interval)}.get(self.mode)
-        return interval is not None and steps % interval == 0
-
-
-@dataclass
 class _Request:
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -74,14 +56,15 @@ class Drive:
         draw_frame: Lets the application draw itself; with the scene if its argument is True.
 
     Attributes:
-        rendering: What is drawn.
+        mode: When the scene is drawn; may be changed at any time, as may the interval.
+        interval: Control steps from one drawn frame to the next, for `RenderMode.EVERY_NTH`.
         is_performing: Whether a request is being performed.
     """
 
     def __init__(
         self, make_env: Callable[[dict[str, Any]], Awaitable[VecEnv]], draw_frame: Callable[[bool], Awaitable[Any]]
     ) -> None:
-        self.rendering = Rendering()
+        self.mode, self.interval = RenderMode.EVERY_NTH, 10
         self.is_performing = False
         self._is_shut = False
         self._make_env = make_env
@@ -137,7 +120,8 @@ class Drive:
                 self.is_performing = False
             if request.is_step:
                 self._steps += 1
-                if self.rendering.is_due(self._steps):
+                interval = {RenderMode.EVERY_STEP: 1, RenderMode.EVERY_NTH: max(1, self.interval)}.get(self.mode)
+                if interval and self._steps % interval == 0:
                     return True
             # A learner between two steps asks again within milliseconds, which is no time for a frame.
             patience = deadline - time.monotonic()

@@ -178,7 +178,7 @@ class Model:
 
     # -- the jobs, each on its own thread -----------------------------------------------------------------------------
 
-    def _start(self, state: State, job: Callable[[dict[str, Any]], str]) -> None:
+    def _start(self, state: State, job: Callable[[Any, dict[str, Any]], str]) -> None:
         if self.is_busy:
             raise MyriadError(f"The window is {self.state.value}: stop that first.")
         self._stop = threading.Event()
@@ -189,12 +189,15 @@ class Model:
         )
         self._thread.start()
 
-    def _work(self, job: Callable[[dict[str, Any]], str], settings: Settings) -> None:
+    def _work(self, job: Callable[[Any, dict[str, Any]], str], settings: Settings) -> None:
         try:
             # Here, because Kit starts the extension before anybody may have installed what this imports.
             from omni.myriad.app.config import load_config
 
-            message = job(load_config(settings.overrides(self._train_dir)))
+            config = load_config(settings.overrides(self._train_dir))  # mistakes are said before what takes seconds
+            from omni.myriad.app import runs
+
+            message = job(runs, config)
         except MyriadError as error:
             message = f"Error: {error}"
         except KeyboardInterrupt as interrupt:
@@ -208,32 +211,25 @@ class Model:
         self.message = message
         self.state = State.EMPTY if self._env is None else State.READY
 
-    def _load(self, config: dict[str, Any]) -> str:
-        num_envs = self._build(config).num_envs
+    def _load(self, runs: Any, config: dict[str, Any]) -> str:
         from omni.myriad.learn import base
 
+        num_envs = self._build(config).num_envs
         base.room(config)  # seconds of imports, better spent here than when Train is pressed
         return f"Loaded {config['task_name']}: {num_envs} environments on {config['sim_device']}"
 
-    def _train(self, config: dict[str, Any]) -> str:
-        from omni.myriad.app import runs
-
+    def _train(self, runs: Any, config: dict[str, Any]) -> str:
         self.run_dir, self.epoch, self.rewards, self.speeds = None, None, [], []
         self.result = runs.train(config, self._build, self)
         reward = self.result["reward_mean"]
         return f"Trained {self.result['epochs']} epochs: reward {'none yet' if reward is None else f'{reward:.1f}'}"
 
-    def _play(self, config: dict[str, Any]) -> str:
-        from omni.myriad.app import runs
-
+    def _play(self, runs: Any, config: dict[str, Any]) -> str:
         self.result = runs.play(config, self._build)
         return f"Played {self.result['episodes']} episodes: mean reward {self.result['reward_mean']:.1f}"
 
-    def _export(self, config: dict[str, Any]) -> str:
-        from omni.myriad.app import runs
-
-        checkpoint = trained_checkpoint(config)
-        config["checkpoint"] = str(checkpoint)
+    def _export(self, runs: Any, config: dict[str, Any]) -> str:
+        config["checkpoint"] = checkpoint = str(trained_checkpoint(config))
         self.result = runs.export(config, self._build)
         parity = self.result["parity"]
         return f"Exported {checkpoint}; maximum error against {parity['against']} {parity['max_error']:.2g}"
