@@ -122,21 +122,14 @@ def jobs(options: Options, settings: Sequence[str], absent: set[str]) -> Iterato
     """Yield the processes to run: what is compared runs back to back, what takes longest comes last."""
     by_num_envs = [(f" {n}", (*settings, f"num_envs={n}")) for n in options.num_envs] or [("", tuple(settings))]
     for title, these in by_num_envs:
-        for name in ("bare_loop", "env", "train"):
-            if name in options.measure:
-                yield Job(name, name + title, these)
-        if "startup" in options.measure:
-            for _ in range(min(options.repeats, _STARTS)):
-                yield Job("startup", f"startup{title}", these)
-    if "peers" in options.measure:
-        for name in options.peers:
-            if name in absent:
-                continue
-            for title, these in by_num_envs if PEERS[name].by_num_envs else [("", by_num_envs[0][1])]:
-                yield Job(name, name + title, these)
-    if "reward" in options.measure:
-        for seed in options.seeds:
-            yield Job("reward", f"reward seed={seed}", (*by_num_envs[0][1], f"seed={seed}"))
+        for name in (name for name in results.HEADLINES if name in options.measure):
+            times = min(options.repeats, _STARTS) if name == "startup" else 1
+            yield from [Job(name, name + title, these)] * times
+    for name in (name for name in options.peers if "peers" in options.measure and name not in absent):
+        for title, these in by_num_envs if PEERS[name].by_num_envs else [("", by_num_envs[0][1])]:
+            yield Job(name, name + title, these)
+    for seed in options.seeds if "reward" in options.measure else ():
+        yield Job("reward", f"reward seed={seed}", (*by_num_envs[0][1], f"seed={seed}"))
 
 
 def _run(job: Job, options: Options, scratch: Path, logs: Path, deadline: float) -> dict[str, Any]:

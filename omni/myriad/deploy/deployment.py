@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import math
 from collections.abc import Mapping
@@ -62,11 +61,11 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
         raise MyriadError(
             f"{file} does not say which joints it observes and commands, so no robot can be driven with it."
         )
-    trained = _settings(meta, config)
     path = _find_checkpoint(meta, config, file)
     report = Report(file, meta["task"]["name"], config["episodes"], config["seed"], policy.control_dt)
 
-    with closing(runs.make_env(_sized(trained, config["episodes"]))) as env:
+    trained = _settings(meta, config, config["episodes"])
+    with closing(runs.make_env(trained)) as env:
         view_name = _robot(env, policy)
         starts = draw_starts(env)
         if path is not None:
@@ -77,7 +76,7 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
         report.add("file, batched", play(env, FileActor(policy), starts, view_name))
 
     for name in ENGINES if engine == "mujoco" else ("physx",):
-        with closing(runs.make_env(_sized(trained, 1, name))) as env:
+        with closing(runs.make_env(_settings(meta, config, 1, name))) as env:
             view, film = env.engine.robots()[view_name], Film()
             _set_drives(view, meta["joints"])
             robot = SingleRobot(env, policy, view_name)
@@ -95,20 +94,16 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
     return report
 
 
-def _settings(meta: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(
+    meta: Mapping[str, Any], asked: Mapping[str, Any], num_envs: int, engine: str = "physx"
+) -> dict[str, Any]:
     """Return the configuration that the file carries, for this machine."""
     config = from_finite_json(meta["config"])
     config |= {"sim_device": "cpu", "multi_gpu": False, "test": True, "checkpoint": "", "seed": asked["seed"]}
-    config["engine"] = asked["engine"]
+    config["engine"] = asked["engine"] | {"name": engine}
+    config["task"]["env"]["numEnvs"] = num_envs
     config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
     return config
-
-
-def _sized(config: dict[str, Any], num_envs: int, engine: str = "physx") -> dict[str, Any]:
-    sized = copy.deepcopy(config)
-    sized["task"]["env"]["numEnvs"] = num_envs
-    sized["engine"]["name"] = engine
-    return sized
 
 
 def _set_drives(robot: RobotView, joints: Mapping[str, Any]) -> None:
