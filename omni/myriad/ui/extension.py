@@ -62,9 +62,7 @@ class Extension(omni.ext.IExt):
         return await make_env_async(config)
 
     async def _draw_frame(self, with_scene: bool) -> None:
-        viewport = get_active_viewport()
-        if viewport is not None:
-            viewport.updates_enabled = with_scene or not self._model.is_busy
+        self._draw_scene(with_scene or not self._model.is_busy)
         self._window.refresh()
         await omni.kit.app.get_app().next_update_async()
 
@@ -73,9 +71,12 @@ class Extension(omni.ext.IExt):
         self._model.unload()
         if is_loaded:
             omni.timeline.get_timeline_interface().stop()
+        self._draw_scene(True)
+
+    def _draw_scene(self, is_drawn: bool) -> None:
         viewport = get_active_viewport()
         if viewport is not None:
-            viewport.updates_enabled = True
+            viewport.updates_enabled = is_drawn
 
     def _stage_is_closing(self, _event: Any) -> None:
         # Loading a task opens a new stage, too, and then this is its own doing.
