@@ -64,7 +64,7 @@ def test_a_cpu_gets_environments_for_its_cores(monkeypatch):
         ("task.sim.dt=-1", "task.sim.dt=-1 is invalid"),
         ("task.task_path=/no/such/folder", "/no/such/folder is no folder"),
         ("--headless", "--headless is not understood; settings are written key=value"),
-        ("num_envs", "'num_envs' is not understood"),
+        ("num_envs", "num_envs is not understood"),
         ("seed=${nowhere}", "does not resolve"),
     ],
 )
