@@ -10,11 +10,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from gymnasium import spaces
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -22,12 +24,18 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint
 
 
+def sized(num_obs: int = 60, num_actions: int = 8) -> Any:
+    """Return as much of an environment as a checkpoint knows."""
+    space = spaces.Box(-1.0, 1.0, (num_obs,))
+    return SimpleNamespace(observation_space=space, num_actions=num_actions, num_envs=4)
+
+
 def make_state(size: int = 10) -> dict[str, Any]:
     cfg = {"task_name": "Ant", "seed": 3, "nested": {"list": [1, 2.5, None, True], "path": Path("a/b")}}
     return {
         "model": {"weight": torch.arange(size, dtype=torch.float32)},
         "score": np.float32(1.5),
-        "myriad": checkpoint.describe(cfg, num_obs=60, num_actions=8, num_envs=4),
+        "myriad": checkpoint.describe(cfg, sized()),
     }
 
 
@@ -174,13 +182,14 @@ def test_write_that_fails_halfway_leaves_the_old_file(tmp_path: Path) -> None:
 
 def test_check_matches() -> None:
     state = make_state()
-    checkpoint.check_matches(state, "Ant", 60, 8)
+    ant = {"task_name": "Ant"}
+    checkpoint.check_matches(state, ant, sized(), "x.pth")
     with pytest.raises(MyriadError, match=r"checkpoint x\.pth was trained for task Ant, not Cartpole"):
-        checkpoint.check_matches(state, "Cartpole", 60, 8, "x.pth")
+        checkpoint.check_matches(state, {"task_name": "Cartpole"}, sized(), "x.pth")
     with pytest.raises(MyriadError, match="was trained with 60 observations, the task now has 36"):
-        checkpoint.check_matches(state, "Ant", 36, 8)
+        checkpoint.check_matches(state, ant, sized(36), "x.pth")
     with pytest.raises(MyriadError, match="was trained with 8 actions, the task now has 9"):
-        checkpoint.check_matches(state, "Ant", 60, 9)
+        checkpoint.check_matches(state, ant, sized(num_actions=9), "x.pth")
 
 
 def test_random_state_round_trip(tmp_path: Path) -> None:

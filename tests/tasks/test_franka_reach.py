@@ -52,7 +52,7 @@ def test_the_right_posture_reaches_its_target_and_succeeds(reach):
     task.targets[:] = task.robot.frame_poses("panda_hand_tcp")[0]
     task.robot.set_joint_positions(task.home)
     for _ in range(121):
-        obs, rewards, dones, extras = reach.step(goal)
+        obs, _, dones, extras = reach.step(goal)
         if dones.any():
             break
     assert dones.all() and extras["episode"]["success"] > 0.9, "drives sag by less than 5 cm"

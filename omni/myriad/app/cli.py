@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the verbs share: from the command line to an exit code."""
+"""The verbs of the command line, from their arguments to an exit code."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from omni.myriad.errors import Interrupted, MyriadError
+from omni.myriad.places import ROOT
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -81,3 +82,57 @@ def _task_place(error: BaseException) -> str | None:
     tasks = {getattr(module, "__file__", None) for name, module in modules if name.startswith("myriad_tasks.")}
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in tasks]
     return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else None
+
+
+# -- the verbs ---------------------------------------------------------------------------------------------------------
+
+
+def run_task(verb: str, arguments: Sequence[str]) -> None:
+    """Train a task, or play or export what was trained; `train test=True` plays."""
+
+    def main(config: dict[str, Any]) -> None:
+        from omni.myriad.app import runs
+
+        does = {"train": runs.train, "play": runs.play, "export": runs.export}
+        does["play" if config["test"] else verb](config)
+
+    run(verb, main, arguments)
+
+
+def deploy(arguments: Sequence[str]) -> None:
+    """Run an exported policy outside its trainer; its settings are its file's."""
+    engines = [text.partition("=")[2] for text in arguments if text.startswith("engine=")]
+    others = [text for text in arguments if not text.startswith("engine=")]
+    files = [text for text in others if "=" not in text and not text.startswith("-")]
+    settings = [text for text in others if text not in files]
+
+    def main(config: dict[str, Any]) -> None:
+        from omni.myriad.deploy.deployment import deploy
+
+        if len(files) != 1:
+            raise MyriadError("Give one policy: ./myriad deploy policy.onnx. ./myriad export writes such a file.")
+        deploy(config, Path(files[0]).expanduser(), engines[-1] if engines else "physx")
+
+    run("deploy", main, ["engine=physx", *settings])
+
+
+def benchmark(arguments: Sequence[str]) -> None:
+    """Measure how fast this machine steps, trains and starts, or put results together."""
+    from omni.myriad.benchmark.options import split
+
+    ours, settings = split(arguments)
+
+    def main(config: dict[str, Any]) -> None:
+        from omni.myriad.benchmark import suite
+
+        suite.run(config, ours, settings)
+
+    run("benchmark", main, settings)
+
+
+def test(arguments: Sequence[str]) -> None:
+    """Become pytest, in the checkout, where its configuration is."""
+    os.chdir(ROOT)
+    for name in ("MYRIAD_EXIT_CODE", "PYTHONSAFEPATH"):  # what the launcher told us, and not those that tests start
+        os.environ.pop(name, None)
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])

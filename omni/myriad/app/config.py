@@ -90,16 +90,12 @@ def all_tasks(folders: Sequence[Path] = ()) -> list[str]:
 def _parse(overrides: Sequence[str]) -> list[Override]:
     parsed = []
     for text in overrides:
-        if text.startswith("-"):
-            raise MyriadError(
-                f"{text} is not understood; settings are written key=value, such as task=Ant num_envs=512."
-            )
         try:
             override = OverridesParser.create().parse_override(text)
         except (HydraException, ValueError):
             override = None
-        if override is None or override.package is not None:
-            raise MyriadError(f"{text!r} is not understood; settings are written key=value, such as num_envs=512.")
+        if override is None or override.package is not None or text.startswith("-"):
+            raise MyriadError(f"{text} is not understood; settings are written key=value, such as num_envs=512.")
         if override.is_sweep_override():
             raise MyriadError(f"{text} is invalid: a setting has one value; a list is written [1,2].")
         parsed.append(override)
@@ -121,10 +117,10 @@ def _task_folders(parsed: Sequence[Override]) -> list[Path]:
     Without it, those of the run whose folder `checkpoint` names.
     """
     given = {override.key_or_group: override.value() for override in parsed if not override.is_delete()}
-    values = [given["task.task_path"]] if "task.task_path" in given else []
-    if not values:
-        values = [task_folders(str(given.get("checkpoint", "")), str(given.get("train_dir", "runs")))]
-    items = [item for value in values[-1:] for item in (value if isinstance(value, list) else [value])]
+    value = given.get("task.task_path")
+    if "task.task_path" not in given:
+        value = task_folders(str(given.get("checkpoint", "")), str(given.get("train_dir", "runs")))
+    items = value if isinstance(value, list) else [value]
     folders = [Path(str(item)).expanduser().resolve() for item in items]
     for item, folder in zip(items, folders, strict=True):
         if not item or not folder.is_dir():
@@ -137,24 +133,23 @@ def _choose_groups(parsed: Sequence[Override], folders: Sequence[Path]) -> list[
     chosen = {o.key_or_group: str(o.value()) for o in parsed if o.key_or_group in GROUPS and not o.is_delete()}
     roots = [f"file://{folder / 'cfg'}" for folder in folders if (folder / "cfg").is_dir()]
     result = [f"hydra.searchpath=[{','.join(roots)}]"] if roots else []
+    tasks, trains, engines = (_yaml_names(group, folders) for group in ("task", "train", "engine"))
     task = chosen.get("task", "Cartpole")
-    if task in _yaml_names("task", folders):
-        result.append(f"task={task}")
-    elif task in task_files(folders):
+    if task not in tasks and task in task_files(folders):
         result += ["task=Default", f"task.name={task}"]
     else:
-        tasks = all_tasks(folders)
-        raise MyriadError(f"Unknown task {task!r}{_nearest(task, tasks)} The tasks are: {', '.join(tasks)}.")
-    train = chosen.get("train", f"{task}PPO")
-    trains = _yaml_names("train", folders)
-    if train not in trains and "train" in chosen:
-        raise MyriadError(f"Unknown train={train}{_nearest(train, trains)} There are: {', '.join(trains)}.")
-    result.append(f"train={train if train in trains else 'DefaultPPO'}")
-    engine = chosen.get("engine", "auto")
-    engines = _yaml_names("engine", folders)
-    if engine not in engines:
-        raise MyriadError(f"Unknown engine={engine}{_nearest(engine, engines)} The engines are: {', '.join(engines)}.")
-    return [*result, f"engine={engine}"]
+        _require(task, tasks, f"task {task!r}", "The tasks are", all_tasks(folders))
+        result.append(f"task={task}")
+    train, engine = chosen.get("train", f"{task}PPO"), chosen.get("engine", "auto")
+    if "train" in chosen:
+        _require(train, trains, f"train={train}", "There are", trains)
+    _require(engine, engines, f"engine={engine}", "The engines are", engines)
+    return [*result, f"train={train if train in trains else 'DefaultPPO'}", f"engine={engine}"]
+
+
+def _require(name: str, known: Sequence[str], what: str, there_are: str, listed: Sequence[str]) -> None:
+    if name not in known:
+        raise MyriadError(f"Unknown {what}{_nearest(name, listed)} {there_are}: {', '.join(listed)}.")
 
 
 def _yaml_names(group: str, folders: Sequence[Path]) -> list[str]:
@@ -291,19 +286,18 @@ def _device(wanted: str, multi_gpu: bool) -> str:
         return wanted
     import torch
 
-    if wanted == "" and not torch.cuda.is_available():
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == "" and not count:
         return "cpu"
     # OmniIsaacGymEnvs says gpu.
     wanted = "cuda" if wanted in ("", "gpu") else wanted
-    if not torch.cuda.is_available():
+    if not count:
         raise MyriadError(
             f"sim_device={wanted} asks for CUDA, but torch finds none here; use sim_device=cpu, or see ./myriad doctor."
         )
     index = int(wanted.partition(":")[2] or 0)
-    if index >= torch.cuda.device_count():
-        raise MyriadError(
-            f"sim_device={wanted} does not exist; this machine has cuda:0 to cuda:{torch.cuda.device_count() - 1}."
-        )
+    if index >= count:
+        raise MyriadError(f"sim_device={wanted} does not exist; this machine has cuda:0 to cuda:{count - 1}.")
     return f"cuda:{index}"
 
 

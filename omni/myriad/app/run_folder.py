@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -110,11 +111,8 @@ def new_run_dir(config: dict[str, Any]) -> Path:
             )
     else:
         name = f"{config['task_name']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
-        run_dir = base / name
-        number = 2
-        while run_dir.exists() and is_first_rank():
-            run_dir = base / f"{name}_{number}"
-            number += 1
+        names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+        run_dir = next(base / name for name in names if not (base / name).exists() or not is_first_rank())
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -120,7 +120,6 @@ class Actuators(Section):
 class Actor(Section):
     """A robot or object, by its name; -1 leaves what its USD file says."""
 
-    override_usd_defaults: bool | None = option(None, "accepted and ignored, as in OmniIsaacGymEnvs")
     actuators: Actuators | None = option(None, "the motors of a robot, by patterns of joints' names")
     enable_self_collisions: Literal[True, False, -1] | None = option(None, "whether its links collide with each other")
     enable_gyroscopic_forces: Literal[True, False, -1] | None = option(None, "whether spinning links precess")
@@ -201,7 +200,6 @@ class Mlp(Section):
     units: list[int] = option(UNSET, "width of each hidden layer", least=1, filled=True)
     activation: Activation = option(UNSET, "after each layer")
     initializer: Start = option(UNSET, "how weights begin")
-    regularizer: dict | None = option(None, "has no effect in rl-games")
     d2rl: bool = option(False, "feed the observations to every layer")
     norm_only_first_layer: bool = option(False, "normalise the first layer alone")
 
@@ -293,7 +291,6 @@ class Config(Update):
     horizon_length: int = option(UNSET, "control steps of every environment in an epoch", least=1)
     max_epochs: int | None = option(None, "epochs; max_iterations goes before it", least=1)
     max_frames: int | None = option(None, "environment steps to end after", least=1)
-    max_steps: int | None = option(None, "the same", least=1)
     score_to_win: float = option(float("inf"), "mean reward to end at", infinite=True)
     gamma: float = option(UNSET, "discount of later rewards", least=0, most=1)
     tau: float = option(UNSET, "lambda of generalised advantage estimation", least=0, most=1)

@@ -3,18 +3,18 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from omni.myriad.deploy.episodes import Episodes, FileActor, SingleRobot, Starts, draw_starts, only, play
+from omni.myriad.deploy.episodes import Episodes, FileActor, SingleRobot, draw_starts, only, play
 from omni.myriad.deploy.report import Report
-from omni.myriad.engine.base import RobotView
+from omni.myriad.engine.view import RobotView
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import from_finite_json
@@ -61,12 +61,11 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
         raise MyriadError(
             f"{file} does not say which joints it observes and commands, so no robot can be driven with it."
         )
-    trained = _settings(meta, config)
     path = _find_checkpoint(meta, config, file)
     report = Report(file, meta["task"]["name"], config["episodes"], config["seed"], policy.control_dt)
 
-    env = runs.make_env(_sized(trained, config["episodes"]))
-    try:
+    trained = _settings(meta, config, config["episodes"])
+    with closing(runs.make_env(trained)) as env:
         view_name = _robot(env, policy)
         starts = draw_starts(env)
         if path is not None:
@@ -75,47 +74,32 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
         else:
             report.notes.append("No checkpoint with the hash in the file was found: the trainer's player is left out.")
         report.add("file, batched", play(env, FileActor(policy), starts, view_name))
-    finally:
-        env.close()
 
     for name in ENGINES if engine == "mujoco" else ("physx",):
-        env = runs.make_env(_sized(trained, 1, name))
-        try:
-            robot = env.engine.robots()[view_name]
-            _set_drives(robot, meta["joints"])
-            film = Film(env.task)
-            episodes = _alone(env, policy, starts, view_name, film, config["episodes"])
+        with closing(runs.make_env(_settings(meta, config, 1, name))) as env:
+            view, film = env.engine.robots()[view_name], Film(env.task)
+            _set_drives(view, meta["joints"])
+            robot = SingleRobot(env, policy, view_name)
+            results = [play(robot, robot, only(starts, 0), view_name, film)]
+            results += [play(robot, robot, only(starts, index), view_name) for index in range(1, config["episodes"])]
+            episodes = Episodes(*map(np.concatenate, zip(*results, strict=True)))
             report.add(ENGINES[name], episodes, env.engine.version)
             if config["video"] is not False:
                 report.videos[name] = film.write(report.folder / name, FILM_SECONDS)
-        finally:
-            env.close()
     report.write()
     return report
 
 
-def _alone(env: VecEnv, policy: Policy, starts: Starts, view_name: str, film: Film, episodes: int) -> Episodes:
-    robot = SingleRobot(env, policy, view_name)
-    results = [
-        play(robot, robot, only(starts, index), view_name, film if index == 0 else None) for index in range(episodes)
-    ]
-    return Episodes(*map(np.concatenate, zip(*results, strict=True)))
-
-
-def _settings(meta: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(
+    meta: Mapping[str, Any], asked: Mapping[str, Any], num_envs: int, engine: str = "physx"
+) -> dict[str, Any]:
     """Return the configuration that the file carries, for this machine."""
     config = from_finite_json(meta["config"])
     config |= {"sim_device": "cpu", "multi_gpu": False, "test": True, "checkpoint": "", "seed": asked["seed"]}
-    config["engine"] = asked["engine"]
+    config["engine"] = asked["engine"] | {"name": engine}
+    config["task"]["env"]["numEnvs"] = num_envs
     config["task"]["task_path"] = asked["task"]["task_path"]  # what a file names must not be run
     return config
-
-
-def _sized(config: dict[str, Any], num_envs: int, engine: str = "physx") -> dict[str, Any]:
-    sized = copy.deepcopy(config)
-    sized["task"]["env"]["numEnvs"] = num_envs
-    sized["engine"]["name"] = engine
-    return sized
 
 
 def _set_drives(robot: RobotView, joints: Mapping[str, Any]) -> None:

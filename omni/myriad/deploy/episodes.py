@@ -60,7 +60,7 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
         actor: Who acts.
         starts: Where the environments start.
         view_name: The robot's view.
-        film: Takes the links' poses of environment 0 until its episode ends.
+        film: Gets the poses of environment 0 until its episode ends.
     """
     env.set_env_state(starts)
     obs = env.step(torch.zeros((env.num_envs, env.num_actions), device=env.device))[0]
@@ -68,8 +68,12 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
     rewards, lengths, distances = torch.zeros(3, env.num_envs, device=env.device)
     first = view.get_world_poses()[0][:, 0].clone()
     running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
-    if film is not None:
-        film.take(0.0)
+
+    def shoot() -> None:
+        if film is not None and bool(running[0]):
+            film.take(float(rewards[0]))
+
+    shoot()
     for step in rollout(env, actor, obs):
         rewards += torch.where(running, step.rewards, 0.0)
         lengths += running
@@ -77,8 +81,7 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
         running &= ~step.dones
         if not bool(running.any()):
             break
-        if film is not None and bool(running[0]):
-            film.take(float(rewards[0]))
+        shoot()
     return Episodes(rewards.cpu().numpy(), lengths.cpu().numpy(), distances.cpu().numpy())
 
 
