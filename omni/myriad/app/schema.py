@@ -31,12 +31,14 @@ _UINT = {"least": 0, "most": 2**32 - 1}  # PhysX's unsigned int
 class Engine(Section):
     """Physics."""
 
-    name: Literal["auto", "isaacsim", "mujoco", "physx"] = option(UNSET, "which engine; engine=... sets it")
+    name: Literal["auto", "isaacsim", "mujoco", "newton", "physx"] = option(UNSET, "which engine; engine=... sets it")
     shards: Literal["auto"] | int = option(
         UNSET, "PhysX scenes, one thread each; auto: one per core or 4096 envs", least=1
     )
     render_interval: int = option(UNSET, "Isaac Sim: control steps between frames of its window", least=1)
     kit_args: list[str] = option(UNSET, "Isaac Sim: more arguments for Kit")
+    contacts_per_env: Literal["auto"] | int = option(UNSET, "Newton: room for contacts, on average", least=1)
+    constraints_per_env: Literal["auto"] | int = option(UNSET, "Newton: room for constraints: rows, in each", least=1)
 
 
 # -- task -------------------------------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ __all__ = [
     "make_engine_async",
 ]
 
-ENGINES = ("auto", "isaacsim", "physx", "mujoco")
+ENGINES = ("auto", "isaacsim", "physx", "newton", "mujoco")
 
 _package: Any = None
 """The package of the engine that was made last."""

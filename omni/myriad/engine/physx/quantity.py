@@ -17,6 +17,13 @@ if TYPE_CHECKING:
 _DTYPES = {"float32": torch.float32, "int32": torch.int32, "uint8": torch.uint8, "bool": torch.uint8}
 
 
+_CONTROLS = ("DOF_POSITION_TARGET", "DOF_VELOCITY_TARGET", "DOF_ACTUATION_FORCE")
+_PROPERTIES = (
+    *("_MASS", "_INERTIA", "_COM_POSE", "_DISABLE_SIMULATION", "_DISABLE_GRAVITY", "_STIFFNESS", "_DAMPING", "_LIMIT"),
+    *("_MAX_VELOCITY", "_MAX_FORCE", "_ARMATURE", "_FRICTION_PROPERTIES", "_DRIVE_TYPE", "_REST_LENGTH", "_OFFSET"),
+)
+
+
 class Kind(Enum):
     """When a quantity has to be read again."""
 
@@ -26,6 +33,13 @@ class Kind(Enum):
     """As a state, but PhysX keeps it as it was written: targets and efforts."""
     PROPERTY = auto()
     """After a write of a property alone: masses, gains, limits."""
+
+    @classmethod
+    def of(cls, tensor_type: str) -> Kind:
+        """Return the kind of a quantity by the name of its `ovphysx.TensorType`."""
+        if tensor_type.endswith(_CONTROLS):
+            return cls.CONTROL
+        return cls.PROPERTY if tensor_type.endswith(_PROPERTIES) else cls.STATE
 
 
 class RowSelection:
@@ -198,6 +212,24 @@ class Quantity:
                 rows = rows.merged(self, indices, envs)
         self.send_later(rows)
 
+    def put(self, values: torch.Tensor, rows: torch.Tensor | None = None, columns: torch.Tensor | None = None) -> None:
+        """Fill rows, and columns of the second dimension, of `data` and send them; columns left out keep their value.
+
+        Args:
+            values: A value for each row and column, of `data`'s type.
+            rows: Row numbers, int64 on the engine's device; None means all.
+            columns: Column numbers; None means all.
+        """
+        data = self.data if columns is None else self.read()
+        values, where = values.to(data.device), selection(rows, columns, data.device)
+        envs = self._ledger.only_envs
+        if self.idle and rows is not None and envs is not None:
+            # It may be sent as a whole one day, so rows of other environments have to stay as they are.
+            mask = envs[rows // (len(data) // len(envs))].view(-1, *[1] * (values.ndim - 1))
+            values = torch.where(mask, values, data[where])
+        data[where] = values
+        self.write(rows)
+
     def send_later(self, rows: RowSelection | None) -> None:
         """Send these rows of `data` to PhysX before the next step or read; None sends all."""
         self._pending_rows = rows
@@ -250,6 +282,15 @@ def _slices(tensor: torch.Tensor, bindings: list[Any]) -> list[Any]:
         slices.append(describe(tensor[start:stop]))
         start = stop
     return slices
+
+
+def selection(rows: torch.Tensor | None, columns: torch.Tensor | None, device: torch.device) -> tuple[Any, ...]:
+    """Return what picks rows and columns of a tensor on `device`; a plain slice, and so a view, if all are wanted."""
+    if rows is None:
+        return (slice(None),) if columns is None else (slice(None), columns.to(device))
+    if columns is None:
+        return (rows.to(device),)
+    return rows.to(device)[:, None], columns.to(device)
 
 
 def describe(tensor: torch.Tensor) -> Any:

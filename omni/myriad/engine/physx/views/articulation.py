@@ -11,9 +11,9 @@ from pxr import Usd, UsdPhysics
 from torch import Tensor
 
 from omni.myriad.engine.base import ENV_0_PATH, ArticulationActions, DofType, JointsState, XFormPrimViewState
-from omni.myriad.engine.physx.quantity import Quantity
+from omni.myriad.engine.physx.quantity import selection
 from omni.myriad.engine.physx.views import checks
-from omni.myriad.engine.physx.views.prim import Indices, Names, Poses, PrimView, needs_physics, selection
+from omni.myriad.engine.physx.views.prim import Indices, Names, Poses, PrimView, needs_physics
 from omni.myriad.engine.physx.views.settings import Setting
 from omni.myriad.engine.physx.views.unsupported import unsupported
 
@@ -28,9 +28,6 @@ _STIFFNESS = "ARTICULATION_DOF_STIFFNESS"
 _DAMPING = "ARTICULATION_DOF_DAMPING"
 _FRICTION = "ARTICULATION_DOF_FRICTION_PROPERTIES"
 _TENDON = "ARTICULATION_FIXED_TENDON_"
-
-_FOLLOWED_WITH = {_POSITION_TARGET: _STIFFNESS, _VELOCITY_TARGET: _DAMPING}
-"""The gains with which drives follow targets: where all are zero, targets need not be sent."""
 
 _SOLVER = "PhysxArticulationAPI"
 _POSITION_ITERATIONS = Setting(_SOLVER, "physxArticulation:solverPositionIterationCount", torch.int32, 32)
@@ -370,14 +367,6 @@ class ArticulationView(PrimView):
             joint_indices = [i + 1 for i in checks.as_name_indices("joint_names", joint_names, self._joint_names)]
         links = self._index("joint_indices", joint_indices, len(self._body_names))
         return self._read("ARTICULATION_LINK_INCOMING_JOINT_FORCE", indices, links, clone)
-
-    def _new_quantity(self, tensor_type: str) -> Quantity:
-        quantity = super()._new_quantity(tensor_type)
-        if tensor_type in _FOLLOWED_WITH:
-            quantity.read()
-            # Gains of its own to look at: those that the view writes may be on their way just then.
-            quantity.idle = super()._new_quantity(_FOLLOWED_WITH[tensor_type]).is_zero
-        return quantity
 
     # -- gains: N m/rad and N m s/rad, or N/m and N s/m, where USD's angular drives count degrees ---------------------
 

@@ -14,7 +14,7 @@ from pxr import Gf, Usd, UsdGeom
 from torch import Tensor
 
 from omni.myriad.engine.base import ENV_0_PATH, Indices
-from omni.myriad.engine.physx.quantity import Kind, Quantity
+from omni.myriad.engine.physx.quantity import Quantity, selection
 from omni.myriad.engine.physx.views import checks, paths
 from omni.myriad.engine.physx.views.settings import Setting
 from omni.myriad.engine.physx.views.unsupported import UNSUPPORTED, unsupported
@@ -28,12 +28,6 @@ logger = logging.getLogger(__name__)
 
 Names = Sequence[str] | None
 Poses = tuple[Tensor, Tensor]
-
-_CONTROLS = ("DOF_POSITION_TARGET", "DOF_VELOCITY_TARGET", "DOF_ACTUATION_FORCE")
-_PROPERTIES = (
-    *("_MASS", "_INERTIA", "_COM_POSE", "_DISABLE_SIMULATION", "_DISABLE_GRAVITY", "_STIFFNESS", "_DAMPING", "_LIMIT"),
-    *("_MAX_VELOCITY", "_MAX_FORCE", "_ARMATURE", "_FRICTION_PROPERTIES", "_DRIVE_TYPE", "_REST_LENGTH", "_OFFSET"),
-)
 
 BEFORE_PHYSICS = {
     *("bind", "initialize", "initialized", "is_physics_handle_valid", "is_valid", "count", "prim_paths"),
@@ -424,18 +418,9 @@ class PrimView:
         """Return the quantity of that `ovphysx.TensorType` name, bound on first use."""
         quantity = self._quantities.get(tensor_type)
         if quantity is None:
-            quantity = self._quantities[tensor_type] = self._new_quantity(tensor_type)
+            quantity = self._require_engine().quantity(tensor_type, self._shard_paths())
+            self._quantities[tensor_type] = quantity
         return quantity
-
-    def _new_quantity(self, tensor_type: str) -> Quantity:
-        from ovphysx.types import TensorType
-
-        kind = Kind.STATE
-        if tensor_type.endswith(_CONTROLS):
-            kind = Kind.CONTROL
-        elif tensor_type.endswith(_PROPERTIES):
-            kind = Kind.PROPERTY
-        return Quantity(self._require_engine(), self._shard_paths(), TensorType[tensor_type], kind)
 
     def _index(self, name: str, indices: Indices, size: int) -> Tensor | None:
         """Check indices once: the check waits for the GPU, and tasks pass the same tensor step after step."""
@@ -489,16 +474,8 @@ class PrimView:
         quantity = self._quantity(tensor_type)
         rows = self._rows(indices)
         shape = self._shape(quantity, rows, columns)
-        values = checks.as_values(name, values, shape, self._device, quantity.data.dtype).to(quantity.data.device)
-        data = quantity.data if columns is None else quantity.read()
-        where = selection(rows, columns, data.device)
-        envs = self._require_engine().ledger.only_envs
-        if quantity.idle and rows is not None and envs is not None:
-            # It may be sent as a whole one day, so rows of other environments have to stay as they are.
-            mask = envs[rows // (self.count // len(envs))].view(-1, *[1] * (values.ndim - 1))
-            values = torch.where(mask, values, data[where])
-        data[where] = values
-        quantity.write(rows)
+        values = checks.as_values(name, values, shape, self._device, quantity.data.dtype)
+        quantity.put(values, rows, columns)
 
     def _read_poses(self, tensor_type: str, indices: Indices, columns: Tensor | None, clone: bool) -> Poses:
         """Read positions (M, ..., 3) and orientations (M, ..., 4) as wxyz, where PhysX has xyzw."""
@@ -521,12 +498,3 @@ class PrimView:
         positions = now[0] if positions is None else self._floats("positions", positions, (*lead, 3))
         orientations = now[1] if orientations is None else self._floats("orientations", orientations, (*lead, 4))
         self._write(tensor_type, "poses", torch.cat((positions, orientations.roll(-1, -1)), -1), indices, columns)
-
-
-def selection(rows: Tensor | None, columns: Tensor | None, device: torch.device) -> tuple[Any, ...]:
-    """Return what picks rows and columns of a tensor on `device`; a plain slice, and so a view, if all are wanted."""
-    if rows is None:
-        return (slice(None),) if columns is None else (slice(None), columns.to(device))
-    if columns is None:
-        return (rows.to(device),)
-    return rows.to(device)[:, None], columns.to(device)

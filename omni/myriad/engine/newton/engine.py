@@ -1,0 +1,357 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Newton engine: all environments in one model, and the physics of a control step in one graph."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+import newton
+import torch
+import warp as wp
+from newton import ModelFlags
+
+from omni.myriad.engine import usd
+from omni.myriad.engine.base import ENVS_PATH, NO_ENVIRONMENTS, Engine, Scene, grid_positions
+from omni.myriad.engine.newton import kernels, scene
+from omni.myriad.engine.newton.quantities import ContactForces, Quantities
+from omni.myriad.engine.newton.quantity import Quantity
+from omni.myriad.engine.physx.scene import check
+from omni.myriad.engine.physx.views.articulation import ArticulationView
+from omni.myriad.engine.physx.views.rigid_prim import RigidPrimView
+from omni.myriad.engine.sim_config import SimConfig
+from omni.myriad.errors import MyriadError
+
+logger = logging.getLogger(__name__)
+
+_EAGER_STEPS = 1
+"""Steps before the capture: kernels are compiled and memory is allocated in the first."""
+
+_CHECK_EVERY = 16
+"""Steps between two looks at whether buffers were large enough; a look waits for nothing."""
+
+_TOO_SMALL = {"NEFC": "constraints_per_env", "NJMAX_NNZ": "constraints_per_env", "BROADPHASE": "contacts_per_env"}
+_TOO_SMALL |= {"NARROWPHASE": "contacts_per_env", "CCD": "contacts_per_env", "HFIELD": "contacts_per_env"}
+"""The setting to raise for each of `mujoco_warp.OverflowType` that makes results wrong."""
+
+
+@dataclass(frozen=True)
+class Worlds:
+    """All environments, under the names by which views ask PhysX's shards.
+
+    Attributes:
+        num_envs: Number of environments.
+        layout: Where prims are found.
+    """
+
+    num_envs: int
+    layout: scene.Layout
+
+    @property
+    def env_ids(self) -> range:
+        """Ids of the environments."""
+        return range(self.num_envs)
+
+    def is_non_root_link(self, prim_path: str) -> bool:
+        """Tell whether a body is a link that only joints can move."""
+        path = prim_path.split("/", 4)[4]
+        return self.layout.bodies[f"{ENVS_PATH}/env_0/{path}"] not in self.layout.free_joints
+
+
+class NewtonCapture:
+    """The `Capture` of Newton, whose views are its own memory: only what follows from a write has to be remembered.
+
+    Args:
+        engine: The engine.
+    """
+
+    def __init__(self, engine: NewtonEngine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def only(self, envs: torch.Tensor) -> Iterator[None]:
+        """Confine partial writes to some environments, (num_envs,) bool, while the context lasts."""
+        self._engine.only_envs = envs
+        try:
+            yield
+        finally:
+            self._engine.only_envs = None
+
+    def flush(self) -> None:
+        """Do nothing: what was written is where it belongs."""
+
+    def keep_reading(self) -> None:
+        """Do nothing: a graph that looks at something also computes it."""
+
+    def pending_writes(self) -> tuple[bool, int]:
+        """Return what the next step or reading has to make good."""
+        return self._engine.is_stale, self._engine.changed
+
+    def write_again(self, writes: tuple[bool, int]) -> None:
+        """Note that a graph has written the same once more."""
+        self._engine.is_stale |= writes[0]
+        self._engine.changed |= writes[1]
+
+
+class NewtonEngine(Engine):
+    """Steps `num_envs` worlds of one Newton model with its MuJoCo solver.
+
+    Args:
+        sim_config: The run's configuration.
+
+    Attributes:
+        shards: The worlds, in a list as PhysX's shards are; empty until `reset`.
+        model: Newton's model.
+        state: Newton's state.
+        control: Newton's targets and efforts.
+        solver: The solver; None until the first step.
+        only_envs: Environments, (num_envs,) bool, to which partial writes are confined; None for all.
+        is_stale: Whether links have to follow joints that were written.
+        changed: Newton's flags of the properties that were written since the last step.
+        wants_wrenches: Whether somebody looks at what joints transmit.
+        seen: What buffers were asked for so far: bits of what was too small, constraints of one world, contacts of all.
+    """
+
+    name = "newton"
+    model: Any = None
+    state: Any = None
+    control: Any = None
+    solver: Any = None
+
+    def __init__(self, sim_config: SimConfig) -> None:
+        wp.config.log_level = wp.LOG_WARNING
+        self.device = torch.device(sim_config.config["sim_device"])
+        self._wp_device = str(self.device) if self.device.type == "cpu" else f"cuda:{self.device.index or 0}"
+        self.version = f"newton {newton.__version__}"
+        self.physics_dt = sim_config.physics_dt
+        self.stage = usd.new_stage()
+        self.scene = Scene(ArticulationView, RigidPrimView, self._take_view)
+        self.capture = NewtonCapture(self)
+        self.shards: list[Worlds] = []
+        self.env_positions = torch.zeros(0, 3, device=self.device)
+        self.only_envs: torch.Tensor | None = None
+        self.is_stale = False
+        self.changed = 0
+        self.wants_wrenches = False
+        self._settings = sim_config.config["engine"]
+        self._gravity = [float(g) for g in sim_config.sim_params["gravity"]]
+        self._positions: list[tuple[float, float, float]] = []
+        self._graphs: dict[tuple[int, bool], Any] = {}
+        self._eager_steps = self._steps = 0
+        self._driven: torch.Tensor | None = None
+        self._all: tuple[torch.Tensor, int] | None = None
+        usd.define_physics_scene(self.stage, sim_config, self.device)
+
+    def clone_environments(self, num_envs: int, spacing: float) -> torch.Tensor:
+        """Place `num_envs` copies of environment 0 on a grid; Newton makes them when physics starts.
+
+        Args:
+            num_envs: Number of environments, at least 1.
+            spacing: Distance between neighbours in metres.
+
+        Returns:
+            World positions of the environments in metres, (num_envs, 3).
+        """
+        if num_envs < 1:
+            raise MyriadError(f"num_envs must be at least 1, not {num_envs}.")
+        self.num_envs = num_envs
+        self._positions = grid_positions(num_envs, spacing)
+        self.env_positions = torch.tensor(self._positions, dtype=torch.float32, device=self.device)
+        return self.env_positions.clone()
+
+    def reset(self) -> None:
+        """Start physics if needed and initialise every registered view."""
+        if not self.shards:
+            self._start()
+        for view in self.scene.views():
+            view.initialize()
+
+    def _start(self) -> None:
+        if not self._positions:
+            raise MyriadError(NO_ENVIRONMENTS)
+        check(self.stage)
+        with self.on_stream(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.model, layout = scene.load(self.stage, self._positions, self._gravity, self._wp_device)
+            self.state, self.control = self.model.state(), self.model.control()
+            newton.eval_fk(self.model, self.state.joint_q, self.state.joint_qd, self.state)
+        self.seen = torch.zeros(3, dtype=torch.int32, device=self.device)
+        self._seen_here = torch.zeros(3, dtype=torch.int32, pin_memory=self.device.type == "cuda")
+        self._looked = torch.cuda.Event() if self.device.type == "cuda" else None
+        self.shards = [Worlds(self.num_envs, layout)]
+        self._quantities = Quantities(self, layout)
+
+    def is_playing(self) -> bool:
+        """Tell whether physics has been started and not closed."""
+        return bool(self.shards)
+
+    def close(self) -> None:
+        """Release the model; the engine cannot be used afterwards."""
+        self.shards, self._graphs = [], {}
+        self.model = self.state = self.control = self.solver = None
+
+    # -- what views ask -----------------------------------------------------------------------------------------------
+
+    def _take_view(self, view: ArticulationView | RigidPrimView) -> None:
+        view.bind(self)
+        if self.is_playing():
+            view.initialize()
+
+    def quantity(self, tensor_type: str, prim_paths: list[list[str]]) -> Quantity:
+        """Return what views read and write by the name of an `ovphysx.TensorType`.
+
+        Args:
+            tensor_type: The name.
+            prim_paths: Paths of the rows, in a list of one.
+
+        Raises:
+            NotImplementedError: If Newton has no such thing.
+        """
+        return self._quantities.make(tensor_type, prim_paths[0][: len(prim_paths[0]) // self.num_envs])
+
+    def contact_sensors(self, sensors: list[list[str]], filters: list[list[str]], max_contacts: int) -> ContactForces:
+        """Return what reads the contacts of some bodies."""
+        return ContactForces(self, self.shards[0].layout, sensors[0], filters[0])
+
+    def are_all(self, rows: torch.Tensor, count: int) -> bool:
+        """Tell whether row numbers are 0, 1, ..., count - 1; of a tensor that was looked at it is remembered."""
+        if self._all is not None and self._all[0] is rows and self._all[1] == count:
+            return True
+        if rows.shape[0] != count or (rows.is_cuda and torch.cuda.is_current_stream_capturing()):
+            return False
+        if not torch.equal(rows, torch.arange(count, device=rows.device)):
+            return False
+        self._all = rows, count
+        return True
+
+    def refresh_links(self) -> None:
+        """Let links follow joints and roots that were written since the last step."""
+        if self.is_stale:
+            with self.on_stream():
+                newton.eval_fk(self.model, self.state.joint_q, self.state.joint_qd, self.state)
+            self.is_stale = False
+
+    update_kinematics = refresh_links
+
+    @contextmanager
+    def on_stream(self) -> Iterator[None]:
+        """Let Warp work where torch does: on torch's current stream, and in a graph that it captures."""
+        if self.device.type == "cpu":
+            yield
+            return
+        stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
+        with wp.ScopedStream(stream, sync_enter=False):
+            yield
+
+    # -- stepping -----------------------------------------------------------------------------------------------------
+
+    def step(self, num_steps: int = 1) -> None:
+        """Advance all environments by `num_steps` physics steps, on CUDA as one graph from the second time on.
+
+        Raises:
+            MyriadError: If a buffer of the solver's was too small in an earlier step: results since are wrong.
+        """
+        start = time.perf_counter()
+        with self.on_stream():
+            self._prepare()
+            key = num_steps, self.wants_wrenches
+            if key in self._graphs:
+                wp.capture_launch(self._graphs[key], stream=_current_stream(self.device))
+            elif self.device.type == "cuda" and self._eager_steps >= _EAGER_STEPS:
+                with wp.ScopedCapture(device=self._wp_device) as capture:
+                    self._advance(num_steps)
+                self._graphs[key] = capture.graph
+                wp.capture_launch(capture.graph, stream=_current_stream(self.device))
+            else:
+                self._advance(num_steps)
+                self._eager_steps += 1
+        self.is_stale = False
+        self._steps += 1
+        if self._steps % _CHECK_EVERY == 0 or self._steps == 1:
+            self._check_buffers()
+        self._step_seconds += time.perf_counter() - start
+
+    def _advance(self, num_steps: int) -> None:
+        solver, data = self.solver, self.solver.mjw_data
+        for number in range(num_steps):
+            # Forces that joints transmit take a pass of their own over the tree, and only the last step's are read.
+            solver.mjw_model.opt.run_rne_postconstraint = self.wants_wrenches and number == num_steps - 1
+            solver.step(self.state, self.state, self.control, None, self.physics_dt)
+            if number == 0:
+                self.state.body_f.zero_()  # forces on bodies act for one step, as in PhysX
+            wp.launch(
+                kernels.look_after,
+                dim=self.num_envs,
+                inputs=[data.overflow, data.nefc, data.nacon, data.qacc_warmstart, wp.from_torch(self.seen)],
+                device=self._wp_device,
+            )
+        if self.wants_wrenches:
+            self._quantities.read_wrenches()
+
+    def _prepare(self) -> None:
+        """Make the solver, or tell it what has changed in the model."""
+        force = int(ModelFlags.JOINT_DOF_FORCE_PROPERTIES)
+        if self.solver is None or (self.changed & force and self._has_new_drives()):
+            self._make_solver()
+        elif self.changed:
+            self.solver.notify_model_changed(self.changed)
+        self.changed = 0
+
+    def _has_new_drives(self) -> bool:
+        driven = self._drives()
+        return self._driven is None or bool((driven & ~self._driven).any())
+
+    def _drives(self) -> torch.Tensor:
+        """Return which degrees of freedom of a world are driven in any, (dofs,) bool."""
+        gains = wp.to_torch(self.model.joint_target_ke).abs() + wp.to_torch(self.model.joint_target_kd).abs()
+        return (gains.view(self.num_envs, -1) > 0).any(0)
+
+    def _make_solver(self) -> None:
+        """Build MuJoCo's model; it has a drive for those degrees of freedom alone that have gains by now."""
+        self._driven = self._drives()
+        modes = torch.where(self._driven, int(newton.JointTargetMode.POSITION_VELOCITY), 0).int().repeat(self.num_envs)
+        wp.to_torch(self.model.joint_target_mode).copy_(modes)
+        contacts, constraints = self._settings["contacts_per_env"], self._settings["constraints_per_env"]
+        self._graphs.clear()
+        self._eager_steps = 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self.solver = newton.solvers.SolverMuJoCo(
+                self.model,
+                separate_worlds=True,
+                nconmax=None if contacts == "auto" else contacts,
+                njmax=None if constraints == "auto" else constraints,
+                kinematic_switchable_roots=False,
+            )
+        self.solver.mjw_model.opt.warn_overflow = 0  # `_check_buffers` says it, and ends the run
+        self._quantities.solver_made()
+
+    def _check_buffers(self) -> None:
+        """Look at what the last look has brought, and send for the next."""
+        if self._looked is None:
+            self._seen_here.copy_(self.seen)
+        elif not self._looked.query():
+            return
+        bits = int(self._seen_here[0])
+        data = self.solver.mjw_data
+        from mujoco_warp import OverflowType
+
+        for name, setting in _TOO_SMALL.items():
+            if bits & int(OverflowType[name]):
+                now = data.njmax if setting == "constraints_per_env" else data.naconmax // self.num_envs
+                raise MyriadError(
+                    f"Newton's solver had no room for what touches ({name.lower()}), and results are wrong since: "
+                    f"raise engine.{setting} above {now}."
+                )
+        if self._looked is not None:
+            self._seen_here.copy_(self.seen, non_blocking=True)
+            self._looked.record()
+
+
+def _current_stream(device: torch.device) -> Any:
+    return None if device.type == "cpu" else wp.stream_from_torch(torch.cuda.current_stream(device))

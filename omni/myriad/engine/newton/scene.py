@@ -1,0 +1,158 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The task's USD stage as Newton's model, and where in its arrays each prim of environment 0 is found."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import newton
+import numpy as np
+import warp as wp
+from newton import JointType
+from newton.usd import SchemaResolverNewton, SchemaResolverPhysx
+from pxr import Usd
+
+from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
+from omni.myriad.errors import MyriadError
+
+_JOINTS = (JointType.FREE, JointType.FIXED, JointType.REVOLUTE, JointType.PRISMATIC, JointType.D6)
+_UNLIMITED = float(np.finfo(np.float32).max)
+"""PhysX's number for what has no limit."""
+
+
+@dataclass(frozen=True)
+class Robot:
+    """An articulation of environment 0: its joints and links by Newton's numbers in one world, breadth first.
+
+    Attributes:
+        is_fixed_base: Whether its root stays where it is.
+        joint: Number of the joint that holds the root, or lets it go.
+        bodies: Numbers of the links; the root is the first one.
+        coords: Numbers in `joint_q` and `joint_target_q` of the degrees of freedom, the root's aside.
+        dofs: Numbers in `joint_qd` of the same.
+        body_names: Names of the links.
+        joint_names: Names of the joints, the root's aside.
+        dof_names: Names of the degrees of freedom.
+        fixed_tendon_count: Newton's model has none.
+    """
+
+    is_fixed_base: bool
+    joint: int
+    bodies: list[int]
+    coords: list[int]
+    dofs: list[int]
+    body_names: list[str]
+    joint_names: list[str]
+    dof_names: list[str]
+    fixed_tendon_count: int = 0
+
+
+class Layout:
+    """Where environment 0's prims are found in the arrays of one world.
+
+    Args:
+        builder: Newton's model of environment 0.
+
+    Attributes:
+        bodies: Number of each body by path.
+        robots: The articulations by the path of their root prim.
+        free_joints: For each body that nothing holds, the number of its first entry in `joint_q` and in `joint_qd`.
+        sizes: Entries of one world by the name of what they count.
+    """
+
+    def __init__(self, builder: newton.ModelBuilder) -> None:
+        self.bodies = {path: number for number, path in enumerate(builder.body_label)}
+        self.sizes = {
+            "body": builder.body_count,
+            "joint": builder.joint_count,
+            "coord": builder.joint_coord_count,
+            "dof": builder.joint_dof_count,
+            "articulation": builder.articulation_count,
+        }
+        self.free_joints: dict[int, tuple[int, int]] = {}
+        self.robots: dict[str, Robot] = {}
+        for joint, kind in enumerate(builder.joint_type):
+            if kind not in _JOINTS:
+                label, name = builder.joint_label[joint], JointType(kind).name.lower()
+                raise MyriadError(f"engine=newton has no joints such as {label} ({name}): use another engine.")
+            if kind == JointType.FREE:
+                starts = builder.joint_q_start[joint], builder.joint_qd_start[joint]
+                self.free_joints[builder.joint_child[joint]] = starts
+        for number, path in enumerate(builder.articulation_label):
+            joints = [joint for joint, of in enumerate(builder.joint_articulation) if of == number]
+            self.robots[path] = _read_robot(builder, joints)
+
+
+def _read_robot(builder: newton.ModelBuilder, joints: list[int]) -> Robot:
+    root, *others = joints
+    links = [builder.joint_child[joint] for joint in joints]
+    coords, dofs, names = [], [], []
+    for joint in others:
+        count = sum(builder.joint_dof_dim[joint])
+        name = builder.joint_label[joint].rsplit("/", 1)[-1]
+        coords += range(builder.joint_q_start[joint], builder.joint_q_start[joint] + count)
+        dofs += range(builder.joint_qd_start[joint], builder.joint_qd_start[joint] + count)
+        names += [name] if count == 1 else [f"{name}:{axis}" for axis in range(count)]
+    return Robot(
+        is_fixed_base=builder.joint_type[root] != JointType.FREE,
+        joint=root,
+        bodies=links,
+        coords=coords,
+        dofs=dofs,
+        body_names=[builder.body_label[body].rsplit("/", 1)[-1] for body in links],
+        joint_names=[builder.joint_label[joint].rsplit("/", 1)[-1] for joint in others],
+        dof_names=names,
+    )
+
+
+def load(
+    stage: Usd.Stage, positions: list[tuple[float, float, float]], gravity: list[float], device: str
+) -> tuple[newton.Model, Layout]:
+    """Build Newton's model: environment 0 once in a world of its own for each position, and what all worlds share.
+
+    Args:
+        stage: What the task authored.
+        positions: Where the environments stand in m.
+        gravity: Acceleration in m/s^2, (3,).
+        device: Warp's name of the device.
+    """
+    environment = _read(stage, root_path=ENV_0_PATH)
+    _read_joint_settings(stage, environment)
+    environment.gravity = wp.vec3(*gravity)
+    builder = _read(stage, ignore_paths=[f"{ENVS_PATH}(/.*)?$"])
+    builder.gravity = wp.vec3(*gravity)
+    builder.replicate(environment, len(positions), xforms=[wp.transform(at, wp.quat_identity()) for at in positions])
+    return builder.finalize(device=device), Layout(environment)
+
+
+def _read(stage: Usd.Stage, **which: Any) -> newton.ModelBuilder:
+    builder = newton.ModelBuilder()
+    newton.solvers.SolverMuJoCo.register_custom_attributes(builder)
+    builder.add_usd(
+        stage,
+        joint_ordering="bfs",  # PhysX's order
+        schema_resolvers=[SchemaResolverNewton(), SchemaResolverPhysx()],  # else start poses are lost
+        load_visual_shapes=False,
+        **which,
+    )
+    return builder
+
+
+def _read_joint_settings(stage: Usd.Stage, builder: newton.ModelBuilder) -> None:
+    """Read PhysxJointAxisAPI, which Newton leaves out: armature and largest velocity, in degrees where joints turn."""
+    for joint, path in enumerate(builder.joint_label):
+        prim = stage.GetPrimAtPath(path) if path.startswith("/") else Usd.Prim()
+        for offset in range(sum(builder.joint_dof_dim[joint]) if prim else 0):
+            turns = offset >= builder.joint_dof_dim[joint][0]
+            axis, unit = ("angular", math.radians(1.0)) if turns else ("linear", 1.0)
+            dof = builder.joint_qd_start[joint] + offset
+            armature = prim.GetAttribute(f"physxJointAxis:{axis}:armature")
+            velocity = prim.GetAttribute(f"physxJointAxis:{axis}:maxJointVelocity")
+            if armature and armature.HasAuthoredValue():
+                builder.joint_armature[dof] = armature.Get()
+            if velocity and velocity.HasAuthoredValue():
+                builder.joint_velocity_limit[dof] = velocity.Get() * unit
+            if not math.isfinite(builder.joint_effort_limit[dof]):
+                builder.joint_effort_limit[dof] = _UNLIMITED
