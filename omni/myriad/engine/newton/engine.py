@@ -7,7 +7,7 @@ import logging
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +30,7 @@ from omni.myriad.errors import MyriadError
 logger = logging.getLogger(__name__)
 
 _EAGER_STEPS = 1
-"""Steps before the capture: kernels are compiled and memory is allocated in the first."""
+"""Steps before the capture: the first compiles kernels and allocates memory."""
 
 _CHECK_EVERY = 16
 """Steps between two looks at whether buffers were large enough; a look waits for nothing."""
@@ -144,7 +144,7 @@ class NewtonEngine(Engine):
         self._graphs: dict[tuple[int, bool], Any] = {}
         self._eager_steps = self._steps = 0
         self._driven: torch.Tensor | None = None
-        self._all: tuple[torch.Tensor, int] | None = None
+        self._all: dict[int, torch.Tensor] = {}
         usd.define_physics_scene(self.stage, sim_config, self.device)
 
     def clone_environments(self, num_envs: int, spacing: float) -> torch.Tensor:
@@ -220,14 +220,14 @@ class NewtonEngine(Engine):
 
     def are_all(self, rows: torch.Tensor, count: int) -> bool:
         """Tell whether row numbers are 0, 1, ..., count - 1; of a tensor that was looked at it is remembered."""
-        if self._all is not None and self._all[0] is rows and self._all[1] == count:
+        if self._all.get(count) is rows:
             return True
-        if rows.shape[0] != count or (rows.is_cuda and torch.cuda.is_current_stream_capturing()):
+        if len(rows) != count or (rows.is_cuda and torch.cuda.is_current_stream_capturing()):
             return False
-        if not torch.equal(rows, torch.arange(count, device=rows.device)):
-            return False
-        self._all = rows, count
-        return True
+        if torch.equal(rows, torch.arange(count, device=rows.device)):
+            self._all[count] = rows
+            return True
+        return False
 
     def refresh_links(self) -> None:
         """Let links follow joints and roots that were written since the last step."""
@@ -239,14 +239,14 @@ class NewtonEngine(Engine):
     update_kinematics = refresh_links
 
     @contextmanager
-    def on_stream(self) -> Iterator[None]:
-        """Let Warp work where torch does: on torch's current stream, and in a graph that it captures."""
+    def on_stream(self) -> Iterator[Any]:
+        """Let Warp work on torch's current stream, None on the CPU, and so in graphs that torch captures."""
         if self.device.type == "cpu":
-            yield
+            yield None
             return
         stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
         with wp.ScopedStream(stream, sync_enter=False):
-            yield
+            yield stream
 
     # -- stepping -----------------------------------------------------------------------------------------------------
 
@@ -257,30 +257,36 @@ class NewtonEngine(Engine):
             MyriadError: If a buffer of the solver's was too small in an earlier step: results since are wrong.
         """
         start = time.perf_counter()
-        with self.on_stream():
+        # Nobody can have asked before the first steps, and the first observations need them as well.
+        with_wrenches = self.wants_wrenches or self._steps < _EAGER_STEPS
+        with self.on_stream() as stream:
             self._prepare()
-            key = num_steps, self.wants_wrenches
-            if key in self._graphs:
-                wp.capture_launch(self._graphs[key], stream=_current_stream(self.device))
-            elif self.device.type == "cuda" and self._eager_steps >= _EAGER_STEPS:
-                with wp.ScopedCapture(device=self._wp_device) as capture:
-                    self._advance(num_steps)
-                self._graphs[key] = capture.graph
-                wp.capture_launch(capture.graph, stream=_current_stream(self.device))
-            else:
-                self._advance(num_steps)
+            if self._eager_steps < _EAGER_STEPS:
+                self._advance(num_steps, with_wrenches)
                 self._eager_steps += 1
+            else:
+                key = num_steps, with_wrenches
+                if key not in self._graphs:
+                    self._graphs[key] = self._capture(*key)
+                wp.capture_launch(self._graphs[key], stream=stream)
         self.is_stale = False
         self._steps += 1
         if self._steps % _CHECK_EVERY == 0 or self._steps == 1:
             self._check_buffers()
         self._step_seconds += time.perf_counter() - start
 
-    def _advance(self, num_steps: int) -> None:
+    def _capture(self, num_steps: int, with_wrenches: bool) -> Any:
+        # Torch's default stream cannot be captured.
+        stream = wp.Stream(self._wp_device) if self.device.type == "cuda" else None
+        with wp.ScopedStream(stream), wp.ScopedCapture(self._wp_device, stream) as capture:
+            self._advance(num_steps, with_wrenches)
+        return capture.graph
+
+    def _advance(self, num_steps: int, with_wrenches: bool) -> None:
         solver, data = self.solver, self.solver.mjw_data
         for number in range(num_steps):
             # Forces that joints transmit take a pass of their own over the tree, and only the last step's are read.
-            solver.mjw_model.opt.run_rne_postconstraint = self.wants_wrenches and number == num_steps - 1
+            solver.mjw_model.opt.run_rne_postconstraint = with_wrenches and number == num_steps - 1
             solver.step(self.state, self.state, self.control, None, self.physics_dt)
             if number == 0:
                 self.state.body_f.zero_()  # forces on bodies act for one step, as in PhysX
@@ -290,7 +296,7 @@ class NewtonEngine(Engine):
                 inputs=[data.overflow, data.nefc, data.nacon, data.qacc_warmstart, wp.from_torch(self.seen)],
                 device=self._wp_device,
             )
-        if self.wants_wrenches:
+        if with_wrenches:
             self._quantities.read_wrenches()
 
     def _prepare(self) -> None:
@@ -351,7 +357,3 @@ class NewtonEngine(Engine):
         if self._looked is not None:
             self._seen_here.copy_(self.seen, non_blocking=True)
             self._looked.record()
-
-
-def _current_stream(device: torch.device) -> Any:
-    return None if device.type == "cpu" else wp.stream_from_torch(torch.cuda.current_stream(device))

@@ -61,10 +61,10 @@ def add_contact_forces(
     if contact >= num_contacts[0] or addresses[contact, 0] < 0:
         return
     world = worlds[contact]
-    rows = int(1)
+    rows = wp.int32(1)
     if pyramidal and dims[contact] > 1:
         rows = 2 * (dims[contact] - 1)  # each edge of the pyramid leans on the normal
-    force = float(0.0)
+    force = wp.float32(0.0)
     for row in range(rows):
         address = addresses[contact, row]
         if address >= 0 and address < efc_force.shape[1]:

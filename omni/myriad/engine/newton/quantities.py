@@ -15,7 +15,7 @@ from torch import Tensor
 from omni.myriad.engine.base import ENVS_PATH
 from omni.myriad.engine.newton import kernels
 from omni.myriad.engine.newton.quantity import Computed, Quantity
-from omni.myriad.engine.newton.scene import Layout, Robot
+from omni.myriad.engine.newton.scene import UNLIMITED, Layout, Robot
 from omni.myriad.errors import MyriadError
 from omni.myriad.maths import quat_mul, quat_rotate
 
@@ -104,10 +104,10 @@ class Quantities:
             entries = dofs[..., None].expand(-1, -1, 2) if array == "joint_friction" else dofs
             return self._quantity(engine.model, array, entries, after_write=self._tells(flag), layout=layout)
         if name == "DOF_LIMIT":
-            limits = [
-                self._quantity(engine.model, f"joint_limit_{end}", dofs).read().cpu() for end in ("lower", "upper")
-            ]
-            return Computed(engine, torch.stack(limits, -1), lambda: None, layout=layout)
+            ends = [self._quantity(engine.model, f"joint_limit_{end}", dofs).read().cpu() for end in ("lower", "upper")]
+            limits = torch.stack(ends, -1)
+            limits = torch.where(limits.abs() < newton.MAXVAL, limits, limits.sign() * UNLIMITED)
+            return Computed(engine, limits, lambda: None, layout=layout)
         if name in ("ROOT_POSE", "ROOT_VELOCITY"):
             roots = torch.tensor([robot.bodies[0] for robot in robots])
             return self._of_bodies(name.removeprefix("ROOT_"), roots, robots if layout.is_fixed_base else None)
@@ -126,16 +126,20 @@ class Quantities:
         index = list(self._layout.robots.values()).index(robot)
         shape = (model.articulation_count, model.max_joints_per_articulation * 6, model.max_dofs_per_articulation)
         if name == "JACOBIAN":
-            buffer = self._buffer("jacobian", lambda: wp.zeros(shape, dtype=float, device=model.device))
+            buffer = self._buffer("jacobian", lambda: wp.zeros(shape, float, device=model.device))
             data = wp.to_torch(buffer).unflatten(0, (engine.num_envs, -1))[:, index]
             data = data[:, first : 6 * len(robot.bodies), :num_dofs]
         else:
-            buffer = self._buffer("mass", lambda: wp.zeros((shape[0], *shape[2:] * 2), dtype=float, device=model.device))
+            buffer = self._buffer(
+                "mass", lambda: wp.zeros((shape[0], *shape[2:] * 2), dtype=float, device=model.device)
+            )
             data = wp.to_torch(buffer).unflatten(0, (engine.num_envs, -1))[:, index, :num_dofs, :num_dofs]
             armature = wp.to_torch(model.joint_armature).view(engine.num_envs, -1)
             start = robot.dofs[0] - (0 if robot.is_fixed_base else 6) if robot.dofs else 0
             armature = armature[:, start : start + num_dofs]
-        motion = self._buffer("motion", lambda: wp.zeros(model.joint_dof_count, dtype=wp.spatial_vector, device=model.device))
+        motion = self._buffer(
+            "motion", lambda: wp.zeros(model.joint_dof_count, dtype=wp.spatial_vector, device=model.device)
+        )
 
         def compute() -> None:
             engine.refresh_links()
@@ -155,9 +159,7 @@ class Quantities:
 
     # -- bodies -------------------------------------------------------------------------------------------------------
 
-    def _of_bodies(
-        self, name: str, bodies: Tensor, robots: list[Robot] | None, links: bool = False
-    ) -> Quantity | None:
+    def _of_bodies(self, name: str, bodies: Tensor, robots: list[Robot] | None, links: bool = False) -> Quantity | None:
         """Return a quantity of bodies, (prims, ...); with `robots` they are links, or roots that stay."""
         engine, layout = self._engine, robots[0] if robots else None
         if name in ("POSE", "VELOCITY"):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One physical quantity of a view as one tensor over all environments: Newton's own memory wherever that is possible."""
+"""One physical quantity of a view as one tensor over all environments: Newton's own memory where that is possible."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.errors import MyriadError
 
 _JOINTS = (JointType.FREE, JointType.FIXED, JointType.REVOLUTE, JointType.PRISMATIC, JointType.D6)
-_UNLIMITED = float(np.finfo(np.float32).max)
+UNLIMITED = float(np.finfo(np.float32).max)
 """PhysX's number for what has no limit."""
 
 
@@ -141,18 +141,21 @@ def _read(stage: Usd.Stage, **which: Any) -> newton.ModelBuilder:
 
 
 def _read_joint_settings(stage: Usd.Stage, builder: newton.ModelBuilder) -> None:
-    """Read PhysxJointAxisAPI, which Newton leaves out: armature and largest velocity, in degrees where joints turn."""
+    """Read as PhysX does what Newton leaves out or changes: armatures, limits of velocity and effort, and targets."""
     for joint, path in enumerate(builder.joint_label):
         prim = stage.GetPrimAtPath(path) if path.startswith("/") else Usd.Prim()
-        for offset in range(sum(builder.joint_dof_dim[joint]) if prim else 0):
-            turns = offset >= builder.joint_dof_dim[joint][0]
-            axis, unit = ("angular", math.radians(1.0)) if turns else ("linear", 1.0)
-            dof = builder.joint_qd_start[joint] + offset
-            armature = prim.GetAttribute(f"physxJointAxis:{axis}:armature")
-            velocity = prim.GetAttribute(f"physxJointAxis:{axis}:maxJointVelocity")
-            if armature and armature.HasAuthoredValue():
-                builder.joint_armature[dof] = armature.Get()
-            if velocity and velocity.HasAuthoredValue():
-                builder.joint_velocity_limit[dof] = velocity.Get() * unit
-            if not math.isfinite(builder.joint_effort_limit[dof]):
-                builder.joint_effort_limit[dof] = _UNLIMITED
+        num_linear, num_angular = builder.joint_dof_dim[joint]
+        for axis in range(num_linear + num_angular if prim else 0):
+            kind, unit = ("linear", 1.0) if axis < num_linear else ("angular", math.radians(1.0))
+            dof = builder.joint_qd_start[joint] + axis
+            builder.joint_armature[dof] = _read_number(prim, f"physxJointAxis:{kind}:armature", 0.0)
+            velocity = _read_number(prim, f"physxJointAxis:{kind}:maxJointVelocity", UNLIMITED / unit)
+            builder.joint_velocity_limit[dof] = min(velocity * unit, UNLIMITED)
+            builder.joint_effort_limit[dof] = min(builder.joint_effort_limit[dof], UNLIMITED)
+            target = _read_number(prim, f"drive:{kind}:physics:targetPosition", 0.0) * unit
+            builder.joint_target_q[builder.joint_q_start[joint] + axis] = target
+
+
+def _read_number(prim: Usd.Prim, name: str, default: float) -> float:
+    value = prim.GetAttribute(name).Get() if prim.HasAttribute(name) else None
+    return default if value is None else float(value)
