@@ -335,7 +335,6 @@ class NewtonEngine(Engine):
                 kinematic_switchable_roots=False,
             )
         self.solver.mjw_model.opt.warn_overflow = 0  # `_check_buffers` says it, and ends the run
-        self._quantities.solver_made()
 
     def _check_buffers(self) -> None:
         """Look at what the last look has brought, and send for the next."""

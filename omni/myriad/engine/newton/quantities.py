@@ -72,8 +72,10 @@ class Quantities:
         kind, _, name = tensor_type.partition("_")
         name = name.removeprefix("BODY_") if kind == "RIGID" or name.startswith("BODY_") else name
         if kind == "RIGID":
-            bodies = torch.tensor([self._layout.bodies[path] for path in paths])
-            made = self._of_bodies(name, bodies, None)
+            numbers = [self._layout.bodies[path] for path in paths]
+            if name == "CONTACT_OFFSET":
+                return self._zeros(len(paths), max(self._layout.shapes[number] for number in numbers))
+            made = self._of_bodies(name, torch.tensor(numbers), None)
         else:
             robots = [self._layout.robots[path] for path in paths]
             if len({len(robot.dofs) for robot in robots} | {0}) > 2 or len({len(r.bodies) for r in robots}) > 1:
@@ -103,6 +105,12 @@ class Quantities:
             array, flag = _DOF_PROPERTIES[name]
             entries = dofs[..., None].expand(-1, -1, 2) if array == "joint_friction" else dofs
             return self._quantity(engine.model, array, entries, after_write=self._tells(flag), layout=layout)
+        if name == "CONTACT_OFFSET":
+            return self._zeros(len(robots), layout.num_shapes)
+        if name.startswith("FIXED_TENDON_"):
+            return self._zeros(len(robots), 0, *([2] if name.endswith("_LIMIT") else []))
+        if name == "DOF_DRIVE_TYPE":
+            return Computed(engine, self._drive_types(robots), lambda: None, layout=layout)
         if name == "DOF_LIMIT":
             ends = [self._quantity(engine.model, f"joint_limit_{end}", dofs).read().cpu() for end in ("lower", "upper")]
             limits = torch.stack(ends, -1)
@@ -113,9 +121,13 @@ class Quantities:
             return self._of_bodies(name.removeprefix("ROOT_"), roots, robots if layout.is_fixed_base else None)
         if name in ("JACOBIAN", "MASS_MATRIX") and len(robots) == 1:
             return self._of_motion(name, layout)
+        if name in ("GRAVITY_FORCE", "CORIOLIS_AND_CENTRIFUGAL_FORCE"):
+            return self._bias(name, robots)
         bodies = torch.tensor([robot.bodies for robot in robots])
         if name == "LINK_INCOMING_JOINT_FORCE":
             return self._wrenches_of(bodies)
+        if name == "DOF_PROJECTED_JOINT_FORCE":
+            return self._measured_efforts(robots)
         return self._of_bodies(name.removeprefix("LINK_"), bodies, robots, links=True)
 
     def _of_motion(self, name: str, robot: Robot) -> Quantity:
@@ -152,6 +164,34 @@ class Quantities:
 
         return Computed(engine, data, compute, layout=robot)
 
+    def _bias(self, name: str, robots: list[Robot]) -> Quantity:
+        """Return the generalised forces that balance gravity, or Coriolis and centrifugal forces."""
+        engine, model = self._engine, self._engine.model
+        buffer = self._buffer(name, lambda: wp.zeros(model.joint_dof_count, float, device=model.device))
+        key = "gravity_force" if name == "GRAVITY_FORCE" else "coriolis_force"
+
+        def compute() -> None:
+            engine.refresh_links()
+            with engine.on_stream():
+                newton.eval_inverse_dynamics_passive(model, engine.state, **{key: buffer})
+
+        root = [[] if robot.is_fixed_base else self._layout.free_joints[robot.bodies[0]][1] for robot in robots]
+        entries = [
+            [*([] if start == [] else range(start, start + 6)), *r.dofs] for start, r in zip(root, robots, strict=True)
+        ]
+        source = wp.to_torch(buffer)
+        return Quantity(engine, source, torch.tensor(entries), self._layout.sizes["dof"], compute, layout=robots[0])
+
+    def _drive_types(self, robots: list[Robot]) -> Tensor:
+        """Return what the USD file says: 0 for no drive, 1 for one of force."""
+        types = [[self._layout.drives[dof] for dof in robot.dofs] for robot in robots]
+        return torch.tensor(types, dtype=torch.uint8).repeat(self._engine.num_envs, 1)
+
+    def _zeros(self, per_env: int, *shape: int) -> Quantity:
+        """Return what there is none of, or what only its shape is asked of."""
+        zeros = torch.zeros(per_env * self._engine.num_envs, *shape, device=self._engine.device)
+        return Computed(self._engine, zeros, lambda: None)
+
     def _buffer(self, name: str, make: Callable[[], Any]) -> Any:
         if name not in self._buffers:
             self._buffers[name] = make()
@@ -179,6 +219,10 @@ class Quantities:
             return self._quantity(engine.model, array, entries, after_write=self._weighed, layout=layout)
         if name == "COM_POSE":
             return self._centres(bodies)
+        if name == "DISABLE_GRAVITY":
+            held = self._quantity(engine.model.mujoco, "gravcomp", bodies, after_write=self._tells(_BODY))
+            flags = torch.zeros(held.data.shape, dtype=torch.uint8, device=engine.device)
+            return Computed(engine, flags, lambda: flags.copy_(held.read() > 0), lambda: held.put(flags.float()))
         if name == "WRENCH":
             return self._pushes(bodies)
         return None
@@ -272,6 +316,20 @@ class Quantities:
         per_world = self._wrenches.numel() // self._engine.num_envs
         return Quantity(self._engine, self._wrenches.view(-1), entries, per_world)
 
+    def _measured_efforts(self, robots: list[Robot]) -> Quantity:
+        """Return what joints transmitted along each degree of freedom, (prims, dofs)."""
+        starts = [
+            [robot.bodies[link] * 6 + 3 * turns for link, turns in zip(robot.links, robot.turns, strict=True)]
+            for robot in robots
+        ]
+        self._engine.wants_wrenches = True
+        entries = torch.tensor(starts)[..., None] + torch.arange(3)
+        parts = Quantity(self._engine, self._wrenches.view(-1), entries, 6 * self._layout.sizes["body"])
+        axes = torch.tensor([robot.axes for robot in robots], device=self._engine.device)
+        axes = axes.repeat(self._engine.num_envs, 1, 1)
+        data = torch.zeros(parts.data.shape[:2], device=self._engine.device)
+        return Computed(self._engine, data, lambda: torch.sum(parts.read() * axes, -1, out=data), layout=robots[0])
+
     def read_wrenches(self) -> None:
         """Compute what joints transmitted in the last step."""
         solver, model = self._engine.solver, self._engine.model
@@ -286,9 +344,6 @@ class Quantities:
             ],
             device=model.device,
         )
-
-    def solver_made(self) -> None:
-        """Do what waits for a solver."""
 
 
 class ContactForces:

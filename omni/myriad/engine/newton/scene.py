@@ -12,7 +12,7 @@ import numpy as np
 import warp as wp
 from newton import JointType
 from newton.usd import SchemaResolverNewton, SchemaResolverPhysx
-from pxr import Usd
+from pxr import Usd, UsdPhysics
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.errors import MyriadError
@@ -41,6 +41,10 @@ class Robot:
         body_names: Names of the links.
         joint_names: Names of the joints, the root's aside.
         dof_names: Names of the degrees of freedom.
+        axes: Axis of each degree of freedom in its joint's frame, (3,).
+        turns: Whether each of them turns; else it slides.
+        links: Number of the link that each of them moves, counted as in `bodies`.
+        num_shapes: Number of collision shapes.
         fixed_tendon_count: Newton's model has none.
     """
 
@@ -52,6 +56,10 @@ class Robot:
     body_names: list[str]
     joint_names: list[str]
     dof_names: list[str]
+    axes: list[list[float]]
+    turns: list[bool]
+    links: list[int]
+    num_shapes: int
     fixed_tendon_count: int = 0
 
 
@@ -60,16 +68,21 @@ class Layout:
 
     Args:
         builder: Newton's model of environment 0.
+        drives: Whether each degree of freedom has a drive.
 
     Attributes:
         bodies: Number of each body by path.
+        shapes: Number of collision shapes of each body.
         robots: The articulations by the path of their root prim.
         free_joints: For each body that nothing holds, the number of its first entry in `joint_q` and in `joint_qd`.
+        drives: For each degree of freedom 1 if it has a drive, else 0.
         sizes: Entries of one world by the name of what they count.
     """
 
-    def __init__(self, builder: newton.ModelBuilder) -> None:
+    def __init__(self, builder: newton.ModelBuilder, drives: list[bool]) -> None:
         self.bodies = {path: number for number, path in enumerate(builder.body_label)}
+        self.shapes = [builder.shape_body.count(body) for body in range(builder.body_count)]
+        self.drives = [int(has_drive) for has_drive in drives]
         self.sizes = {
             "body": builder.body_count,
             "joint": builder.joint_count,
@@ -94,13 +107,16 @@ class Layout:
 def _read_robot(builder: newton.ModelBuilder, joints: list[int]) -> Robot:
     root, *others = joints
     links = [builder.joint_child[joint] for joint in joints]
-    coords, dofs, names = [], [], []
-    for joint in others:
-        count = sum(builder.joint_dof_dim[joint])
+    coords, dofs, names, turns, at = [], [], [], [], []
+    for link, joint in enumerate(others, 1):
+        num_linear, num_angular = builder.joint_dof_dim[joint]
+        count = num_linear + num_angular
         name = builder.joint_label[joint].rsplit("/", 1)[-1]
         coords += range(builder.joint_q_start[joint], builder.joint_q_start[joint] + count)
         dofs += range(builder.joint_qd_start[joint], builder.joint_qd_start[joint] + count)
         names += [name] if count == 1 else [f"{name}:{axis}" for axis in range(count)]
+        turns += [False] * num_linear + [True] * num_angular
+        at += [link] * count
     return Robot(
         is_fixed_base=builder.joint_type[root] != JointType.FREE,
         joint=root,
@@ -110,6 +126,10 @@ def _read_robot(builder: newton.ModelBuilder, joints: list[int]) -> Robot:
         body_names=[builder.body_label[body].rsplit("/", 1)[-1] for body in links],
         joint_names=[builder.joint_label[joint].rsplit("/", 1)[-1] for joint in others],
         dof_names=names,
+        axes=[list(builder.joint_axis[dof]) for dof in dofs],
+        turns=turns,
+        links=at,
+        num_shapes=sum(builder.shape_body.count(link) for link in links),
     )
 
 
@@ -125,16 +145,16 @@ def load(
         device: Warp's name of the device.
     """
     environment = _read(stage, root_path=ENV_0_PATH)
-    _read_joint_settings(stage, environment)
+    drives = _read_joint_settings(stage, environment)
     environment.gravity = wp.vec3(*gravity)
     builder = _read(stage, ignore_paths=[f"{ENVS_PATH}(/.*)?$"])
     builder.gravity = wp.vec3(*gravity)
     builder.replicate(environment, len(positions), xforms=[wp.transform(at, wp.quat_identity()) for at in positions])
     model = builder.finalize(device=device)
-    # Newton's own limits of joints swing like springs, at a fourteenth of critical damping; PhysX's do not swing at all.
+    # Newton's own limits of joints bounce, with a fourteenth of the critical damping, where PhysX's do not.
     model.mujoco.solreflimit_mode.fill_(_RAW)
     model.mujoco.solreflimit.fill_(wp.vec2(*_LIMIT))
-    return model, Layout(environment)
+    return model, Layout(environment, drives)
 
 
 def _read(stage: Usd.Stage, **which: Any) -> newton.ModelBuilder:
@@ -151,8 +171,16 @@ def _read(stage: Usd.Stage, **which: Any) -> newton.ModelBuilder:
     return builder
 
 
-def _read_joint_settings(stage: Usd.Stage, builder: newton.ModelBuilder) -> None:
-    """Read as PhysX does what Newton leaves out or changes: armatures, limits of velocity and effort, and targets."""
+def _read_joint_settings(stage: Usd.Stage, builder: newton.ModelBuilder) -> list[bool]:
+    """Read as PhysX does what Newton leaves out or changes: armatures, limits of velocity and effort, and targets.
+
+    Returns:
+        Whether each degree of freedom has a drive.
+
+    Raises:
+        MyriadError: If a drive counts in accelerations, which Newton would take for forces.
+    """
+    drives = [False] * builder.joint_dof_count
     for joint, path in enumerate(builder.joint_label):
         prim = stage.GetPrimAtPath(path) if path.startswith("/") else Usd.Prim()
         num_linear, num_angular = builder.joint_dof_dim[joint]
@@ -165,6 +193,12 @@ def _read_joint_settings(stage: Usd.Stage, builder: newton.ModelBuilder) -> None
             builder.joint_effort_limit[dof] = min(builder.joint_effort_limit[dof], UNLIMITED)
             target = _read_number(prim, f"drive:{kind}:physics:targetPosition", 0.0) * unit
             builder.joint_target_q[builder.joint_q_start[joint] + axis] = target
+            drives[dof] = prim.HasAPI(UsdPhysics.DriveAPI, kind)
+            if drives[dof] and UsdPhysics.DriveAPI(prim, kind).GetTypeAttr().Get() == UsdPhysics.Tokens.acceleration:
+                raise MyriadError(
+                    f"engine=newton has no drives of acceleration, such as that of {path}: make it force."
+                )
+    return drives
 
 
 def _read_number(prim: Usd.Prim, name: str, default: float) -> float:
