@@ -59,6 +59,28 @@ NOT_ASKED = {
 }
 """Methods that no call asks: constructors are compared by signature, and residuals are gone from Isaac Sim 6.0."""
 
+_NO_SWITCH = "MuJoCo cannot take a body out: raises NotImplementedError"
+_NO_POINTS = "single contacts are not told: raises NotImplementedError"
+_AXES = "a centre of mass has the body's own axes, not the principal ones"
+_WRENCH = "MuJoCo's are those at the beginning of the step, PhysX's at its end: some per cent apart"
+
+NEWTON = {
+    "ArticulationView": {
+        "get_body_coms": _AXES,
+        "set_body_coms": _AXES,
+        "get_body_inv_inertias": "rounded: the same to a millionth of the largest entry",
+        "get_measured_joint_forces": _WRENCH,
+        "get_measured_joint_efforts": _WRENCH,
+    },
+    "RigidPrimView": {
+        "get_contact_force_data": _NO_POINTS,
+        "get_friction_data": _NO_POINTS,
+        "disable_rigid_body_physics": _NO_SWITCH,
+        "enable_rigid_body_physics": _NO_SWITCH,
+    },
+}
+"""Methods that answer differently with engine=newton than with engine=physx, without contacts, and why."""
+
 SIGNATURES = {
     # Isaac Sim's `velocities` default to None there, which it then fails on.
     "ArticulationView": {

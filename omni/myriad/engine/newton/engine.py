@@ -6,7 +6,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -38,6 +38,10 @@ _CHECK_EVERY = 16
 _TOO_SMALL = {"NEFC": "constraints_per_env", "NJMAX_NNZ": "constraints_per_env", "BROADPHASE": "contacts_per_env"}
 _TOO_SMALL |= {"NARROWPHASE": "contacts_per_env", "CCD": "contacts_per_env", "HFIELD": "contacts_per_env"}
 """The setting to raise for each of `mujoco_warp.OverflowType` that makes results wrong."""
+
+
+_SOLVER = "newton solver"
+"""Where a state keeps what belongs to no view."""
 
 
 @dataclass(frozen=True)
@@ -186,6 +190,21 @@ class NewtonEngine(Engine):
         self.shards = [Worlds(self.num_envs, layout)]
         self._quantities = Quantities(self, layout)
 
+    def get_state(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Return copies of the views' states, and of the solution from which the solver starts its next search."""
+        return {**super().get_state(), _SOLVER: {"warmstart": self._warmstart().clone()}}
+
+    def set_state(self, state: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
+        """Write a state of `get_state`; with the solver's part the environments continue to the last bit on the CPU."""
+        super().set_state(state)
+        if _SOLVER in state:
+            self._warmstart().copy_(state[_SOLVER]["warmstart"])
+
+    def _warmstart(self) -> torch.Tensor:
+        with self.on_stream():
+            self._prepare()
+        return wp.to_torch(self.solver.mjw_data.qacc_warmstart)
+
     def is_playing(self) -> bool:
         """Tell whether physics has been started and not closed."""
         return bool(self.shards)
@@ -305,7 +324,9 @@ class NewtonEngine(Engine):
         if self.solver is None or (self.changed & force and self._has_new_drives()):
             self._make_solver()
         elif self.changed:
-            self.solver.notify_model_changed(self.changed)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of Newton's calls of MuJoCo Warp
+                self.solver.notify_model_changed(self.changed)
         self.changed = 0
 
     def _has_new_drives(self) -> bool:
