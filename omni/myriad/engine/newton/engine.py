@@ -35,6 +35,9 @@ _EAGER_STEPS = 1
 _CHECK_EVERY = 16
 """Steps between two looks at whether buffers were large enough; a look waits for nothing."""
 
+_ENOUGH = 0.75
+"""Part of a buffer that may be used before a larger one is made, where its size is left to the engine."""
+
 _TOO_SMALL = {"NEFC": "constraints_per_env", "NJMAX_NNZ": "constraints_per_env", "BROADPHASE": "contacts_per_env"}
 _TOO_SMALL |= {"NARROWPHASE": "contacts_per_env", "CCD": "contacts_per_env", "HFIELD": "contacts_per_env"}
 """The setting to raise for each of `mujoco_warp.OverflowType` that makes results wrong."""
@@ -129,6 +132,8 @@ class NewtonEngine(Engine):
 
     def __init__(self, sim_config: SimConfig) -> None:
         wp.config.log_level = wp.LOG_WARNING
+        wp.config.enable_backward = False  # nobody asks for gradients, and compiling takes two thirds of the time
+        wp.init()
         self.device = torch.device(sim_config.config["sim_device"])
         self._wp_device = str(self.device) if self.device.type == "cpu" else f"cuda:{self.device.index or 0}"
         self.version = f"newton {newton.__version__}"
@@ -148,6 +153,11 @@ class NewtonEngine(Engine):
         self._graphs: dict[tuple[int, bool], Any] = {}
         self._eager_steps = self._steps = 0
         self._driven: torch.Tensor | None = None
+        self._contact_forces: list[ContactForces] = []
+        self._room = {"contacts_per_env": None, "constraints_per_env": None}
+        for setting in self._room:
+            if self._settings[setting] != "auto":
+                self._room[setting] = int(self._settings[setting])
         self._all: dict[int, torch.Tensor] = {}
         usd.define_physics_scene(self.stage, sim_config, self.device)
 
@@ -235,7 +245,9 @@ class NewtonEngine(Engine):
 
     def contact_sensors(self, sensors: list[list[str]], filters: list[list[str]], max_contacts: int) -> ContactForces:
         """Return what reads the contacts of some bodies."""
-        return ContactForces(self, self.shards[0].layout, sensors[0], filters[0])
+        self._contact_forces.append(ContactForces(self, self.shards[0].layout, sensors[0], filters[0]))
+        self._graphs.clear()
+        return self._contact_forces[-1]
 
     def are_all(self, rows: torch.Tensor, count: int) -> bool:
         """Tell whether row numbers are 0, 1, ..., count - 1; of a tensor that was looked at it is remembered."""
@@ -317,6 +329,8 @@ class NewtonEngine(Engine):
             )
         if with_wrenches:
             self._quantities.read_wrenches()
+        for forces in self._contact_forces:
+            forces.read(solver)
 
     def _prepare(self) -> None:
         """Make the solver, or tell it what has changed in the model."""
@@ -330,20 +344,23 @@ class NewtonEngine(Engine):
         self.changed = 0
 
     def _has_new_drives(self) -> bool:
-        driven = self._drives()
-        return self._driven is None or bool((driven & ~self._driven).any())
+        return self._driven is None or bool((self._drives() > self._driven).any())
 
     def _drives(self) -> torch.Tensor:
-        """Return which degrees of freedom of a world are driven in any, (dofs,) bool."""
-        gains = wp.to_torch(self.model.joint_target_ke).abs() + wp.to_torch(self.model.joint_target_kd).abs()
-        return (gains.view(self.num_envs, -1) > 0).any(0)
+        """Return which gains the degrees of freedom of a world have in any, (2, dofs) bool: stiffness, and damping."""
+        gains = [
+            wp.to_torch(array).view(self.num_envs, -1)
+            for array in (self.model.joint_target_ke, self.model.joint_target_kd)
+        ]
+        return torch.stack([(gain != 0).any(0) for gain in gains])
 
     def _make_solver(self) -> None:
         """Build MuJoCo's model; it has a drive for those degrees of freedom alone that have gains by now."""
         self._driven = self._drives()
-        modes = torch.where(self._driven, int(newton.JointTargetMode.POSITION_VELOCITY), 0).int().repeat(self.num_envs)
-        wp.to_torch(self.model.joint_target_mode).copy_(modes)
-        contacts, constraints = self._settings["contacts_per_env"], self._settings["constraints_per_env"]
+        mode, (stiff, damped) = newton.JointTargetMode, self._driven
+        modes = torch.where(stiff, int(mode.POSITION_VELOCITY), torch.where(damped, int(mode.VELOCITY), int(mode.NONE)))
+        wp.to_torch(self.model.joint_target_mode).copy_(modes.int().repeat(self.num_envs))
+        warmstart = None if self.solver is None else self.solver.mjw_data.qacc_warmstart
         self._graphs.clear()
         self._eager_steps = 0
         with warnings.catch_warnings():
@@ -351,29 +368,39 @@ class NewtonEngine(Engine):
             self.solver = newton.solvers.SolverMuJoCo(
                 self.model,
                 separate_worlds=True,
-                nconmax=None if contacts == "auto" else contacts,
-                njmax=None if constraints == "auto" else constraints,
+                nconmax=self._room["contacts_per_env"],
+                njmax=self._room["constraints_per_env"],
                 kinematic_switchable_roots=False,
             )
         self.solver.mjw_model.opt.warn_overflow = 0  # `_check_buffers` says it, and ends the run
+        if warmstart is not None:
+            wp.copy(self.solver.mjw_data.qacc_warmstart, warmstart)
 
     def _check_buffers(self) -> None:
-        """Look at what the last look has brought, and send for the next."""
+        """Look at what the last look has brought, make room where it may run out, and send for the next."""
+        from mujoco_warp import OverflowType
+
         if self._looked is None:
             self._seen_here.copy_(self.seen)
         elif not self._looked.query():
             return
-        bits = int(self._seen_here[0])
+        bits, constraints, contacts = self._seen_here.tolist()
         data = self.solver.mjw_data
-        from mujoco_warp import OverflowType
-
+        room = {"contacts_per_env": data.naconmax // self.num_envs, "constraints_per_env": data.njmax}
         for name, setting in _TOO_SMALL.items():
             if bits & int(OverflowType[name]):
-                now = data.njmax if setting == "constraints_per_env" else data.naconmax // self.num_envs
                 raise MyriadError(
                     f"Newton's solver had no room for what touches ({name.lower()}), and results are wrong since: "
-                    f"raise engine.{setting} above {now}."
+                    f"raise engine.{setting} above {room[setting]}."
                 )
+        needed = {"contacts_per_env": -(-contacts // self.num_envs), "constraints_per_env": constraints}
+        for setting, most in needed.items():
+            if self._settings[setting] == "auto" and most > _ENOUGH * room[setting]:
+                self._room[setting] = 2 * room[setting]
+                logger.info("%s: %d of %d used, %d from now on", setting, most, room[setting], self._room[setting])
+        if any(size is not None and size > room[setting] for setting, size in self._room.items()):
+            with self.on_stream():
+                self._make_solver()
         if self._looked is not None:
             self._seen_here.copy_(self.seen, non_blocking=True)
             self._looked.record()

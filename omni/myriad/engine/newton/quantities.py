@@ -379,12 +379,10 @@ class ContactForces:
 
     def net_forces(self, dt: float) -> Tensor:
         """Return the sum of normal forces on each body, (sensors, 3) in N s / `dt`."""
-        self._read()
         return self._net * (self._engine.physics_dt / dt)
 
     def force_matrix(self, dt: float) -> Tensor:
         """Return the normal force from each filter on each body, (sensors, num_filters, 3) in N s / `dt`."""
-        self._read()
         return self._matrix * (self._engine.physics_dt / dt)
 
     def contact_data(self, dt: float) -> tuple[Tensor, ...]:
@@ -393,23 +391,19 @@ class ContactForces:
 
     friction_data = contact_data
 
-    def _read(self) -> None:
-        self._net.zero_()
-        self._matrix.zero_()
-        solver = self._engine.solver
-        if solver is None:
-            return
-        data, contact = solver.mjw_data, solver.mjw_data.contact
-        with self._engine.on_stream():
-            wp.launch(
-                kernels.add_contact_forces,
-                dim=data.naconmax,
-                inputs=[
-                    *(data.nacon, contact.worldid, contact.geom, contact.frame, contact.dim, contact.efc_address),
-                    *(data.efc.force, int(solver.mjw_model.opt.cone) == 0, solver.mjc_geom_to_newton_shape),
-                    *(self._engine.model.shape_body, wp.from_torch(self._sensors), wp.from_torch(self._told)),
-                    wp.from_torch(self._net, dtype=wp.vec3),
-                    wp.from_torch(self._matrix, dtype=wp.vec3),
-                ],
-                device=self._engine.model.device,
-            )
+    def read(self, solver: Any) -> None:
+        """Add up what the solver's last step brought."""
+        model, data, contact = self._engine.model, solver.mjw_data, solver.mjw_data.contact
+        net, matrix = (wp.from_torch(forces, dtype=wp.vec3) for forces in (self._net, self._matrix))
+        net.zero_()
+        matrix.zero_()
+        wp.launch(
+            kernels.add_contact_forces,
+            dim=data.naconmax,
+            inputs=[
+                *(data.nacon, contact.worldid, contact.geom, contact.frame, contact.dim, contact.efc_address),
+                *(data.efc.force, int(solver.mjw_model.opt.cone) == 0, solver.mjc_geom_to_newton_shape),
+                *(model.shape_body, wp.from_torch(self._sensors), wp.from_torch(self._told), net, matrix),
+            ],
+            device=model.device,
+        )
