@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Newton under the same tasks and views as PhysX, on the CPU: the first test compiles kernels, which are then cached."""
+"""Newton under the same tasks and views as PhysX, on the CPU: where kernels are not cached, compiling takes minutes."""
 
 import math
 from pathlib import Path

@@ -14,6 +14,7 @@ from typing import Any
 import newton
 import torch
 import warp as wp
+from mujoco_warp import OverflowType
 from newton import ModelFlags
 
 from omni.myriad.engine import usd
@@ -365,21 +366,22 @@ class NewtonEngine(Engine):
         self._eager_steps = 0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self.solver = newton.solvers.SolverMuJoCo(
-                self.model,
-                separate_worlds=True,
-                nconmax=self._room["contacts_per_env"],
-                njmax=self._room["constraints_per_env"],
-                kinematic_switchable_roots=False,
-            )
+            try:
+                self.solver = newton.solvers.SolverMuJoCo(
+                    self.model,
+                    separate_worlds=True,
+                    nconmax=self._room["contacts_per_env"],
+                    njmax=self._room["constraints_per_env"],
+                    kinematic_switchable_roots=False,
+                )
+            except ValueError as error:
+                raise MyriadError(f"MuJoCo cannot have this scene: {' '.join(str(error).split())}") from None
         self.solver.mjw_model.opt.warn_overflow = 0  # `_check_buffers` says it, and ends the run
         if warmstart is not None:
             wp.copy(self.solver.mjw_data.qacc_warmstart, warmstart)
 
     def _check_buffers(self) -> None:
         """Look at what the last look has brought, make room where it may run out, and send for the next."""
-        from mujoco_warp import OverflowType
-
         if self._looked is None:
             self._seen_here.copy_(self.seen)
         elif not self._looked.query():

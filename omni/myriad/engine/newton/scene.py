@@ -24,6 +24,9 @@ _RAW = 1
 _LIMIT = (0.02, 1.0)
 """MuJoCo's default `solreflimit`: time constant in s, and damping ratio."""
 
+_ROUNDING = 1e-6
+"""Part of the sum of its moments by which a body's inertia may be rounded."""
+
 UNLIMITED = float(np.finfo(np.float32).max)
 """PhysX's number for what has no limit."""
 
@@ -146,6 +149,7 @@ def load(
     """
     environment = _read(stage, root_path=ENV_0_PATH)
     drives = _read_joint_settings(stage, environment)
+    _thicken(environment)
     environment.gravity = wp.vec3(*gravity)
     builder = _read(stage, ignore_paths=[f"{ENVS_PATH}(/.*)?$"])
     builder.gravity = wp.vec3(*gravity)
@@ -199,6 +203,15 @@ def _read_joint_settings(stage: Usd.Stage, builder: newton.ModelBuilder) -> list
                     f"engine=newton has no drives of acceleration, such as that of {path}: make it force."
                 )
     return drives
+
+
+def _thicken(builder: newton.ModelBuilder) -> None:
+    """Give flat bodies a little depth: MuJoCo refuses moments A, B, C where rounding makes A + B less than C."""
+    for body, inertia in enumerate(builder.body_inertia):
+        matrix = np.array(inertia).reshape(3, 3)
+        total, largest = np.trace(matrix), np.linalg.eigvalsh(matrix)[-1]
+        if 0.0 <= total - 2.0 * largest + _ROUNDING * total < 2.0 * _ROUNDING * total:
+            builder.body_inertia[body] = wp.mat33(matrix + 2.0 * _ROUNDING * total * np.eye(3))
 
 
 def _read_number(prim: Usd.Prim, name: str, default: float) -> float:
