@@ -6,9 +6,10 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import newton
@@ -299,7 +300,7 @@ class NewtonEngine(Engine):
             else:
                 key = num_steps, with_wrenches
                 if key not in self._graphs:
-                    self._graphs[key] = self._capture(*key)
+                    self._graphs[key] = self.record(partial(self._advance, *key))
                 wp.capture_launch(self._graphs[key], stream=stream)
         self.is_stale = False
         self._steps += 1
@@ -307,11 +308,12 @@ class NewtonEngine(Engine):
             self._check_buffers()
         self._step_seconds += time.perf_counter() - start
 
-    def _capture(self, num_steps: int, with_wrenches: bool) -> Any:
+    def record(self, function: Callable[[], None]) -> Any:
+        """Return a graph of what a function launches with Warp."""
         # Torch's default stream cannot be captured.
         stream = wp.Stream(self._wp_device) if self.device.type == "cuda" else None
         with wp.ScopedStream(stream), wp.ScopedCapture(self._wp_device, stream) as capture:
-            self._advance(num_steps, with_wrenches)
+            function()
         return capture.graph
 
     def _advance(self, num_steps: int, with_wrenches: bool) -> None:
