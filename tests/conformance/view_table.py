@@ -99,11 +99,21 @@ def differences(view: str) -> dict[str, str]:
     return _DIFFERENCES[view]
 
 
-def insert(page: str) -> str:
-    """Return a page with the current table between its marks."""
+def insert(page: str, content: str | None = None) -> str:
+    """Return a page with a table between its marks, by default the current one of Isaac Sim."""
     before, _, rest = page.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}\n{table()}{_END}{after}"
+    return f"{before}{_BEGIN}\n{table() if content is None else content}{_END}{after}"
+
+
+def newton_table() -> str:
+    """Return what the documentation says about views with engine=newton, as Markdown."""
+    lines = ["| view | differs from engine=physx | how |", "|---|---|---|"]
+    for view, reasons in NEWTON.items():
+        for reason in dict.fromkeys(reasons.values()):
+            names = ", ".join(f"`{name}`" for name, its in reasons.items() if its == reason)
+            lines.append(f"| `{view}` | {names} | {reason} |")
+    return "\n".join(lines) + "\n"
 
 
 def table() -> str:

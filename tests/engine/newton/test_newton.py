@@ -9,6 +9,7 @@ import torch
 
 from omni.myriad.app import runs
 from omni.myriad.app.config import load_config
+from omni.myriad.engine.newton.bare_loop import READS, BareLoop
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from tests.conformance import view_calls, view_table
@@ -76,6 +77,11 @@ def test_views_answer_as_with_physx_but_where_the_table_says(answers, view):
         if (text := view_calls.difference(answer, answers["physx"][view][method], 2e-3))
     }
     assert set(differ) == set(view_table.NEWTON[view]), differ
+
+
+def test_the_documentation_has_the_table():
+    page = (ROOT / "docs/newton.md").read_text()
+    assert view_table.insert(page, view_table.newton_table()) == page
 
 
 @pytest.mark.parametrize("task", ["Ant", "Cartpole"])
@@ -227,6 +233,25 @@ def test_too_little_room_is_an_error_that_names_the_setting(env_of):
     with pytest.raises(MyriadError, match=r"raise engine.constraints_per_env above 4"):
         for _ in range(100):
             env.step(torch.ones(4, 8))
+
+
+def test_room_is_made_before_it_runs_out(env_of):
+    env = env_of("task=Ant", "num_envs=4", "engine=newton")
+    env.engine._room["constraints_per_env"] = 20
+    env.reset()
+    for _ in range(60):
+        obs, *_ = env.step(torch.zeros(4, 8))
+    assert env.engine.solver.mjw_data.njmax == 40
+    assert torch.isfinite(obs["obs"]).all()
+
+
+def test_the_bare_loop_moves_what_views_read(made):
+    env = made("task=Ant", "num_envs=8", "engine=newton", "task.env.episodeLength=100")
+    loop = BareLoop(env.engine, max_effort=7.5, decimation=2)
+    before = env.task.ants.get_joint_positions()
+    loop.advance(5)
+    assert not torch.allclose(env.task.ants.get_joint_positions(), before, atol=1e-3)
+    assert all(torch.isfinite(loop.state[name]).all() for name in READS)
 
 
 @pytest.mark.nightly
