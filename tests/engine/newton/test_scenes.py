@@ -106,3 +106,37 @@ def test_robots_move_alike_and_boxes_rest_on_ground_and_shelf(both):
     expected = torch.zeros(4, 3)
     expected[:, 2] = scenes.GRAVITY * both[1]["boxes"].get_masses()
     torch.testing.assert_close(both[1]["boxes"].get_net_contact_forces(dt=DT), expected, atol=0.2, rtol=0.0)
+
+
+@pytest.mark.nightly  # compiles Newton's own search for contacts
+def test_a_ball_rolls_into_a_valley_of_the_ground():
+    from pxr import Gf, UsdGeom, UsdPhysics
+
+    config = scenes.config()
+    config["engine"] = {"name": "newton", "shards": 1, "contacts_per_env": "auto", "constraints_per_env": "auto"}
+    engine = make_engine(SimConfig(config))
+    from omni.myriad.engine import RigidPrimView
+
+    mesh = UsdGeom.Mesh.Define(engine.stage, "/World/valley")  # along y, with slopes of 45 degrees
+    points = [(-9, -9, 9), (0, -9, 0), (9, -9, 9), (-9, 9, 9), (0, 9, 0), (9, 9, 9)]
+    mesh.CreatePointsAttr([Gf.Vec3f(*point) for point in points])
+    mesh.CreateFaceVertexCountsAttr([3] * 4)
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 4, 0, 4, 3, 1, 2, 5, 1, 5, 4])
+    UsdPhysics.CollisionAPI.Apply(mesh.GetPrim())
+    UsdPhysics.MeshCollisionAPI.Apply(mesh.GetPrim()).CreateApproximationAttr("none")
+    scenes.body(engine.stage, f"{scenes.ENV_0}/Ball", at=(0.0, 0.0, 1.0))
+    ball = UsdGeom.Sphere.Define(engine.stage, f"{scenes.ENV_0}/Ball/geometry")
+    ball.CreateRadiusAttr(0.1)
+    UsdPhysics.CollisionAPI.Apply(ball.GetPrim())
+    engine.clone_environments(2, 4.0)  # on top of each other along y
+    balls = engine.scene.add(RigidPrimView("/World/envs/.*/Ball", name="balls", track_contact_forces=True))
+    engine.reset()
+    positions, _ = balls.get_world_poses()
+    positions[:, 0] = torch.tensor([0.3, -0.3])
+    balls.set_world_poses(positions)
+    engine.step(600)
+    positions, _ = balls.get_world_poses()
+    # It touches both slopes where it is a radius away from each: sqrt(2) radii above the bottom.
+    torch.testing.assert_close(positions[:, 2], torch.full((2,), 0.1 * 2**0.5), atol=0.01, rtol=0)
+    torch.testing.assert_close(balls.get_net_contact_forces(dt=DT)[:, 2], torch.full((2,), 9.81), atol=0.5, rtol=0)
+    engine.close()

@@ -55,7 +55,9 @@ class BareLoop:
     def _step(self) -> None:
         engine = self._engine
         for _ in range(self._decimation):
-            engine.solver.step(engine.state, engine.state, engine.control, None, engine.physics_dt)
+            if engine.pipeline is not None:
+                engine.pipeline.collide(engine.state, engine.contacts)
+            engine.solver.step(engine.state, engine.state, engine.control, engine.contacts, engine.physics_dt)
 
     def advance(self, steps: int, in_step: bool = True) -> None:
         """Make `steps` environment steps.

@@ -119,6 +119,8 @@ class NewtonEngine(Engine):
         state: Newton's state.
         control: Newton's targets and efforts.
         solver: The solver; None until the first step.
+        pipeline: Newton's own search for contacts, where MuJoCo's would miss some; else None.
+        contacts: What it found.
         only_envs: Environments, (num_envs,) bool, to which partial writes are confined; None for all.
         is_stale: Whether links have to follow joints that were written.
         changed: Newton's flags of the properties that were written since the last step.
@@ -131,6 +133,8 @@ class NewtonEngine(Engine):
     state: Any = None
     control: Any = None
     solver: Any = None
+    pipeline: Any = None
+    contacts: Any = None
 
     def __init__(self, sim_config: SimConfig) -> None:
         wp.config.log_level = wp.LOG_WARNING
@@ -196,6 +200,10 @@ class NewtonEngine(Engine):
             self.model, layout = scene.load(self.stage, self._positions, self._gravity, self._wp_device)
             self.state, self.control = self.model.state(), self.model.control()
             newton.eval_fk(self.model, self.state.joint_q, self.state.joint_qd, self.state)
+        # MuJoCo sees meshes as their convex hulls, which is right for bodies alone.
+        shapes = [wp.to_torch(array) for array in (self.model.shape_type, self.model.shape_body)]
+        self._concave = bool(((shapes[0] == int(newton.GeoType.MESH)) & (shapes[1] < 0)).any())
+        self._found: tuple[Any, int] = wp.zeros(1, int, device=self._wp_device), 0
         self.seen = torch.zeros(3, dtype=torch.int32, device=self.device)
         self._seen_here = torch.zeros(3, dtype=torch.int32, pin_memory=self.device.type == "cuda")
         self._looked = torch.cuda.Event() if self.device.type == "cuda" else None
@@ -224,7 +232,7 @@ class NewtonEngine(Engine):
     def close(self) -> None:
         """Release the model; the engine cannot be used afterwards."""
         self.shards, self._graphs = [], {}
-        self.model = self.state = self.control = self.solver = None
+        self.model = self.state = self.control = self.solver = self.pipeline = self.contacts = None
 
     # -- what views ask -----------------------------------------------------------------------------------------------
 
@@ -321,13 +329,18 @@ class NewtonEngine(Engine):
         for number in range(num_steps):
             # Forces that joints transmit take a pass of their own over the tree, and only the last step's are read.
             solver.mjw_model.opt.run_rne_postconstraint = with_wrenches and number == num_steps - 1
-            solver.step(self.state, self.state, self.control, None, self.physics_dt)
+            if self.pipeline is not None:
+                self.pipeline.collide(self.state, self.contacts)
+            solver.step(self.state, self.state, self.control, self.contacts, self.physics_dt)
             if number == 0:
                 self.state.body_f.zero_()  # forces on bodies act for one step, as in PhysX
             wp.launch(
                 kernels.look_after,
                 dim=self.num_envs,
-                inputs=[data.overflow, data.nefc, data.nacon, data.qacc_warmstart, wp.from_torch(self.seen)],
+                inputs=[
+                    *(data.overflow, data.nefc, data.nacon, *self._found, int(OverflowType.NARROWPHASE)),
+                    *(data.qacc_warmstart, wp.from_torch(self.seen)),
+                ],
                 device=self._wp_device,
             )
         if with_wrenches:
@@ -337,6 +350,8 @@ class NewtonEngine(Engine):
 
     def _prepare(self) -> None:
         """Make the solver, or tell it what has changed in the model."""
+        if self._concave:
+            self.refresh_links()  # that is where contacts are looked for
         force = int(ModelFlags.JOINT_DOF_FORCE_PROPERTIES)
         if self.solver is None or (self.changed & force and self._has_new_drives()):
             self._make_solver()
@@ -368,11 +383,19 @@ class NewtonEngine(Engine):
         self._eager_steps = 0
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            contacts_per_env = self._room["contacts_per_env"]
+            if self._concave:
+                room = None if contacts_per_env is None else contacts_per_env * self.num_envs
+                self.pipeline = newton.CollisionPipeline(self.model, rigid_contact_max=room)
+                self.contacts = self.pipeline.contacts()
+                self._found = self.contacts.rigid_contact_count, self.contacts.rigid_contact_max
+                contacts_per_env = -(-self.contacts.rigid_contact_max // self.num_envs)
             try:
                 self.solver = newton.solvers.SolverMuJoCo(
                     self.model,
                     separate_worlds=True,
-                    nconmax=self._room["contacts_per_env"],
+                    nconmax=contacts_per_env,
+                    use_mujoco_contacts=not self._concave,
                     njmax=self._room["constraints_per_env"],
                     kinematic_switchable_roots=False,
                 )

@@ -92,10 +92,15 @@ def look_after(
     overflow: wp.array[wp.int32],
     num_constraints: wp.array[wp.int32],
     num_contacts: wp.array[wp.int32],
+    num_found: wp.array[wp.int32],
+    room: int,
+    too_many: int,
     warmstart: wp.array2d[wp.float32],
     seen: wp.array[wp.int32],
 ) -> None:
     """Keep what overflowed in any step, and the most rows that any world and contacts that all had.
+
+    Contacts that Newton found beyond its `room`, if it looked for them, count as the bit `too_many`.
 
     A world whose state had blown up also forgets the solver's last solution, which would blow up the next episode, too.
     """
@@ -106,6 +111,8 @@ def look_after(
         wp.atomic_max(seen, 1, num_constraints[world])
     if world == 0 and num_contacts[0] > seen[2]:
         seen[2] = num_contacts[0]
+    if world == 0 and num_found[0] > room:
+        wp.atomic_or(seen, 0, too_many)
     for dof in range(warmstart.shape[1]):
         if not wp.isfinite(warmstart[world, dof]):
             warmstart[world, dof] = 0.0
