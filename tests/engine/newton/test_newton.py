@@ -255,11 +255,13 @@ def test_the_bare_loop_moves_what_views_read(made):
 
 
 @pytest.mark.nightly
-def test_cartpole_learns_resumes_and_exports(tmp_path):
-    from omni.myriad.policy.runtime import Policy
-
+def test_cartpole_learns_goes_on_and_exports(tmp_path):
     common = ["task=Cartpole", "engine=newton", "sim_device=cpu", f"train_dir={tmp_path}", "seed=1"]
     summary = runs.train(load_config([*common, "experiment=a", "max_iterations=60"]))
     assert summary["reward_mean"] > 400
-    exported = runs.export(load_config([*common, f"checkpoint={tmp_path / 'a'}"]))
-    assert Policy(exported)
+    checkpoint = f"checkpoint={tmp_path / 'a'}"
+    again = runs.train(load_config([*common, checkpoint, "experiment=b", "max_iterations=62"]))
+    assert again["epochs"] == 62 and again["reward_mean"] > 400
+    assert runs.export(load_config([*common, checkpoint]))["parity"]["max_error"] < 1e-4
+    result = runs.play(load_config([*common, checkpoint, "engine=physx", "num_envs=16", "episodes=16"]))
+    assert result["reward_mean"] > 400, "and with PhysX"

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
-import warp as wp
+import warp
 
 from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
     from .engine import NewtonEngine
+
+wp: Any = warp  # its functions take more than their types say
 
 READS = ("joint_q", "joint_qd")
 """What a learner would look at: roots and joints, in Newton's own memory."""

@@ -14,7 +14,7 @@ from typing import Any
 
 import newton
 import torch
-import warp as wp
+import warp
 from mujoco_warp import OverflowType
 from newton import ModelFlags
 
@@ -28,6 +28,8 @@ from omni.myriad.engine.physx.views.articulation import ArticulationView
 from omni.myriad.engine.physx.views.rigid_prim import RigidPrimView
 from omni.myriad.engine.sim_config import SimConfig
 from omni.myriad.errors import MyriadError
+
+wp: Any = warp  # its functions take more than their types say
 
 logger = logging.getLogger(__name__)
 
@@ -160,7 +162,7 @@ class NewtonEngine(Engine):
         self._eager_steps = self._steps = 0
         self._driven: torch.Tensor | None = None
         self._contact_forces: list[ContactForces] = []
-        self._room = {"contacts_per_env": None, "constraints_per_env": None}
+        self._room: dict[str, int | None] = {"contacts_per_env": None, "constraints_per_env": None}
         for setting in self._room:
             if self._settings[setting] != "auto":
                 self._room[setting] = int(self._settings[setting])
@@ -236,7 +238,7 @@ class NewtonEngine(Engine):
 
     # -- what views ask -----------------------------------------------------------------------------------------------
 
-    def _take_view(self, view: ArticulationView | RigidPrimView) -> None:
+    def _take_view(self, view: Any) -> None:
         view.bind(self)
         if self.is_playing():
             view.initialize()

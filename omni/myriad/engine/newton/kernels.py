@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# type: ignore  # what Warp compiles is not what Python's type checkers read
 """What MuJoCo Warp knows of the last step, as PhysX would say it, and whether all of it found room."""
 
 import warp as wp

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import newton
 import torch
-import warp as wp
+import warp
 from newton import ModelFlags
 from torch import Tensor
 
@@ -21,6 +21,8 @@ from omni.myriad.maths import quat_mul, quat_rotate
 
 if TYPE_CHECKING:
     from .engine import NewtonEngine
+
+wp: Any = warp  # its functions take more than their types say
 
 _FORCE = int(ModelFlags.JOINT_DOF_FORCE_PROPERTIES)
 _INERTIAL = int(ModelFlags.JOINT_DOF_INERTIAL_PROPERTIES)
@@ -175,12 +177,14 @@ class Quantities:
             with engine.on_stream():
                 newton.eval_inverse_dynamics_passive(model, engine.state, **{key: buffer})
 
-        root = [[] if robot.is_fixed_base else self._layout.free_joints[robot.bodies[0]][1] for robot in robots]
-        entries = [
-            [*([] if start == [] else range(start, start + 6)), *r.dofs] for start, r in zip(root, robots, strict=True)
-        ]
-        source = wp.to_torch(buffer)
-        return Quantity(engine, source, torch.tensor(entries), self._layout.sizes["dof"], compute, layout=robots[0])
+        def entries(robot: Robot) -> list[int]:
+            if robot.is_fixed_base:
+                return robot.dofs
+            root = self._layout.free_joints[robot.bodies[0]][1]
+            return [*range(root, root + 6), *robot.dofs]
+
+        numbers = torch.tensor([entries(robot) for robot in robots])
+        return Quantity(engine, wp.to_torch(buffer), numbers, self._layout.sizes["dof"], compute, layout=robots[0])
 
     def _drive_types(self, robots: list[Robot]) -> Tensor:
         """Return what the USD file says: 0 for no drive, 1 for one of force."""

@@ -117,7 +117,7 @@ class Computed(Quantity):
         self,
         engine: NewtonEngine,
         data: Tensor,
-        compute: Callable[[], None],
+        compute: Callable[[], Any],
         write: Callable[[], None] | None = None,
         layout: Any = None,
     ) -> None:

@@ -9,13 +9,15 @@ from typing import Any
 
 import newton
 import numpy as np
-import warp as wp
+import warp
 from newton import JointType
 from newton.usd import SchemaResolverNewton, SchemaResolverPhysx
 from pxr import Usd, UsdPhysics
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.errors import MyriadError
+
+wp: Any = warp  # its functions take more than their types say
 
 _JOINTS = (JointType.FREE, JointType.FIXED, JointType.REVOLUTE, JointType.PRISMATIC, JointType.D6)
 _RAW = 1
@@ -154,7 +156,7 @@ def load(
     builder = _read(stage, ignore_paths=[f"{ENVS_PATH}(/.*)?$"])
     builder.gravity = wp.vec3(*gravity)
     builder.replicate(environment, len(positions), xforms=[wp.transform(at, wp.quat_identity()) for at in positions])
-    model = builder.finalize(device=device)
+    model: Any = builder.finalize(device=device)
     # Newton's own limits of joints bounce, with a fourteenth of the critical damping, where PhysX's do not.
     model.mujoco.solreflimit_mode.fill_(_RAW)
     model.mujoco.solreflimit.fill_(wp.vec2(*_LIMIT))
