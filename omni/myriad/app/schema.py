@@ -398,7 +398,7 @@ class DeployVerb(Section):
     settings_of = "its file"
 
     task: OwnTasks = option(UNSET, "the file's own")
-    engine: str = option("physx", "physx: one robot there; mujoco: the same robot in MuJoCo as well")
+    engine: str = option("physx", "physx: one robot there; mujoco, newton: the same robot in that engine as well")
     episodes: int = option(100, "episodes in each place, all from the same starts", least=1)
     seed: int = option(42, "seed of the starts; -1 draws one", **_SEED)
     video: bool = option(True, "film each engine's first episode")
