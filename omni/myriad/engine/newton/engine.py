@@ -139,7 +139,7 @@ class NewtonEngine(Engine):
     contacts: Any = None
 
     def __init__(self, sim_config: SimConfig) -> None:
-        wp.config.log_level = wp.LOG_WARNING
+        wp.config.log_level = wp.LOG_ERROR  # else it warns of a missing GPU
         wp.config.enable_backward = False  # nobody asks for gradients, and compiling takes two thirds of the time
         wp.init()
         self.device = torch.device(sim_config.config["sim_device"])
@@ -197,8 +197,7 @@ class NewtonEngine(Engine):
         if not self._positions:
             raise MyriadError(NO_ENVIRONMENTS)
         check(self.stage)
-        with self.on_stream(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with self.on_stream():
             self.model, layout = scene.load(self.stage, self._positions, self._gravity, self._wp_device)
             self.state, self.control = self.model.state(), self.model.control()
             newton.eval_fk(self.model, self.state.joint_q, self.state.joint_qd, self.state)
