@@ -16,7 +16,7 @@ import torch
 from omni.myriad.deploy.episodes import Episodes, FileActor, Film, SingleRobot, Starts, draw_starts, only, play
 from omni.myriad.deploy.report import Report
 from omni.myriad.engine import load
-from omni.myriad.engine.base import RobotView
+from omni.myriad.engine.view import RobotView
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import from_finite_json

@@ -18,8 +18,7 @@ import warp
 from mujoco_warp import OverflowType
 from newton import ModelFlags
 
-from omni.myriad.engine import usd
-from omni.myriad.engine.base import ENVS_PATH, NO_ENVIRONMENTS, Engine, Scene, grid_positions
+from omni.myriad.engine.base import ENVS_PATH, Engine
 from omni.myriad.engine.newton import kernels, scene
 from omni.myriad.engine.newton.quantities import ContactForces, Quantities
 from omni.myriad.engine.newton.quantity import Quantity
@@ -142,22 +141,17 @@ class NewtonEngine(Engine):
         wp.config.log_level = wp.LOG_ERROR  # else it warns of a missing GPU
         wp.config.enable_backward = False  # nobody asks for gradients, and compiling takes two thirds of the time
         wp.init()
-        self.device = torch.device(sim_config.config["sim_device"])
-        self._wp_device = str(self.device) if self.device.type == "cpu" else f"cuda:{self.device.index or 0}"
+        self._open_stage(sim_config, ArticulationView, RigidPrimView)
+        self._wp_device = "cpu" if self.device.type == "cpu" else f"cuda:{self.device.index or 0}"
         self.version = f"newton {newton.__version__}"
-        self.physics_dt = sim_config.physics_dt
-        self.stage = usd.new_stage()
-        self.scene = Scene(ArticulationView, RigidPrimView, self._take_view)
         self.capture = NewtonCapture(self)
         self.shards: list[Worlds] = []
-        self.env_positions = torch.zeros(0, 3, device=self.device)
         self.only_envs: torch.Tensor | None = None
         self.is_stale = False
         self.changed = 0
         self.wants_wrenches = False
         self._settings = sim_config.config["engine"]
         self._gravity = [float(g) for g in sim_config.sim_params["gravity"]]
-        self._positions: list[tuple[float, float, float]] = []
         self._graphs: dict[tuple[int, bool], Any] = {}
         self._eager_steps = self._steps = 0
         self._driven: torch.Tensor | None = None
@@ -167,35 +161,8 @@ class NewtonEngine(Engine):
             if self._settings[setting] != "auto":
                 self._room[setting] = int(self._settings[setting])
         self._all: dict[int, torch.Tensor] = {}
-        usd.define_physics_scene(self.stage, sim_config, self.device)
-
-    def clone_environments(self, num_envs: int, spacing: float) -> torch.Tensor:
-        """Place `num_envs` copies of environment 0 on a grid; Newton makes them when physics starts.
-
-        Args:
-            num_envs: Number of environments, at least 1.
-            spacing: Distance between neighbours in metres.
-
-        Returns:
-            World positions of the environments in metres, (num_envs, 3).
-        """
-        if num_envs < 1:
-            raise MyriadError(f"num_envs must be at least 1, not {num_envs}.")
-        self.num_envs = num_envs
-        self._positions = grid_positions(num_envs, spacing)
-        self.env_positions = torch.tensor(self._positions, dtype=torch.float32, device=self.device)
-        return self.env_positions.clone()
-
-    def reset(self) -> None:
-        """Start physics if needed and initialise every registered view."""
-        if not self.shards:
-            self._start()
-        for view in self.scene.views():
-            view.initialize()
 
     def _start(self) -> None:
-        if not self._positions:
-            raise MyriadError(NO_ENVIRONMENTS)
         check(self.stage)
         with self.on_stream():
             self.model, layout = scene.load(self.stage, self._positions, self._gravity, self._wp_device)
@@ -236,11 +203,6 @@ class NewtonEngine(Engine):
         self.model = self.state = self.control = self.solver = self.pipeline = self.contacts = None
 
     # -- what views ask -----------------------------------------------------------------------------------------------
-
-    def _take_view(self, view: Any) -> None:
-        view.bind(self)
-        if self.is_playing():
-            view.initialize()
 
     def quantity(self, tensor_type: str, prim_paths: list[list[str]]) -> Quantity:
         """Return what views read and write by the name of an `ovphysx.TensorType`.

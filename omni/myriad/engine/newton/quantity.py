@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from omni.myriad.engine.physx.quantity import selection
+from omni.myriad.engine.view import selection
 
 if TYPE_CHECKING:
     from .engine import NewtonEngine
