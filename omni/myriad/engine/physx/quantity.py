@@ -8,7 +8,6 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.dlpack import to_dlpack
 
 from omni.myriad.engine.physx.ledger import Kind
 from omni.myriad.engine.view import selection
@@ -240,9 +239,9 @@ def describe(tensor: torch.Tensor) -> Any:
 
     Built once: handing over the tensor itself would make PhysX import Warp and wait for an event on every call.
     """
-    from ovphysx.dlpack import DLManagedTensor, PyCapsule_GetPointer
+    from ovphysx.dlpack import DLManagedTensor, PyCapsule_GetPointer  # pyright: ignore[reportAttributeAccessIssue]
 
-    capsule = to_dlpack(tensor)
+    capsule = torch.to_dlpack(tensor)
     descriptor: Any = DLManagedTensor.from_address(PyCapsule_GetPointer(capsule, b"dltensor")).dl_tensor
     descriptor._keepalive = capsule  # which owns the descriptor, and holds the tensor
     return descriptor
