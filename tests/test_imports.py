@@ -19,6 +19,7 @@ FLOORS = {
     "places": 0,
     "provenance": 0,
     "engine": 1,
+    "robots": 1,
     "task": 2,
     "env": 3,
     "render": 4,
@@ -36,9 +37,9 @@ BELONGS_TO = {
     "omni": ("omni/myriad/engine", "omni/myriad/ui"),
     "omni.ui": ("omni/myriad/ui",),
     # A task authors environment 0, the renderer reads its shapes.
-    "pxr": ("omni/myriad/engine", "omni/myriad/task", "omni/myriad/render", "assets"),
+    "pxr": ("omni/myriad/engine", "omni/myriad/task", "omni/myriad/render", "omni/myriad/robots", "assets"),
     "rl_games": ("omni/myriad/learn/rl_games",),
-    "mujoco": ("omni/myriad/engine/mujoco",),
+    "mujoco": ("omni/myriad/engine/mujoco", "omni/myriad/robots"),
     "newton": ("omni/myriad/render",),
     "imageio_ffmpeg": ("omni/myriad/render",),
 }
@@ -222,8 +223,8 @@ def test_the_project_keeps_its_rules():
             "from omni import physx",
             "only omni/myriad/engine, omni/myriad/ui may",
         ),
-        ("train.py", "from pxr import Usd", "omni/myriad/task, omni/myriad/render, assets may"),
-        ("omni/myriad/engine/base.py", "import mujoco", "only omni/myriad/engine/mujoco may"),
+        ("train.py", "from pxr import Usd", "omni/myriad/task, omni/myriad/render, omni/myriad/robots, assets may"),
+        ("omni/myriad/engine/base.py", "import mujoco", "only omni/myriad/engine/mujoco, omni/myriad/robots may"),
         ("omni/myriad/deploy/deployment.py", "from newton.sensors import SensorCamera", "only omni/myriad/render may"),
         ("tasks/locomotion/ant.py", "import numpy as np", "tasks import math, torch, omni.myriad and siblings only"),
         ("tasks/locomotion/ant.py", "from _locomotion import Walker", "imports _locomotion.Walker"),  # there is none

@@ -51,8 +51,8 @@ class Camera:
         builder = newton.ModelBuilder()
         links = {name: builder.add_body(mass=1.0, label=name) for name in link_names}
         for index, shape in enumerate(shapes):
-            # Where two links share a rounded end, neither would win: each is a hair bigger than the one before.
-            sizes = [size + index * _HAIR for size in shape.size]
+            # Where two links share a rounded end, neither would win: each is some hairs bigger than its neighbours.
+            sizes = [size + index % 8 * _HAIR for size in shape.size]
             form: dict[str, Any] = dict(zip(_SIZES.get(shape.kind, ()), sizes, strict=True))
             if shape.kind == "mesh":
                 form["mesh"] = newton.Mesh(shape.points, shape.triangles, compute_inertia=False)
