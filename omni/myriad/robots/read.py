@@ -44,6 +44,8 @@ def read_usd(file: Path, name: str) -> tuple[Model, Usd.Stage]:
     usd.break_instances(stage.GetPseudoRoot())
     cache, model = UsdGeom.XformCache(), Model()
     bodies = [prim for prim in stage.Traverse() if prim.HasAPI(UsdPhysics.RigidBodyAPI)]
+    if not bodies:
+        raise MyriadError(f"{name} holds no robot: it has no rigid body.")
     names: dict[Any, str] = {}
     for prim in bodies:
         names[prim.GetPath()] = clean(prim.GetDisplayName() or prim.GetName(), names.values())
@@ -62,8 +64,8 @@ def read_usd(file: Path, name: str) -> tuple[Model, Usd.Stage]:
     parents = {hinge.child for hinge in model.hinges}
     roots = [name for name in model.links if name not in parents]
     moving = [name for name in roots if any(hinge.kind != "fixed" for hinge in model.below(name))]
-    if not bodies or (not roots and bodies):
-        raise MyriadError(f"{name} holds no robot: " + ("its links form a loop." if bodies else "no rigid body."))
+    if not roots:
+        raise MyriadError(f"{name} holds no robot: its links form a loop.")
     if len(moving) > 1:
         raise MyriadError(f"{name} has several roots: {', '.join(moving)}. A robot is one tree: join or part them.")
     if not moving:

@@ -39,9 +39,9 @@ def repair(
     Raises:
         MyriadError: If a link's mass or inertia is impossible, or a name is unknown.
     """
+    _check_names(model, keep, home)
     _choose_base(model, fixed_base)
     _merge(model, keep)
-    _check_names(model, keep, home)
     _part_joints(model)
     for what in without:
         had = [hinge for hinge in model.dofs() if getattr(hinge, what)]
