@@ -28,7 +28,7 @@ def Xform "arm"
     {
         float physics:mass = 2
         float3 physics:diagonalInertia = (0.1, 0.1, 0.1)
-        def Cube "box" ( prepend apiSchemas = ["PhysicsCollisionAPI"] ) 
+        def Cube "box" ( prepend apiSchemas = ["PhysicsCollisionAPI"] )
         {
             double size = 0.2
         }

@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-from pxr import Gf, Usd, UsdGeom, UsdPhysics
+from pxr import Gf, Usd, UsdGeom, UsdPhysics, UsdShade
 
 from omni.myriad.engine import usd
 from omni.myriad.errors import MyriadError
@@ -130,6 +130,9 @@ def _shape(prim: Usd.Prim, pose: np.ndarray) -> Shape:
     shape = Shape(str(prim.GetPath()), pose, prim.HasAPI(UsdPhysics.CollisionAPI) and enabled, "mesh")
     density = UsdPhysics.MassAPI(prim).GetDensityAttr().Get() if prim.HasAPI(UsdPhysics.MassAPI) else 0.0
     shape.density = density or 1000.0
+    material, _ = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial("physics")
+    if material and material.GetPrim().HasAPI(UsdPhysics.MaterialAPI):
+        shape.friction = UsdPhysics.MaterialAPI(material).GetDynamicFrictionAttr().Get()
     if sphere := UsdGeom.Sphere(prim):
         shape.kind, shape.size = "sphere", (sphere.GetRadiusAttr().Get() * scale.max(),)
     elif cube := UsdGeom.Cube(prim):

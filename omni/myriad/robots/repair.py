@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -34,7 +35,7 @@ def repair(
         keep: Links that stay links although they are fixed to others.
         without: Of "friction" and "damping" of joints, what is left out.
         fixed_base: Whether the world holds the root; None takes what the file says, or guesses.
-        home: Positions of joints to start in.
+        home: Positions of joints to start in, by names or patterns of names.
 
     Raises:
         MyriadError: If a link's mass or inertia is impossible, or a name is unknown.
@@ -146,7 +147,7 @@ def _add_mass(parent: Link, child: Link, rest: np.ndarray) -> None:
 def _check_names(model: Model, keep: Collection[str], home: Mapping[str, float]) -> None:
     joints = [hinge.name for hinge in model.dofs()]
     for what, name, known in [("keep", n, list(model.links)) for n in keep] + [("home", n, joints) for n in home]:
-        if name not in known:
+        if not any(re.fullmatch(name, each) for each in known):
             raise MyriadError(f"{what}={name} is not of this robot, which has: {', '.join(known)}.")
 
 
@@ -237,7 +238,8 @@ def _choose_home(model: Model, home: Mapping[str, float]) -> None:
     """Start joints where they are wanted, or where the file starts them, or at 0, or in the middle of their range."""
     positions, moved = {}, []
     for hinge in model.dofs():
-        position = home.get(hinge.name, model.home.get(hinge.name, hinge.start))
+        wanted = (value for pattern, value in home.items() if re.fullmatch(pattern, hinge.name))
+        position = next(wanted, model.home.get(hinge.name, hinge.start))
         if position is None:
             position = 0.0
             if not hinge.lower <= position <= hinge.upper:

@@ -206,6 +206,15 @@ def _colour(look: Usd.Prim) -> Any:
 
 def _write_collider(prim: Usd.Prim, shape: Shape, colliders: str) -> None:
     UsdPhysics.CollisionAPI.Apply(prim)
+    if shape.friction is not None:
+        name = clean(f"friction_{shape.friction:g}")
+        material = UsdShade.Material.Define(
+            prim.GetStage(), prim.GetPath().GetPrefixes()[0].AppendPath(f"Looks/{name}")
+        )
+        physics = UsdPhysics.MaterialAPI.Apply(material.GetPrim())
+        physics.CreateStaticFrictionAttr(shape.friction)
+        physics.CreateDynamicFrictionAttr(shape.friction)
+        UsdShade.MaterialBindingAPI.Apply(prim).Bind(material, materialPurpose="physics")
     if shape.kind == "mesh":
         approximation, schema, attribute, value = _APPROXIMATIONS[colliders]
         UsdPhysics.MeshCollisionAPI.Apply(prim).CreateApproximationAttr(approximation)
@@ -348,9 +357,12 @@ def _like(old: Any, value: float) -> Any:
 
 def _add_geom(spec: Any, body: Any, name: str, shape: Shape, density: float, mujoco: Any) -> None:
     kinds = mujoco.mjtGeom
+    common: dict[str, Any] = {"name": name, "density": density}
+    if shape.friction is not None:
+        common["friction"] = [shape.friction, 0.005, 0.0001]
     if shape.kind == "mesh":
         spec.add_mesh(name=name, uservert=np.asarray(shape.points, float).flatten(), maxhullvert=64)
-        body.add_geom(name=name, type=kinds.mjGEOM_MESH, meshname=name, density=density)
+        body.add_geom(type=kinds.mjGEOM_MESH, meshname=name, **common)
         return
     kind = {
         "sphere": kinds.mjGEOM_SPHERE,
@@ -361,4 +373,4 @@ def _add_geom(spec: Any, body: Any, name: str, shape: Shape, density: float, muj
     pose = shape.pose.copy()
     pose[:3, :3] = pose[:3, :3] / np.linalg.norm(pose[:3, :3], axis=0) @ shape.turn
     size = [*shape.size, 0.0, 0.0, 0.0][:3]
-    body.add_geom(name=name, type=kind, size=size, pos=pose[:3, 3], quat=quaternion(pose), density=density)
+    body.add_geom(type=kind, size=size, pos=pose[:3, 3], quat=quaternion(pose), **common)
