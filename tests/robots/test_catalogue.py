@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.robots import find
+from omni.myriad.robots import Mimic, find
 from omni.myriad.robots.catalogue import CATALOGUE, making
 from omni.myriad.robots.importer import import_robot
 from tests.robots.sources import INERTIAL, TETRAHEDRON, joint, link
@@ -31,7 +31,7 @@ def test_panda_has_its_tools_frame_limits_and_fingers():
     # Franka's flange is 0.107 m above joint 7, its tool 0.1034 m above the hand.
     assert robot.frames["panda_hand_tcp"].position == pytest.approx((0, 0, 0.2104), abs=1e-6)
     assert joints["panda_joint1"].effort == 87.0 and joints["panda_joint5"].velocity == pytest.approx(2.61)
-    assert joints["panda_finger_joint2"].mimic.joint == "panda_finger_joint1"
+    assert joints["panda_finger_joint2"].mimic == Mimic("panda_finger_joint1", 1.0, 0.0)
     assert sum(robot.links.values()) == pytest.approx(17.452, abs=1e-3)
 
 
@@ -82,7 +82,7 @@ def test_an_mjcf_keeps_gains_couplings_and_loses_nothing_silently(tmp_path):
     robot = import_robot(str(file), tmp_path / "out")
     joints = {joint.name: joint for joint in robot.joints}
     assert (joints["a"].stiffness, joints["a"].effort, joints["a"].armature) == (5.0, 2.0, 0.01)
-    assert (joints["b"].mimic.joint, joints["b"].mimic.multiplier) == ("a", pytest.approx(1.0))
+    assert joints["b"].mimic == Mimic("a", 1.0, 0.0)
     assert "thumb_c" in robot.links  # the link between the thumb's two joints
     assert any(change.startswith("lost") and "loose" in change for change in robot.changes)
 

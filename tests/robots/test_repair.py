@@ -2,6 +2,7 @@
 """What is changed of a robot, by numbers worked out by hand."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -94,7 +95,7 @@ def test_several_joints_between_two_links_get_light_links_and_move_alike():
         ("y", "thigh_x", "thigh_y"),
         ("z", "thigh_y", "thigh"),
     ]
-    assert sum(robot.links[name].mass for name in ("thigh_x", "thigh_y", "thigh")) == pytest.approx(1.0, rel=1e-12)
+    assert sum(robot.links[name].mass or 0 for name in ("thigh_x", "thigh_y", "thigh")) == pytest.approx(1.0, rel=1e-12)
     pose = robot.poses({"x": math.pi / 2, "z": math.pi / 2})["thigh"]
     # Turned about x: y becomes z; then about its own z: x becomes its y, which is z of the base.
     np.testing.assert_allclose(pose[:3, :3] @ (1, 0, 0), (0, 0, 1), atol=1e-12)
@@ -124,7 +125,7 @@ def test_an_inertia_that_was_rounded_is_made_possible():
 
 
 def test_joints_follow_one_that_follows_none():
-    limits = {"lower": -1.0, "upper": 1.0}
+    limits: Any = {"lower": -1.0, "upper": 1.0}
     hinges = [
         hinge("a", "base", "l", **limits),
         hinge("b", "l", "m", mimic=("a", 2.0, 0.1), **limits),

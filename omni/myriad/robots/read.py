@@ -443,14 +443,15 @@ def _couple(model: Model, source: Any, mujoco: Any, by_id: dict[int, Hinge], los
             lost.append(name(mujoco.mjtObj.mjOBJ_EQUALITY, e) or f"equality {e}")
     for t in range(source.ntendon):
         wraps = range(source.tendon_adr[t], source.tendon_adr[t] + source.tendon_num[t])
-        joints = [by_id.get(int(source.wrap_objid[w])) for w in wraps]
-        parts = [float(source.wrap_prm[w]) for w in wraps]
+        joints = [
+            (by_id[int(source.wrap_objid[w])], float(source.wrap_prm[w]))
+            for w in wraps
+            if source.wrap_type[w] == mujoco.mjtWrap.mjWRAP_JOINT and int(source.wrap_objid[w]) in by_id
+        ]
         low, high = source.tendon_range[t]
-        follows = source.tendon_limited[t] and high - low < 1e-2 and len(joints) == 2
-        if follows and all(source.wrap_type[w] == mujoco.mjtWrap.mjWRAP_JOINT for w in wraps) and all(joints):
-            leader, follower = sorted(zip(joints, parts, strict=True), key=lambda pair: model.hinges.index(pair[0]))
-            offset = (low + high) / 2 / follower[1]
-            follower[0].mimic = (leader[0].name, -leader[1] / follower[1], offset)
-            model.changes.append(f"joint {follower[0].name} follows {leader[0].name} (a tendon in the file)")
+        if source.tendon_limited[t] and high - low < 1e-2 and len(joints) == len(wraps) == 2:
+            (leader, a), (follower, b) = sorted(joints, key=lambda joint: model.hinges.index(joint[0]))
+            follower.mimic = (leader.name, -a / b, (low + high) / 2 / b)
+            model.changes.append(f"joint {follower.name} follows {leader.name} (a tendon in the file)")
         else:
             lost.append(name(mujoco.mjtObj.mjOBJ_TENDON, t) or f"tendon {t}")

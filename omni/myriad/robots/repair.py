@@ -140,7 +140,7 @@ def _add_mass(parent: Link, child: Link, rest: np.ndarray) -> None:
     inertia = np.zeros((3, 3))
     for part, turn, place in ((parent, np.eye(3), parent.com), (child, rest[:3, :3], com_of_child)):
         d = place - com
-        inertia += turn @ part.inertia @ turn.T + part.mass * (d @ d * np.eye(3) - np.outer(d, d))
+        inertia += turn @ part.inertia @ turn.T + (part.mass or 0.0) * (d @ d * np.eye(3) - np.outer(d, d))
     parent.mass, parent.com, parent.inertia = mass, com, inertia
 
 
@@ -168,8 +168,7 @@ def _part_joints(model: Model) -> None:
                 break
             above = clean(f"{child}_{hinge.name}", model.links)
             hinge.child = above
-            share = Link(_SHARE * (link.mass or 0.0), link.com.copy(), _SHARE * link.inertia)
-            model.links[above] = share
+            model.links[above] = Link(_SHARE * (link.mass or 0.0), link.com.copy(), _SHARE * link.inertia)
         if link.mass:
             link.mass *= 1 - _SHARE * (len(stack) - 1)
             link.inertia = link.inertia * (1 - _SHARE * (len(stack) - 1))

@@ -15,7 +15,7 @@ import torch
 from pxr import Gf, UsdGeom
 
 from omni.myriad.engine import SimConfig, make_engine
-from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH, Engine, RobotView
+from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH, Engine
 from omni.myriad.engine.usd import new_stage
 from omni.myriad.errors import MyriadError
 
@@ -117,7 +117,7 @@ def at_home(robot: Robot) -> tuple[Any, np.ndarray, np.ndarray]:
 @contextlib.contextmanager
 def _engine(
     usd: Path, copies: int, height: float, model: Model, ground: bool, gravity: float = -9.81
-) -> Iterator[tuple[Engine, RobotView]]:
+) -> Iterator[tuple[Engine, Any]]:
     """Yield PhysX with copies of a robot far apart, and their view; collisions with itself are on where it may fall."""
     physx = {"solver_type": 1, "enable_sleeping": False, "bounce_threshold_velocity": 0.2}
     sim = {
