@@ -81,3 +81,47 @@ def Xform "arm"
     }
 }
 """
+
+_FINGER = """
+    def Xform "{side}" ( prepend apiSchemas = ["PhysicsRigidBodyAPI", "PhysicsMassAPI"] )
+    {{
+        float physics:mass = 0.1
+        float3 physics:diagonalInertia = (0.001, 0.001, 0.001)
+        double3 xformOp:translate = (0, {at}, 0.1)
+        uniform token[] xformOpOrder = ["xformOp:translate"]
+    }}
+    def PhysicsPrismaticJoint "slide_{side}"
+    {{
+        uniform token physics:axis = "Y"
+        rel physics:body0 = </hand/palm>
+        rel physics:body1 = </hand/{side}>
+        point3f physics:localPos0 = (0, {at}, 0.1)
+        float physics:lowerLimit = {lower}
+        float physics:upperLimit = {upper}
+        {mimic}
+    }}
+"""
+_FOLLOWS = "rel newton:mimicJoint = </hand/slide_left>\n        float newton:mimicCoef1 = -1"
+HAND = (
+    """#usda 1.0
+(
+    defaultPrim = "hand"
+    metersPerUnit = 1
+    upAxis = "Z"
+)
+def Xform "hand"
+{
+    def Xform "palm" ( prepend apiSchemas = ["PhysicsRigidBodyAPI", "PhysicsMassAPI"] )
+    {
+        float physics:mass = 1
+        float3 physics:diagonalInertia = (0.01, 0.01, 0.01)
+    }
+    def PhysicsFixedJoint "weld"
+    {
+        rel physics:body1 = </hand/palm>
+    }
+"""
+    + _FINGER.format(side="left", at=0.1, lower=0, upper=0.05, mimic="")
+    + _FINGER.format(side="right", at=-0.1, lower=-0.05, upper=0, mimic=_FOLLOWS)
+    + "}\n"
+)

@@ -9,9 +9,10 @@ import pytest
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
-from omni.myriad.robots import Robot, find
+from omni.myriad.robots import Mimic, Robot, find, write
 from omni.myriad.robots import trial as trials
 from omni.myriad.robots.importer import import_robot
+from tests.robots.sources import HAND
 
 mujoco: Any = importlib.import_module("mujoco")
 
@@ -61,6 +62,22 @@ def test_what_is_imported_is_found_again(robot, cache, arm):
     again = import_robot(str(arm))
     assert again.folder.parent == cache / "robots" and find(arm) == again
     assert [file.name for file in again.folder.parent.iterdir() if file.suffix == ".part"] == []
+
+
+def test_a_finger_that_follows_another_is_moved_by_it_alone(tmp_path, monkeypatch):
+    (tmp_path / "hand.usda").write_text(HAND)
+    found = {}
+    robot = import_robot(
+        str(tmp_path / "hand.usda"), tmp_path / "out", finish=lambda _, trial, __: found.update(t=trial)
+    )
+    assert robot.joints[1].mimic == Mimic("slide_left", -1.0, 0.0)
+    assert list(found["t"].motion) == ["slide_left"]  # what follows is not driven
+    palm, left, right = np.moveaxis(found["t"].motion["slide_left"][0], 1, 0)
+    np.testing.assert_allclose(left - palm, (right - palm) * (1, -1, 1), atol=2e-3)
+    assert np.ptp(left[:, 1]) == pytest.approx(0.05, abs=5e-3)
+    monkeypatch.setattr(write, "_write_mimic", lambda *_: None)
+    with pytest.raises(MyriadError, match="Joint slide_right does not follow slide_left"):
+        import_robot(str(tmp_path / "hand.usda"), tmp_path / "again")
 
 
 def test_our_own_robots_can_be_imported_too(tmp_path):

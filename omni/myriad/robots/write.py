@@ -31,6 +31,8 @@ _SOLVER = {
     "sleep_threshold": 0.005,
     "stabilization_threshold": 0.001,
 }
+_NOT_LOOKS = ("xformOp", "physics", "newton", "mjc", "urdf", "physxCollision", "purpose")
+"""Attributes of a shape that say something else than how it looks."""
 _FLOAT, _INT = Sdf.ValueTypeNames.Float, Sdf.ValueTypeNames.Int
 
 
@@ -166,25 +168,13 @@ def _copy_shape(flat: Sdf.Layer, shape: Shape, stage: Usd.Stage, path: str, name
     if colour and not UsdGeom.Gprim(prim).GetDisplayColorAttr().HasAuthoredValue():
         UsdGeom.Gprim(prim).CreateDisplayColorAttr([Gf.Vec3f(*colour)])
     for schema in prim.GetAppliedSchemas():
-        if (
-            not (shape.collides and schema in ("PhysicsCollisionAPI", "PhysicsMeshCollisionAPI"))
-            and schema != "MaterialBindingAPI"
-        ):
+        if schema != "MaterialBindingAPI":
             prim.RemoveAppliedSchema(schema)
     for attribute in prim.GetAuthoredAttributes():
-        if attribute.GetName().split(":")[0] in (
-            "xformOp",
-            "physics",
-            "newton",
-            "mjc",
-            "urdf",
-            "physxCollision",
-            "purpose",
-        ):
+        if attribute.GetName().split(":")[0] in _NOT_LOOKS:
             prim.RemoveProperty(attribute.GetName())
     xform = UsdGeom.Xformable(prim)
     xform.ClearXformOpOrder()
-    place = Gf.Matrix4d(*shape.pose.T.flatten().tolist())
     scale = np.linalg.norm(shape.pose[:3, :3], axis=0)
     rigid = shape.pose.copy()
     rigid[:3, :3] /= scale
@@ -193,15 +183,12 @@ def _copy_shape(flat: Sdf.Layer, shape: Shape, stage: Usd.Stage, path: str, name
         xform.AddOrientOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Quatd(*quaternion(rigid)))
         xform.AddScaleOp().Set(Gf.Vec3f(*scale.tolist()))
     else:
-        xform.AddTransformOp().Set(place)
+        xform.AddTransformOp().Set(Gf.Matrix4d(*shape.pose.T.flatten().tolist()))
 
 
 def _colour(look: Usd.Prim) -> Any:
-    for prim in Usd.PrimRange(look):
-        value = prim.GetAttribute("inputs:diffuseColor").Get()
-        if value is not None:
-            return value
-    return None
+    colours = (prim.GetAttribute("inputs:diffuseColor").Get() for prim in Usd.PrimRange(look))
+    return next((colour for colour in colours if colour is not None), None)
 
 
 def _write_collider(prim: Usd.Prim, shape: Shape, colliders: str) -> None:
@@ -222,12 +209,7 @@ def _write_collider(prim: Usd.Prim, shape: Shape, colliders: str) -> None:
 
 
 def _write_joint(stage: Usd.Stage, scope: str, name: str, hinge: Hinge, model: Model) -> None:
-    kinds = {
-        "revolute": UsdPhysics.RevoluteJoint,
-        "prismatic": UsdPhysics.PrismaticJoint,
-        "fixed": UsdPhysics.FixedJoint,
-    }
-    joint: Any = kinds[hinge.kind].Define(stage, f"{scope}/{hinge.name}")
+    joint: Any = getattr(UsdPhysics, f"{hinge.kind.title()}Joint").Define(stage, f"{scope}/{hinge.name}")
     prim = joint.GetPrim()
     joint.CreateBody0Rel().SetTargets([f"/{name}/{hinge.parent}"])
     joint.CreateBody1Rel().SetTargets([f"/{name}/{hinge.child}"])
@@ -252,24 +234,26 @@ def _write_joint(stage: Usd.Stage, scope: str, name: str, hinge: Hinge, model: M
     state = f"PhysicsJointStateAPI:{kind}"
     author(prim, state, f"state:{kind}:physics:position", _FLOAT, home)
     author(prim, state, f"state:{kind}:physics:velocity", _FLOAT, 0.0)
-    axis = f"PhysxJointAxisAPI:{kind}"
-    author(prim, axis, f"physxJointAxis:{kind}:armature", _FLOAT, hinge.armature)
-    author(prim, "NewtonJointAPI", "newton:armature", _FLOAT, hinge.armature)
-    if hinge.friction:
-        for what in ("staticFrictionEffort", "dynamicFrictionEffort"):
-            author(prim, axis, f"physxJointAxis:{kind}:{what}", _FLOAT, hinge.friction)
-        author(prim, "NewtonJointAPI", "newton:friction", _FLOAT, hinge.friction)
-    if math.isfinite(hinge.velocity):
-        author(prim, axis, f"physxJointAxis:{kind}:maxJointVelocity", _FLOAT, hinge.velocity * degrees)
-        author(prim, "NewtonJointAPI", "newton:velocityLimit", _FLOAT, hinge.velocity * degrees)
+    for value, physx, newton in (
+        (hinge.armature, ("armature",), "armature"),
+        (hinge.friction, ("staticFrictionEffort", "dynamicFrictionEffort"), "friction"),
+        (hinge.velocity * degrees, ("maxJointVelocity",), "velocityLimit"),
+    ):
+        if value and math.isfinite(value):
+            for attribute in physx:
+                author(prim, f"PhysxJointAxisAPI:{kind}", f"physxJointAxis:{kind}:{attribute}", _FLOAT, value)
+            author(prim, "NewtonJointAPI", f"newton:{newton}", _FLOAT, value)
     if hinge.mimic:
-        # PhysX: position + gearing * position of the other + offset = 0.
-        leader, multiplier, offset = hinge.mimic
-        schema, mimic = "PhysxMimicJointAPI:rotX", "physxMimicJoint:rotX"
-        author(prim, schema, f"{mimic}:gearing", _FLOAT, -multiplier)
-        author(prim, schema, f"{mimic}:offset", _FLOAT, -offset * degrees)
-        author(prim, schema, f"{mimic}:referenceJointAxis", Sdf.ValueTypeNames.Token, "rotX")
-        prim.CreateRelationship(f"{mimic}:referenceJoint").SetTargets([f"{scope}/{leader}"])
+        _write_mimic(prim, scope, degrees, *hinge.mimic)
+
+
+def _write_mimic(prim: Usd.Prim, scope: str, degrees: float, leader: str, multiplier: float, offset: float) -> None:
+    """Have a joint follow another; PhysX has: position + gearing * position of the other + offset = 0."""
+    schema, mimic = "PhysxMimicJointAPI:rotX", "physxMimicJoint:rotX"
+    author(prim, schema, f"{mimic}:gearing", _FLOAT, -multiplier)
+    author(prim, schema, f"{mimic}:offset", _FLOAT, -offset * degrees)
+    author(prim, schema, f"{mimic}:referenceJointAxis", Sdf.ValueTypeNames.Token, "rotX")
+    prim.CreateRelationship(f"{mimic}:referenceJoint").SetTargets([f"{scope}/{leader}"])
 
 
 # ----------------------------------------------------------------------------------------------------------- MJCF
