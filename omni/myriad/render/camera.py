@@ -49,7 +49,8 @@ class Camera:
         self._wp, newton, SensorCamera = _import_newton()  # noqa: N806 - a class
         self.width, self.height = width, height
         builder = newton.ModelBuilder()
-        links = {name: builder.add_body(mass=1.0, label=name) for name in link_names}
+        builder.default_shape_cfg.density = 0.0  # nothing moves by itself: no masses, and no warnings about them
+        links = {name: builder.add_body(label=name) for name in link_names}
         for index, shape in enumerate(shapes):
             # Where two links share a rounded end, neither would win: each is some hairs bigger than its neighbours.
             sizes = [size + index % 8 * _HAIR for size in shape.size]

@@ -253,7 +253,10 @@ def _write_mimic(prim: Usd.Prim, scope: str, degrees: float, leader: str, multip
     author(prim, schema, f"{mimic}:gearing", _FLOAT, -multiplier)
     author(prim, schema, f"{mimic}:offset", _FLOAT, -offset * degrees)
     author(prim, schema, f"{mimic}:referenceJointAxis", Sdf.ValueTypeNames.Token, "rotX")
-    prim.CreateRelationship(f"{mimic}:referenceJoint").SetTargets([f"{scope}/{leader}"])
+    author(prim, "NewtonMimicAPI", "newton:mimicCoef0", _FLOAT, offset * degrees)
+    author(prim, "NewtonMimicAPI", "newton:mimicCoef1", _FLOAT, multiplier)
+    for relationship in (f"{mimic}:referenceJoint", "newton:mimicJoint"):
+        prim.CreateRelationship(relationship).SetTargets([f"{scope}/{leader}"])
 
 
 # ----------------------------------------------------------------------------------------------------------- MJCF
