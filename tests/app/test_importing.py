@@ -28,6 +28,7 @@ def ended(capsys):
         (["panda", "fixed_base=maybe"], "fixed_base=maybe is invalid: it must be True or False or empty."),
         (["panda", "colliders=ball"], "colliders=ball is invalid: choose one of hull, decomposition, sdf."),
         (["panda", "without=mass"], "without=mass is invalid: it must be friction, damping"),
+        (["panda", "keep=panda_hand"], "keep= makes another robot than the one that tasks find: say out=FOLDER, too."),
         (["pnada"], "did you mean panda?"),
         (["gone.urdf"], "There is no file gone.urdf."),
     ],
@@ -55,6 +56,15 @@ def test_the_catalogue_is_listed_with_licences_sizes_and_what_is_there(capsys, t
         (line,) = (line for line in lines if line.startswith(f"  {name} "))
         assert entry.licence in line and f"{entry.dofs} dof" in line and entry.package in line
         assert ("picture.png" in line) == (name == "panda")
+
+
+def test_what_is_there_is_not_imported_again(ended, tmp_path, monkeypatch):
+    monkeypatch.setenv("MYRIAD_CACHE", str(tmp_path))
+    folder = importing.cached_folder("panda")
+    folder.mkdir(parents=True)
+    (folder / "robot.yaml").write_text("")
+    code, printed = ended("panda")
+    assert code == 0 and printed.out == f"panda is in {folder}; remove that folder to import it anew.\n"
 
 
 def test_a_robot_is_imported_drawn_and_filmed(ended, tmp_path, monkeypatch):

@@ -13,8 +13,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import COMMAND
 
@@ -128,6 +126,8 @@ class Robot:
 
     def to_yaml(self) -> str:
         """Return the text of `robot.yaml`."""
+        import yaml  # not at the top: the list of robots needs no packages
+
         values = {name: value for name, value in dataclasses.asdict(self).items() if name != "folder"}
         return yaml.safe_dump({"format": FORMAT, **values}, sort_keys=False, width=120, allow_unicode=True)
 
@@ -138,6 +138,8 @@ class Robot:
         Raises:
             MyriadError: If there is none, or another version of Myriad wrote it.
         """
+        import yaml
+
         file = folder / "robot.yaml"
         try:
             values: dict[str, Any] = yaml.safe_load(file.read_text())
