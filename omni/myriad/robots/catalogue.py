@@ -94,7 +94,7 @@ CATALOGUE: dict[str, Entry] = {
     "yam": _mjlab("i2rt_yam", "yam.xml", 8, {}),
     "ant": _newton("nv_ant.xml", 8),
     "humanoid": _newton("nv_humanoid.xml", 21),
-    "cartpole": _newton("cartpole.urdf", 2),
+    "cartpole": _newton("cartpole.urdf", 3),
     "shadow_hand": Entry(
         "gymnasium-robotics", "1.4.2", "gymnasium_robotics/envs/assets/hand/reach.xml", "Apache-2.0 (see LICENSE.md)",
         "gymnasium_robotics/envs/assets/LICENSE.md", 26, 24,
