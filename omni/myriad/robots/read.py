@@ -444,13 +444,14 @@ def _couple(model: Model, source: Any, mujoco: Any, by_id: dict[int, Hinge], los
     for t in range(source.ntendon):
         wraps = range(source.tendon_adr[t], source.tendon_adr[t] + source.tendon_num[t])
         joints = [
-            (by_id[int(source.wrap_objid[w])], float(source.wrap_prm[w]))
+            (int(source.wrap_objid[w]), float(source.wrap_prm[w]))
             for w in wraps
             if source.wrap_type[w] == mujoco.mjtWrap.mjWRAP_JOINT and int(source.wrap_objid[w]) in by_id
         ]
         low, high = source.tendon_range[t]
         if source.tendon_limited[t] and high - low < 1e-2 and len(joints) == len(wraps) == 2:
-            (leader, a), (follower, b) = sorted(joints, key=lambda joint: model.hinges.index(joint[0]))
+            (first_id, a), (second_id, b) = sorted(joints)  # MuJoCo numbers them from the root on
+            leader, follower = by_id[first_id], by_id[second_id]
             follower.mimic = (leader.name, -a / b, (low + high) / 2 / b)
             model.changes.append(f"joint {follower.name} follows {leader.name} (a tendon in the file)")
         else:

@@ -166,7 +166,7 @@ def _copy_shape(flat: Sdf.Layer, shape: Shape, stage: Usd.Stage, path: str, name
                 UsdShade.MaterialBindingAPI.Apply(each).Bind(UsdShade.Material(stage.GetPrimAtPath(look)))
                 colour = colour or _colour(stage.GetPrimAtPath(look))
     if colour:  # a material's is linear, and ours is drawn as it is
-        UsdGeom.Gprim(prim).CreateDisplayColorAttr([Gf.Vec3f(*(float(part) ** (1 / 2.2) for part in colour))])
+        UsdGeom.Gprim(prim).CreateDisplayColorAttr([Gf.Vec3f(*(max(0.0, part) ** (1 / 2.2) for part in colour))])
     for schema in prim.GetAppliedSchemas():
         if schema != "MaterialBindingAPI":
             prim.RemoveAppliedSchema(schema)
