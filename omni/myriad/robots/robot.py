@@ -24,7 +24,7 @@ Quaternion = tuple[float, float, float, float]
 SUFFIXES = (".urdf", ".xml", ".mjcf", ".usd", ".usda", ".usdc", ".usdz")
 """Of files that can be imported."""
 
-FORMAT = 1
+FORMAT = 2
 """Changes whenever importing the same file gives another robot: what older versions imported is imported again."""
 
 
