@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from omni.myriad.app import cli, doctor, requirements
+from omni.myriad.app import cli, doctor, importing, requirements
 from omni.myriad.places import COMMAND, IN_WHEEL
 
 
@@ -47,6 +47,12 @@ VERBS = {
         ("physx", "export", "deploy"),
     ),
     "benchmark": Verb(cli.benchmark, "measure speed: {myriad} benchmark task=Ant num_envs=4096,16384", ("physx",)),
+    "import": Verb(
+        importing.run_import,
+        "make a URDF, MJCF or USD file, or a robot of the catalogue, ours: {myriad} import robot.urdf",
+        ("physx", "deploy"),
+    ),
+    "robots": Verb(importing.list_robots, "list the robots that pip brings, with licence, size and picture"),
     "test": Verb(cli.test, "run the tests (arguments go to pytest)", ("physx", "export", "dev")),
     "gui": Verb(None, "open Isaac Sim with Myriad's window (needs ISAACSIM_PATH)", ("export",)),
     "container": Verb(None, "build, run or test a container: {myriad} container run train task=Ant"),

@@ -31,12 +31,21 @@ def run(verb: str, main: Callable[[dict[str, Any]], object], argv: Sequence[str]
 
         print_help(verb, argv)
         sys.exit(0)
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    code = 0
-    try:
+
+    def load_and_run() -> None:
         from omni.myriad.app.config import load_config
 
         main(load_config(argv, verb))
+
+    attempt(load_and_run)
+
+
+def attempt(main: Callable[[], object]) -> NoReturn:
+    """Call a function and exit: 0 when done, 2 with one line on bad input, 130 on Ctrl-C."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    code = 0
+    try:
+        main()
     except MyriadError as error:
         code = _say(str(error), error)
     except KeyboardInterrupt as interrupt:

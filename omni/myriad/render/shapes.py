@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from pxr import Gf, Usd, UsdGeom
+from pxr import Gf, Usd, UsdGeom, UsdPhysics
 
 from omni.myriad.engine.base import ENV_0_PATH
 
@@ -41,12 +41,13 @@ class Shape:
     triangles: np.ndarray | None = None
 
 
-def robot_shapes(stage: Usd.Stage, link_names: Sequence[str]) -> list[Shape]:
+def robot_shapes(stage: Usd.Stage, link_names: Sequence[str], colliders: bool = False) -> list[Shape]:
     """Return the visible shapes of environment 0 that links carry.
 
     Args:
         stage: The stage that a task authored.
         link_names: Names of the links' prims.
+        colliders: Return what collides instead, visible or not.
     """
     cache = UsdGeom.XformCache()
     shapes = []
@@ -56,7 +57,9 @@ def robot_shapes(stage: Usd.Stage, link_names: Sequence[str]) -> list[Shape]:
             link = link.GetParent()
         if not link or not prim.IsA(UsdGeom.Gprim):
             continue
-        if UsdGeom.Imageable(prim).ComputeVisibility() != UsdGeom.Tokens.invisible:
+        looks = UsdGeom.Imageable(prim)
+        seen = looks.ComputeVisibility() != UsdGeom.Tokens.invisible and looks.ComputePurpose() != UsdGeom.Tokens.guide
+        if prim.HasAPI(UsdPhysics.CollisionAPI) if colliders else seen:
             in_link = cache.GetLocalToWorldTransform(prim) * cache.GetLocalToWorldTransform(link).GetInverse()
             shapes += _shapes_of(prim, link.GetName(), Gf.Transform(in_link))
     return shapes
