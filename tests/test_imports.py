@@ -39,6 +39,7 @@ BELONGS_TO = {
     # A task authors environment 0, the renderer reads its shapes.
     "pxr": ("omni/myriad/engine", "omni/myriad/task", "omni/myriad/render", "omni/myriad/robots", "assets"),
     "rl_games": ("omni/myriad/learn/rl_games",),
+    "mujoco": ("omni/myriad/engine/mujoco", "omni/myriad/robots"),
     "newton": ("omni/myriad/engine/newton", "omni/myriad/render"),
     "mujoco_warp": ("omni/myriad/engine/newton", "omni/myriad/benchmark"),
     "imageio_ffmpeg": ("omni/myriad/render",),
