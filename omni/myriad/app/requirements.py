@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "": ("torch", "rl_games", "gymnasium", "hydra", "rich"),
     "physx": ("ovphysx", "pxr"),
+    "newton": ("newton", "mujoco_warp", "newton_usd_schemas", "pxr"),
     "export": ("onnx", "onnxruntime"),
     "deploy": ("mujoco", "newton", "imageio_ffmpeg"),
     "dev": ("pytest",),

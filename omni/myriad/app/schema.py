@@ -31,12 +31,14 @@ _UINT = {"least": 0, "most": 2**32 - 1}  # PhysX's unsigned int
 class Engine(Section):
     """Physics."""
 
-    name: Literal["auto", "isaacsim", "mujoco", "physx"] = option(UNSET, "which engine; engine=... sets it")
+    name: Literal["auto", "isaacsim", "mujoco", "newton", "physx"] = option(UNSET, "which engine; engine=... sets it")
     shards: Literal["auto"] | int = option(
         UNSET, "PhysX scenes, one thread each; auto: one per core or 4096 envs", least=1
     )
     render_interval: int = option(UNSET, "Isaac Sim: control steps between frames of its window", least=1)
     kit_args: list[str] = option(UNSET, "Isaac Sim: more arguments for Kit")
+    contacts_per_env: Literal["auto"] | int = option(UNSET, "Newton: room for contacts, on average", least=1)
+    constraints_per_env: Literal["auto"] | int = option(UNSET, "Newton: room for constraints: rows, in each", least=1)
 
 
 # -- task -------------------------------------------------------------------------------------------------------------
@@ -427,7 +429,7 @@ class DeployVerb(Section):
     settings_of = "its file"
 
     task: OwnTasks = option(UNSET, "the file's own")
-    engine: str = option("physx", "physx: one robot there; mujoco: the same robot in MuJoCo as well")
+    engine: str = option("physx", "physx: one robot there; mujoco, newton: the same robot in that engine as well")
     episodes: int = option(100, "episodes in each place, all from the same starts", least=1)
     seed: int = option(42, "seed of the starts; -1 draws one", **_SEED)
     video: bool | None = option(None, "film each engine's first episode; empty: yes")
@@ -448,7 +450,7 @@ class Benchmark:
     """What the verb benchmark has beside the settings of the runs that it measures; commas separate several."""
 
     num_envs: tuple[int, ...] = option((), "numbers of environments, each for itself; empty: the task's", least=1)
-    measure: tuple[Measure, ...] = option(get_args(Measure)[:-1], "bare_loop: PhysX alone; env: random actions; all")
+    measure: tuple[Measure, ...] = option(get_args(Measure)[:-1], "bare_loop: physics alone; env: random actions; all")
     peers: tuple[Peer, ...] = option(get_args(Peer), "measure=peers: what to compare with, as far as installed; none")
     reward: tuple[float, ...] = option((3000.0, 5900.0), "measure=reward: mean rewards to train until")
     seeds: tuple[int, ...] = option((1, 2, 3, 4, 5), "measure=reward: a run for each seed", least=0)

@@ -7,6 +7,7 @@ Every one takes the resolved configuration and the benchmark's options, and retu
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 import time
 from collections.abc import Callable
@@ -62,22 +63,22 @@ def trained(clock: EpochClock, frames_per_epoch: int, options: Options) -> Resul
 
 
 def bare_loop(config: Config, options: Options) -> Result:
-    """Measure a bare PhysX loop on the task's scene: random torques in, root, joints and joint forces out."""
+    """Measure a bare loop of the engine on the task's scene: random torques in, root and joints out."""
     from omni.myriad.app.runs import make_env
 
     env = make_env(config)
-    if env.engine.name != "physx":
-        raise MyriadError(f"The bare loop is standalone PhysX's, and engine={env.engine.name} runs.")
-    from omni.myriad.engine.physx.bare_loop import READS, BareLoop
+    engine: Any = env.engine
+    if engine.name not in ("physx", "newton"):
+        raise MyriadError(f"Standalone PhysX and Newton have a bare loop, and engine={engine.name} runs.")
+    loops: Any = importlib.import_module(f"omni.myriad.engine.{engine.name}.bare_loop")
 
-    engine = cast("PhysXEngine", env.engine)
     efforts = [term.scale for term in env.task.action_terms() if term.kind == "effort"]
     max_effort = max((max(scale) if isinstance(scale, tuple) else scale for scale in efforts), default=1.0)
-    loop = BareLoop(engine, max_effort, env.task.control_frequency_inv)
+    loop = loops.BareLoop(engine, max_effort, env.task.control_frequency_inv)
 
     result = advanced(loop.advance, env.num_envs, env.device, options) | {"phases": shares(loop.seconds)}
     result["free_running"] = advanced(partial(loop.advance, in_step=False), env.num_envs, env.device, options)
-    result |= {"shards": len(engine.shards), "max_effort": max_effort, "reads": list(READS)}
+    result |= {"shards": len(engine.shards), "max_effort": max_effort, "reads": list(loops.READS)}
     if not all(bool(tensor.isfinite().all()) for tensor in loop.state.values()):
         result["warning"] = "the state that was read is not finite"
     env.close()

@@ -14,6 +14,7 @@ import torch
 
 from omni.myriad.deploy.episodes import Episodes, FileActor, SingleRobot, draw_starts, only, play
 from omni.myriad.deploy.report import Report
+from omni.myriad.engine import load
 from omni.myriad.engine.view import RobotView
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
@@ -23,7 +24,7 @@ from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.runtime import Policy, PolicyError
 from omni.myriad.render.video import Film
 
-ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo"}
+ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo", "newton": "Newton"}
 """The engines that a policy is judged in, and what the table calls them."""
 FILM_SECONDS = 6.0
 
@@ -37,15 +38,14 @@ def deploy(config: Mapping[str, Any], file: Path, engine: str = "physx") -> Repo
         config: The resolved configuration: `episodes`, `seed`, `video`, `train_dir`, `checkpoint` (else the one the
             file was exported from, where it is found), `task.task_path`. All other settings are the file's.
         file: The .onnx file.
-        engine: "physx", or "mujoco" for the same robot in MuJoCo as well.
+        engine: "physx", or "mujoco" or "newton" for the same robot in that engine as well.
 
     Raises:
         MyriadError: If the file, its task or its robot is not as it must be.
     """
     if engine not in ENGINES:
         raise MyriadError(f"engine={engine} is unknown here; choose one of: {', '.join(ENGINES)}.")
-    if engine == "mujoco":
-        import omni.myriad.engine.mujoco  # noqa: F401 - if MuJoCo is missing, it is said before anything starts
+    load(engine)  # if it is missing, that is said before anything starts
     try:
         return _deploy(config, file, engine)
     except PolicyError as error:
@@ -75,7 +75,7 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
             report.notes.append("No checkpoint with the hash in the file was found: the trainer's player is left out.")
         report.add("file, batched", play(env, FileActor(policy), starts, view_name))
 
-    for name in ENGINES if engine == "mujoco" else ("physx",):
+    for name in dict.fromkeys(("physx", engine)):
         with closing(runs.make_env(_settings(meta, config, 1, name))) as env:
             view, film = env.engine.robots()[view_name], Film(env.task)
             _set_drives(view, meta["joints"])

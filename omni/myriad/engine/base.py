@@ -141,7 +141,7 @@ class Engine(Protocol):
     Engines inherit from this what they share.
 
     Attributes:
-        name: "physx", "isaacsim" or "mujoco".
+        name: "physx", "newton", "isaacsim" or "mujoco".
         version: Name and version of what computes physics.
         device: Device of every tensor.
         physics_dt: Physics step in seconds.

@@ -10,12 +10,12 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-from pxr import Gf, Usd, UsdGeom, UsdPhysics
+from pxr import Gf, Usd, UsdGeom, UsdPhysics, UsdShade
 
 from omni.myriad.engine import usd
 from omni.myriad.errors import MyriadError
 
-from .model import Hinge, Link, Model, Shape, clean, inverse, matrix, pose_of, x_to
+from .model import Hinge, Link, Model, Shape, clean, inverse, matrix, pose_of, rotation_about_x, x_to
 
 _AXES = {"X": (1.0, 0.0, 0.0), "Y": (0.0, 1.0, 0.0), "Z": (0.0, 0.0, 1.0)}
 _WORLD_LINKS = ("world", "map", "")
@@ -24,8 +24,8 @@ _WORLD_LINKS = ("world", "map", "")
 # ------------------------------------------------------------------------------------------------------------ USD
 
 
-def read_usd(file: Path) -> tuple[Model, Usd.Stage]:
-    """Read the bodies, joints and shapes of a USD file.
+def read_usd(file: Path, name: str) -> tuple[Model, Usd.Stage]:
+    """Read the bodies, joints and shapes of a USD file; `name` is what messages call it.
 
     Returns:
         The robot, and the stage whose prims its shapes are.
@@ -36,14 +36,16 @@ def read_usd(file: Path) -> tuple[Model, Usd.Stage]:
     try:
         stage = Usd.Stage.Open(str(file))
     except Exception as error:
-        raise MyriadError(f"{file} cannot be read: {str(error).strip().splitlines()[-1]}") from None
+        raise MyriadError(f"{name} cannot be read: {str(error).strip().splitlines()[-1]}") from None
     if UsdGeom.GetStageMetersPerUnit(stage) != 1.0 or UsdGeom.GetStageUpAxis(stage) != UsdGeom.Tokens.z:
-        raise MyriadError(f"{file} must be in metres with z up: export it so.")
+        raise MyriadError(f"{name} must be in metres with z up: export it so.")
     if lost := [prim for prim in stage.TraverseAll() if prim.HasAuthoredReferences() and not prim.GetTypeName()]:
-        raise MyriadError(f"{file}: what {lost[0].GetPath()} refers to is not there.")
+        raise MyriadError(f"{name}: what {lost[0].GetPath()} refers to is not there.")
     usd.break_instances(stage.GetPseudoRoot())
     cache, model = UsdGeom.XformCache(), Model()
     bodies = [prim for prim in stage.Traverse() if prim.HasAPI(UsdPhysics.RigidBodyAPI)]
+    if not bodies:
+        raise MyriadError(f"{name} holds no robot: it has no rigid body.")
     names: dict[Any, str] = {}
     for prim in bodies:
         names[prim.GetPath()] = clean(prim.GetDisplayName() or prim.GetName(), names.values())
@@ -51,25 +53,23 @@ def read_usd(file: Path) -> tuple[Model, Usd.Stage]:
     for prim in stage.Traverse():
         body = _body_of(prim, names)
         if body and prim.GetPath() not in names:
-            name = clean(prim.GetDisplayName() or prim.GetName())
             pose = inverse(_rigid(cache.GetLocalToWorldTransform(body))) @ _column(cache.GetLocalToWorldTransform(prim))
             if prim.IsA(UsdGeom.Gprim) and not _is_site(prim):
                 model.links[names[body.GetPath()]].shapes.append(_shape(prim, pose))
-            elif _is_site(prim) or _is_ghost(prim, names):
-                model.frames.setdefault(name, (names[body.GetPath()], pose_of(pose[:3, 3], _wxyz_of(pose))))
+            elif _is_site(prim):
+                site = clean(prim.GetDisplayName() or prim.GetName())
+                model.frames.setdefault(site, (names[body.GetPath()], pose_of(pose[:3, 3], _wxyz_of(pose))))
         if prim.IsA(UsdPhysics.Joint) and prim.GetAttribute("physics:jointEnabled").Get() is not False:
             _add_joint(model, prim, names, cache)
     parents = {hinge.child for hinge in model.hinges}
     roots = [name for name in model.links if name not in parents]
     moving = [name for name in roots if any(hinge.kind != "fixed" for hinge in model.below(name))]
-    if not bodies or (not roots and bodies):
-        raise MyriadError(f"{file.name} holds no robot: " + ("its links form a loop." if bodies else "no rigid body."))
+    if not roots:
+        raise MyriadError(f"{name} holds no robot: its links form a loop.")
     if len(moving) > 1:
-        raise MyriadError(
-            f"{file.name} has several roots: {', '.join(moving)}. A robot is one tree: join or part them."
-        )
+        raise MyriadError(f"{name} has several roots: {', '.join(moving)}. A robot is one tree: join or part them.")
     if not moving:
-        raise MyriadError(f"{file.name} has no joint that moves, so it is no robot: add it to a task as an object.")
+        raise MyriadError(f"{name} has no joint that moves, so it is no robot: add it to a task as an object.")
     model.root = moving[0]
     for prim in bodies:
         if names[prim.GetPath()] == model.root:
@@ -112,25 +112,12 @@ def _is_site(prim: Usd.Prim) -> bool:
     return purpose == UsdGeom.Tokens.guide and not prim.HasAPI(UsdPhysics.CollisionAPI)
 
 
-def _is_ghost(prim: Usd.Prim, names: dict[Any, str]) -> bool:
-    """Tell whether a prim is a link without mass and shape, such as a tool's centre point."""
-    if prim.GetTypeName() != "Xform":
-        return False
-    own = iter(Usd.PrimRange(prim))
-    for below in own:
-        if below.GetPath() in names:
-            own.PruneChildren()
-        elif below.IsA(UsdGeom.Gprim):
-            return False
-    return True
-
-
 def _link(prim: Usd.Prim) -> Link:
     mass = UsdPhysics.MassAPI(prim)
     weight = mass.GetMassAttr().Get() if prim.HasAPI(UsdPhysics.MassAPI) else 0.0
     diagonal = np.array(mass.GetDiagonalInertiaAttr().Get()) if weight else np.zeros(3)
     if not weight or not diagonal.any():
-        return Link(weight or None)
+        return Link(None, total=weight or None)
     turn = mass.GetPrincipalAxesAttr().Get()
     turn = matrix(_quaternion(turn)) if turn.GetLength() else np.eye(3)
     com = np.array(mass.GetCenterOfMassAttr().Get(), float)
@@ -143,6 +130,9 @@ def _shape(prim: Usd.Prim, pose: np.ndarray) -> Shape:
     shape = Shape(str(prim.GetPath()), pose, prim.HasAPI(UsdPhysics.CollisionAPI) and enabled, "mesh")
     density = UsdPhysics.MassAPI(prim).GetDensityAttr().Get() if prim.HasAPI(UsdPhysics.MassAPI) else 0.0
     shape.density = density or 1000.0
+    material, _ = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial("physics")
+    if material and material.GetPrim().HasAPI(UsdPhysics.MaterialAPI):
+        shape.friction = UsdPhysics.MaterialAPI(material).GetDynamicFrictionAttr().Get()
     if sphere := UsdGeom.Sphere(prim):
         shape.kind, shape.size = "sphere", (sphere.GetRadiusAttr().Get() * scale.max(),)
     elif cube := UsdGeom.Cube(prim):
@@ -166,6 +156,9 @@ def _shape(prim: Usd.Prim, pose: np.ndarray) -> Shape:
 
 def _add_joint(model: Model, prim: Usd.Prim, names: dict[Any, str], cache: UsdGeom.XformCache) -> None:
     joint = UsdPhysics.Joint(prim)
+    if joint.GetExcludeFromArticulationAttr().Get():
+        model.changes.append(f"left out: joint {prim.GetName()}, which closes a loop")
+        return
     ends = [rel.GetTargets() for rel in (joint.GetBody0Rel(), joint.GetBody1Rel())]
     parent, child = (names.get(end[0]) if end else None for end in ends)
     kinds = {"PhysicsRevoluteJoint": "revolute", "PhysicsPrismaticJoint": "prismatic", "PhysicsFixedJoint": "fixed"}
@@ -250,7 +243,9 @@ def prepare_urdf(file: Path, packages: list[Path], folder: Path) -> tuple[Path, 
     links = [link.get("name", "") for link in robot.findall("link")]
     children: dict[str, str] = {}
     for joint in robot.findall("joint"):
-        name = joint.get("name", "")
+        name, kind = joint.get("name", ""), joint.get("type", "")
+        if kind not in ("revolute", "continuous", "prismatic", "fixed"):
+            raise MyriadError(f"{file.name}: joint {name} is {kind}: robots have revolute, prismatic and fixed ones.")
         parent, child = (
             end.get("link", "") if (end := joint.find(tag)) is not None else "" for tag in ("parent", "child")
         )
@@ -290,8 +285,8 @@ def _mesh_file(name: str, urdf: Path, packages: list[Path]) -> Path:
 def add_urdf(model: Model, robot: ElementTree.Element) -> None:
     """Add what the converter leaves out: effort limits, damping in full precision, friction, named frames."""
     joints = {clean(joint.get("name", "")): joint for joint in robot.findall("joint")}
-    parents = {child.get("link"): joint for joint in joints.values() if (child := joint.find("child")) is not None}
-    links = [link.get("name", "") for link in robot.findall("link")]
+    parents = {clean(joint.find("child").get("link", "")): joint for joint in joints.values()}  # type: ignore[union-attr]
+    links = [clean(link.get("name", "")) for link in robot.findall("link")]
     (root,) = (link for link in links if link not in parents)
     if root not in _WORLD_LINKS:
         model.fixed_base = None  # the converter welds whatever it finds
@@ -318,13 +313,53 @@ def add_urdf(model: Model, robot: ElementTree.Element) -> None:
         if (mimic := joint.find("mimic")) is not None:
             leader = clean(mimic.get("joint", ""))
             hinge.mimic = (leader, float(mimic.get("multiplier", 1)), float(mimic.get("offset", 0)))
-    weights = {link.get("name", ""): link.find("inertial/mass") for link in robot.findall("link")}
+    weights = {clean(link.get("name", "")): link.find("inertial/mass") for link in robot.findall("link")}
     for name, link in model.links.items():
         mass = weights.get(name)
         if mass is None or float(mass.get("value", 0)) == 0:
             link.mass = 0.0  # in URDF what has no <inertial> has no mass, whatever its shapes
-    names = set(model.frames) & {clean(link) for link in links}
-    model.frames = {name: model.frames[name] for name in names}
+        elif link.mass is None:
+            link.mass = float(mass.get("value", 0))  # its inertia is 0
+    for name, element in ((clean(link.get("name", "")), link) for link in robot.findall("link")):
+        if name not in model.links and parents:
+            _add_dropped_link(model, name, element, parents)
+
+
+def _add_dropped_link(
+    model: Model, name: str, element: ElementTree.Element, parents: dict[str, ElementTree.Element]
+) -> None:
+    """Add a link that the converter drops, because it has no shape: its mass, if it has any, or else a frame."""
+    pose, link = np.eye(4), name
+    while link not in model.links:
+        joint = parents.get(link)
+        if joint is None:
+            return  # above the root
+        if joint.get("type") != "fixed":
+            raise MyriadError(f"Joint {joint.get('name')} moves link {link}, which has neither mass nor shape.")
+        pose = _origin(joint) @ pose
+        link = clean(joint.find("parent").get("link", ""))  # type: ignore[union-attr]
+    if element.find("inertial/mass") is None:
+        model.frames[name] = (link, pose)
+        return
+    inertial = element.find("inertial")
+    place, moments = _origin(inertial), inertial.find("inertia")  # type: ignore[arg-type, union-attr]
+    xx, yy, zz, xy, xz, yz = (float(moments.get(f"i{axes}", 0)) for axes in ("xx", "yy", "zz", "xy", "xz", "yz"))  # type: ignore[union-attr]
+    inertia = place[:3, :3] @ np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]) @ place[:3, :3].T
+    mass = float(element.find("inertial/mass").get("value", 0))  # type: ignore[union-attr]
+    model.links[name] = Link(mass, place[:3, 3], inertia)
+    model.hinges.append(Hinge(f"{name}_joint", "fixed", link, name, pose, np.eye(4)))
+
+
+def _origin(element: ElementTree.Element) -> np.ndarray:
+    """Return the pose of an element's <origin>: turned about x, then y, then z, all fixed."""
+    origin = element.find("origin")
+    result = np.eye(4)
+    if origin is not None:
+        result[:3, 3] = [float(number) for number in origin.get("xyz", "0 0 0").split()]
+        for axis, angle in enumerate(origin.get("rpy", "0 0 0").split()):
+            turn = np.roll(rotation_about_x(float(angle))[:3, :3], (axis, axis), (0, 1))
+            result[:3, :3] = turn @ result[:3, :3]
+    return result
 
 
 # ----------------------------------------------------------------------------------------------------------- MJCF
@@ -408,14 +443,16 @@ def _couple(model: Model, source: Any, mujoco: Any, by_id: dict[int, Hinge], los
             lost.append(name(mujoco.mjtObj.mjOBJ_EQUALITY, e) or f"equality {e}")
     for t in range(source.ntendon):
         wraps = range(source.tendon_adr[t], source.tendon_adr[t] + source.tendon_num[t])
-        joints = [by_id.get(int(source.wrap_objid[w])) for w in wraps]
-        parts = [float(source.wrap_prm[w]) for w in wraps]
+        joints = [
+            (int(source.wrap_objid[w]), float(source.wrap_prm[w]))
+            for w in wraps
+            if source.wrap_type[w] == mujoco.mjtWrap.mjWRAP_JOINT and int(source.wrap_objid[w]) in by_id
+        ]
         low, high = source.tendon_range[t]
-        follows = source.tendon_limited[t] and high - low < 1e-2 and len(joints) == 2
-        if follows and all(source.wrap_type[w] == mujoco.mjtWrap.mjWRAP_JOINT for w in wraps) and all(joints):
-            leader, follower = sorted(zip(joints, parts, strict=True), key=lambda pair: model.hinges.index(pair[0]))
-            offset = (low + high) / 2 / follower[1]
-            follower[0].mimic = (leader[0].name, -leader[1] / follower[1], offset)
-            model.changes.append(f"joint {follower[0].name} follows {leader[0].name} (a tendon in the file)")
+        if source.tendon_limited[t] and high - low < 1e-2 and len(joints) == len(wraps) == 2:
+            (first_id, a), (second_id, b) = sorted(joints)  # MuJoCo numbers them from the root on
+            leader, follower = by_id[first_id], by_id[second_id]
+            follower.mimic = (leader.name, -a / b, (low + high) / 2 / b)
+            model.changes.append(f"joint {follower.name} follows {leader.name} (a tendon in the file)")
         else:
             lost.append(name(mujoco.mjtObj.mjOBJ_TENDON, t) or f"tendon {t}")

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -17,23 +18,38 @@ _SHARE = 1e-3
 _TOLERANCE = 0.02
 """By how much an inertia may miss the triangle inequality: CAD programs round."""
 
+_ROUNDING = 1e-6
 
-def repair(model: Model, keep: Collection[str], fixed_base: bool | None, home: Mapping[str, float]) -> None:
+
+def repair(
+    model: Model,
+    keep: Collection[str],
+    without: Collection[str],
+    fixed_base: bool | None,
+    home: Mapping[str, float],
+) -> None:
     """Make a robot what PhysX, Isaac Sim and Newton load alike.
 
     Args:
         model: The robot, changed in place.
         keep: Links that stay links although they are fixed to others.
+        without: Of "friction" and "damping" of joints, what is left out.
         fixed_base: Whether the world holds the root; None takes what the file says, or guesses.
-        home: Positions of joints to start in.
+        home: Positions of joints to start in, by names or patterns of names.
 
     Raises:
         MyriadError: If a link's mass or inertia is impossible, or a name is unknown.
     """
+    _check_names(model, keep, home)
     _choose_base(model, fixed_base)
     _merge(model, keep)
-    _check_names(model, keep, home)
     _part_joints(model)
+    for what in without:
+        had = [hinge for hinge in model.dofs() if getattr(hinge, what)]
+        largest = max((getattr(hinge, what) for hinge in had), default=0.0)
+        for hinge in had:
+            setattr(hinge, what, 0.0)
+        model.changes.append(f"{what} of {len(had)} joints left out, as asked: up to {largest:g} in the file")
     _check_inertias(model)
     _resolve_mimics(model)
     _choose_home(model, home)
@@ -110,11 +126,11 @@ def _add_mass(parent: Link, child: Link, rest: np.ndarray) -> None:
     """Give a link the mass and inertia of another that is fixed to it, by the parallel axis theorem."""
     if parent.mass is None or child.mass is None:
         # Shapes decide, and they move over.
-        if parent.mass != child.mass and (parent.mass or child.mass):
+        if parent.mass or child.mass or bool(parent.total) != bool(child.total):
             raise MyriadError(
-                "Two links are fixed to each other, of which one has a mass and one has only shapes: give both masses."
+                "Of two links that are fixed to each other one has a mass, one only shapes: give both masses."
             )
-        parent.mass = None
+        parent.mass, parent.total = None, parent.total and child.total and parent.total + child.total
         return
     if not child.mass:
         return
@@ -124,14 +140,14 @@ def _add_mass(parent: Link, child: Link, rest: np.ndarray) -> None:
     inertia = np.zeros((3, 3))
     for part, turn, place in ((parent, np.eye(3), parent.com), (child, rest[:3, :3], com_of_child)):
         d = place - com
-        inertia += turn @ part.inertia @ turn.T + part.mass * (d @ d * np.eye(3) - np.outer(d, d))
+        inertia += turn @ part.inertia @ turn.T + (part.mass or 0.0) * (d @ d * np.eye(3) - np.outer(d, d))
     parent.mass, parent.com, parent.inertia = mass, com, inertia
 
 
 def _check_names(model: Model, keep: Collection[str], home: Mapping[str, float]) -> None:
     joints = [hinge.name for hinge in model.dofs()]
     for what, name, known in [("keep", n, list(model.links)) for n in keep] + [("home", n, joints) for n in home]:
-        if name not in known:
+        if not any(re.fullmatch(name, each) for each in known):
             raise MyriadError(f"{what}={name} is not of this robot, which has: {', '.join(known)}.")
 
 
@@ -152,8 +168,7 @@ def _part_joints(model: Model) -> None:
                 break
             above = clean(f"{child}_{hinge.name}", model.links)
             hinge.child = above
-            share = Link(_SHARE * (link.mass or 0.0), link.com.copy(), _SHARE * link.inertia)
-            model.links[above] = share
+            model.links[above] = Link(_SHARE * (link.mass or 0.0), link.com.copy(), _SHARE * link.inertia)
         if link.mass:
             link.mass *= 1 - _SHARE * (len(stack) - 1)
             link.inertia = link.inertia * (1 - _SHARE * (len(stack) - 1))
@@ -174,7 +189,7 @@ def _check_inertias(model: Model) -> None:
             continue
         if not math.isfinite(link.mass) or link.mass <= 0:
             raise MyriadError(f"Link {name} moves and has no mass: give it an <inertial> with mass and inertia.")
-        moments = np.linalg.eigvalsh(link.inertia)
+        moments, axes = np.linalg.eigh(link.inertia)
         if not np.isfinite(moments).all() or moments[0] <= 0:
             raise MyriadError(
                 f"Link {name} has an impossible inertia: its principal moments are {_numbers(moments)} kg m^2, and all "
@@ -185,6 +200,12 @@ def _check_inertias(model: Model) -> None:
                 f"Link {name} has an impossible inertia: of its principal moments {_numbers(moments)} kg m^2 none may "
                 "exceed the sum of the others."
             )
+        excess = moments[2] - moments[0] - moments[1]
+        if excess > -_ROUNDING * moments[2]:
+            moments[:2] += excess / 2 + _ROUNDING * moments[2]
+            link.inertia = axes @ np.diag(moments) @ axes.T
+        if excess > _ROUNDING * moments[2]:
+            model.changes.append(f"inertia of {name} made possible: it missed by {excess / moments[2]:.1%}")
 
 
 def _numbers(values: np.ndarray) -> str:
@@ -216,7 +237,8 @@ def _choose_home(model: Model, home: Mapping[str, float]) -> None:
     """Start joints where they are wanted, or where the file starts them, or at 0, or in the middle of their range."""
     positions, moved = {}, []
     for hinge in model.dofs():
-        position = home.get(hinge.name, model.home.get(hinge.name, hinge.start))
+        wanted = (value for pattern, value in home.items() if re.fullmatch(pattern, hinge.name))
+        position = next(wanted, model.home.get(hinge.name, hinge.start))
         if position is None:
             position = 0.0
             if not hinge.lower <= position <= hinge.upper:

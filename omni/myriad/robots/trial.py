@@ -15,7 +15,7 @@ import torch
 from pxr import Gf, UsdGeom
 
 from omni.myriad.engine import SimConfig, make_engine
-from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH, Engine, RobotView
+from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH, Engine
 from omni.myriad.engine.usd import new_stage
 from omni.myriad.errors import MyriadError
 
@@ -28,6 +28,8 @@ _DT = 1 / 120
 _SECONDS = 2.0
 _STIFF = 30.0
 """rad/s: how fast the drives of the trial would swing each joint, so that they suit every mass."""
+_YIELD = 0.02
+"""rad or m: at which distance from its target the drive overcomes a joint's dry friction."""
 _POSE, _MASS, _TORQUE = 2e-4, 1e-4, 2e-3
 """How far PhysX may be from MuJoCo: m or rad; share of the mass; share of the largest torque."""
 
@@ -44,7 +46,6 @@ class Trial:
         mass_difference: Of the moving links, as a share of their mass.
         torque_difference: Largest of what balances gravity, as a share of the largest torque.
         notes: What is worth knowing and no failure.
-        dt: Seconds between the moments of `motion`.
         motion: For each joint that was swept, its name and the links' poses at each moment: positions (T, links, 3) in
             m and orientations (T, links, 4) as wxyz.
     """
@@ -56,7 +57,6 @@ class Trial:
     mass_difference: float
     torque_difference: float
     notes: list[str]
-    dt: float
     motion: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -75,16 +75,14 @@ def try_out(usd: Path, model: Model, judge: Any, mujoco: Any, height: float, see
         MyriadError: If it is not what MuJoCo reads, or explodes, sinks, drifts or cannot move, with the reason.
     """
     random = np.random.default_rng(seed)
-    with _engine(usd, COPIES, height + 0.05 if not model.fixed_base else 0.0, model, ground=not model.fixed_base) as (
-        engine,
-        view,
-    ):
+    free = not model.fixed_base
+    with _engine(usd, COPIES, height + 0.05 if free else 0.0, ground=free) as (engine, view):
         masses = view.get_body_masses()[0].tolist()
         differences = _compare(engine, view, model, judge, mujoco, random)
-        notes = _hold(engine, view, model) if model.fixed_base else _drop(engine, view, model, random)
+        notes = _drop(engine, view, model, random) if free else _hold(engine, view, model)
         dof_names, body_names = list(view.dof_names), list(view.body_names)
     motion, stuck = _sweep(usd, model)
-    return Trial(dof_names, body_names, masses, *differences, [*notes, *stuck], _DT, motion)
+    return Trial(dof_names, body_names, masses, *differences, [*notes, *stuck], motion)
 
 
 def put_on_stage(stage: Any, usd: Path, height: float) -> Any:
@@ -98,9 +96,11 @@ def put_on_stage(stage: Any, usd: Path, height: float) -> Any:
 
 
 def at_home(robot: Robot) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Return a stage with a robot at home, and its links' positions (links, 3) in m and orientations (links, 4)."""
+    """Return a stage with a robot at home on the ground, and its links' positions (L, 3) and orientations (L, 4)."""
     stage = new_stage()
-    prim = put_on_stage(stage, robot.usd, robot.home.height)
+    prim = put_on_stage(stage, robot.usd, 0.0)
+    bounds = UsdGeom.BBoxCache(0, [UsdGeom.Tokens.default_, UsdGeom.Tokens.guide]).ComputeWorldBound(prim)
+    prim.GetAttribute("xformOp:translate").Set(Gf.Vec3d(0.0, 0.0, -bounds.ComputeAlignedRange().GetMin()[2]))
     cache = UsdGeom.XformCache()
     poses = [cache.GetLocalToWorldTransform(prim.GetChild(link)) for link in robot.links]
     return (
@@ -112,8 +112,8 @@ def at_home(robot: Robot) -> tuple[Any, np.ndarray, np.ndarray]:
 
 @contextlib.contextmanager
 def _engine(
-    usd: Path, copies: int, height: float, model: Model, ground: bool, gravity: float = -9.81
-) -> Iterator[tuple[Engine, RobotView]]:
+    usd: Path, copies: int, height: float, ground: bool, gravity: float = -9.81
+) -> Iterator[tuple[Engine, Any]]:
     """Yield PhysX with copies of a robot far apart, and their view; collisions with itself are on where it may fall."""
     physx = {"solver_type": 1, "enable_sleeping": False, "bounce_threshold_velocity": 0.2}
     sim = {
@@ -209,14 +209,16 @@ def _check(view: Any, what: str, fastest: float = 200.0) -> None:
         if not torch.isfinite(values).all() or values.abs().max() > limit:
             place = int(torch.nan_to_num(values.abs(), nan=math.inf).max(dim=0).values.argmax())
             where = f"joint {view.dof_names[place]}" if values is speeds else "its root"
-            raise MyriadError(f"The robot explodes when it is {what}: {where} moves without end or has no number.")
+            raise MyriadError(
+                f"The robot explodes when it is {what}: {where} moves without end ({float(values.abs().max()):.3g})."
+            )
 
 
 def _hold(engine: Engine, view: Any, model: Model) -> list[str]:
     """Hold the home pose for a while with drives that suit its masses."""
     home = view.get_joint_positions()
     root = view.get_world_poses()[0]
-    _stiffen(view)
+    _stiffen(view, model)
     view.set_joint_position_targets(home)
     for _ in range(round(_SECONDS / _DT / 10)):
         engine.step(10)
@@ -235,6 +237,7 @@ def _drop(engine: Engine, view: Any, model: Model, random: np.random.Generator) 
     limits = view.get_dof_limits()
     room = torch.clamp(limits[..., 1] - limits[..., 0], max=2.0)
     noise = torch.tensor(random.uniform(-0.05, 0.05, home.shape), dtype=torch.float32) * room
+    _stiffen(view, model)
     view.set_joint_positions(torch.clamp(home + noise, limits[..., 0], limits[..., 1]))
     view.set_joint_position_targets(home)
     tail = []
@@ -253,19 +256,22 @@ def _drop(engine: Engine, view: Any, model: Model, random: np.random.Generator) 
     return []
 
 
-def _stiffen(view: Any) -> None:
+def _stiffen(view: Any, model: Model) -> None:
     """Give drives gains by which every joint swings alike, critically damped."""
     masses = view.get_mass_matrices()
     inertia = torch.diagonal(masses, dim1=1, dim2=2)[:, -view.num_dof :] + view.get_armatures()
     inertia = inertia.clamp(min=1e-5)
-    view.set_gains(kps=inertia * _STIFF**2, kds=inertia * 2 * _STIFF)
+    hinges = {hinge.name: hinge for hinge in model.dofs()}
+    friction = torch.tensor([hinges[name].friction for name in view.dof_names])
+    led = torch.tensor([hinges[name].mimic is None for name in view.dof_names])  # what follows is pulled by its leader
+    view.set_gains(kps=(inertia * _STIFF**2 + friction / _YIELD) * led, kds=inertia * 2 * _STIFF * led)
 
 
 def _sweep(usd: Path, model: Model) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], list[str]]:
     """Move each joint to both of its limits in a copy of its own, without gravity; return the motion and notes."""
     swept = [hinge for hinge in model.dofs() if not hinge.mimic]
-    with _engine(usd, len(swept), 2.0, model, ground=False, gravity=0.0) as (engine, view):
-        _stiffen(view)
+    with _engine(usd, len(swept), 2.0, ground=False, gravity=0.0) as (engine, view):
+        _stiffen(view, model)
         home = view.get_joint_positions()
         columns = [view.get_dof_index(hinge.name) for hinge in swept]
         rows = list(range(len(swept)))
@@ -282,11 +288,9 @@ def _sweep(usd: Path, model: Model) -> tuple[dict[str, tuple[np.ndarray, np.ndar
         settle = round(0.7 / _DT)
         for step in range(steps + 2 * settle):
             phase = min(max(step - settle, 0), steps) / steps * 2 * math.pi
-            targets[rows, columns] = middle + half * math.cos(phase)
-            for hinge in model.dofs():
-                if hinge.mimic:
-                    leader = view.get_dof_index(hinge.mimic[0])
-                    targets[:, view.get_dof_index(hinge.name)] = targets[:, leader] * hinge.mimic[1] + hinge.mimic[2]
+            wanted = middle + half * math.cos(phase)
+            first = home[rows, columns]
+            targets[rows, columns] = first + (wanted - first) * min(1.0, step / settle)
             view.set_joint_position_targets(targets)
             engine.step()
             here = view.get_joint_positions()[rows, columns]

@@ -15,7 +15,9 @@ import torch
 
 from omni.myriad.engine.base import Engine
 from omni.myriad.engine.physx import runtime, scene
-from omni.myriad.engine.physx.ledger import Ledger
+from omni.myriad.engine.physx.contacts import ContactSensors
+from omni.myriad.engine.physx.ledger import Kind, Ledger
+from omni.myriad.engine.physx.quantity import Quantity
 from omni.myriad.engine.physx.shard import Shard
 from omni.myriad.engine.physx.views.articulation import ArticulationView
 from omni.myriad.engine.physx.views.rigid_prim import RigidPrimView
@@ -30,6 +32,12 @@ _ENVS_PER_GPU_SHARD_BEYOND_FOUR = 8192
 """More than four scenes get into each other's way on the GPU, so beyond them scenes grow before their number does."""
 
 _MIN_ENVS_PER_CPU_SHARD = 16
+
+_FOLLOWED_WITH = {
+    "ARTICULATION_DOF_POSITION_TARGET": "ARTICULATION_DOF_STIFFNESS",
+    "ARTICULATION_DOF_VELOCITY_TARGET": "ARTICULATION_DOF_DAMPING",
+}
+"""The gains with which drives follow targets: where all are zero, targets need not be sent."""
 
 PHASES = ("write", "step", "read")
 """What each shard's thread does in a step, in this order."""
@@ -97,6 +105,26 @@ class PhysXEngine(Engine):
         for shard in self.shards:
             shard.update_kinematics()
         self.ledger.state_version += 1
+
+    def quantity(self, tensor_type: str, prim_paths: list[list[str]]) -> Quantity:
+        """Return what views read and write by the name of an `ovphysx.TensorType`.
+
+        Args:
+            tensor_type: The name.
+            prim_paths: Paths of the rows, a list per shard.
+        """
+        from ovphysx.types import TensorType
+
+        quantity = Quantity(self, prim_paths, TensorType[tensor_type], Kind.of(tensor_type))
+        if tensor_type in _FOLLOWED_WITH:
+            quantity.read()
+            # Gains of its own to look at: those that a view writes may be on their way just then.
+            quantity.idle = self.quantity(_FOLLOWED_WITH[tensor_type], prim_paths).is_zero
+        return quantity
+
+    def contact_sensors(self, sensors: list[list[str]], filters: list[list[str]], max_contacts: int) -> ContactSensors:
+        """Return what reads the contacts of some bodies; see `ContactSensors`."""
+        return ContactSensors(self, sensors, filters, max_contacts)
 
     def on_all_shards(self, function: Callable[[int], Any]) -> None:
         """Call a function with every shard's index, each on its own thread.

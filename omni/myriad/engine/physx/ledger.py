@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from .quantity import Quantity, RowSelection
 
 
+_CONTROLS = ("DOF_POSITION_TARGET", "DOF_VELOCITY_TARGET", "DOF_ACTUATION_FORCE")
+_PROPERTIES = (
+    *("_MASS", "_INERTIA", "_COM_POSE", "_DISABLE_SIMULATION", "_DISABLE_GRAVITY", "_STIFFNESS", "_DAMPING", "_LIMIT"),
+    *("_MAX_VELOCITY", "_MAX_FORCE", "_ARMATURE", "_FRICTION_PROPERTIES", "_DRIVE_TYPE", "_REST_LENGTH", "_OFFSET"),
+)
+
+
 class Kind(Enum):
     """When a quantity has to be read again."""
 
@@ -23,6 +30,13 @@ class Kind(Enum):
     """As a state, but PhysX keeps it as it was written: targets and efforts."""
     PROPERTY = auto()
     """After a write of a property alone: masses, gains, limits."""
+
+    @classmethod
+    def of(cls, tensor_type: str) -> Kind:
+        """Return the kind of a quantity by the name of its `ovphysx.TensorType`."""
+        if tensor_type.endswith(_CONTROLS):
+            return cls.CONTROL
+        return cls.PROPERTY if tensor_type.endswith(_PROPERTIES) else cls.STATE
 
 
 class Ledger:

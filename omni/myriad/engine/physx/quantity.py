@@ -8,9 +8,9 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.dlpack import to_dlpack
 
 from omni.myriad.engine.physx.ledger import Kind
+from omni.myriad.engine.view import selection
 
 if TYPE_CHECKING:
     from .engine import PhysXEngine
@@ -171,6 +171,24 @@ class Quantity:
                 rows = rows.merged(self, indices, envs)
         self.send_later(rows)
 
+    def put(self, values: torch.Tensor, rows: torch.Tensor | None = None, columns: torch.Tensor | None = None) -> None:
+        """Fill rows, and columns of the second dimension, of `data` and send them; columns left out keep their value.
+
+        Args:
+            values: A value for each row and column, of `data`'s type.
+            rows: Row numbers, int64 on the engine's device; None means all.
+            columns: Column numbers; None means all.
+        """
+        data = self.data if columns is None else self.read()
+        values, where = values.to(data.device), selection(rows, columns, data.device)
+        envs = self._ledger.only_envs
+        if self.idle and rows is not None and envs is not None:
+            # It may be sent as a whole one day, so rows of other environments have to stay as they are.
+            mask = envs[rows // (len(data) // len(envs))].view(-1, *[1] * (values.ndim - 1))
+            values = torch.where(mask, values, data[where])
+        data[where] = values
+        self.write(rows)
+
     def send_later(self, rows: RowSelection | None) -> None:
         """Send these rows of `data` to PhysX before the next step or read; None sends all."""
         self.pending_rows = rows
@@ -221,9 +239,9 @@ def describe(tensor: torch.Tensor) -> Any:
 
     Built once: handing over the tensor itself would make PhysX import Warp and wait for an event on every call.
     """
-    from ovphysx.dlpack import DLManagedTensor, PyCapsule_GetPointer
+    from ovphysx.dlpack import DLManagedTensor, PyCapsule_GetPointer  # pyright: ignore[reportAttributeAccessIssue]
 
-    capsule = to_dlpack(tensor)
+    capsule = torch.to_dlpack(tensor)
     descriptor: Any = DLManagedTensor.from_address(PyCapsule_GetPointer(capsule, b"dltensor")).dl_tensor
     descriptor._keepalive = capsule  # which owns the descriptor, and holds the tensor
     return descriptor

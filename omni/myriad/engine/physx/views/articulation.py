@@ -12,7 +12,6 @@ from torch import Tensor
 
 from omni.myriad.engine import checks
 from omni.myriad.engine.base import ENV_0_PATH
-from omni.myriad.engine.physx.quantity import Quantity
 from omni.myriad.engine.physx.views.prim import PrimView, needs_physics
 from omni.myriad.engine.physx.views.settings import Setting
 from omni.myriad.engine.physx.views.unsupported import unsupported
@@ -22,12 +21,6 @@ logger = logging.getLogger(__name__)
 
 _FRICTION = "ARTICULATION_DOF_FRICTION_PROPERTIES"
 _TENDON = "ARTICULATION_FIXED_TENDON_"
-
-_FOLLOWED_WITH = {
-    "ARTICULATION_DOF_POSITION_TARGET": "ARTICULATION_DOF_STIFFNESS",
-    "ARTICULATION_DOF_VELOCITY_TARGET": "ARTICULATION_DOF_DAMPING",
-}
-"""The gains with which drives follow targets: where all are zero, targets need not be sent."""
 
 _SOLVER = "PhysxArticulationAPI"
 _POSITION_ITERATIONS = Setting(_SOLVER, "physxArticulation:solverPositionIterationCount", torch.int32, 32)
@@ -187,14 +180,6 @@ class ArticulationView(PrimView, RobotView):
         """Return what the solver transmitted along each degree of freedom in the last step, (M, K) in N m or N."""
         dofs = self._dofs(joint_indices, joint_names)
         return self._read("ARTICULATION_DOF_PROJECTED_JOINT_FORCE", indices, dofs, clone)
-
-    def _new_quantity(self, tensor_type: str) -> Quantity:
-        quantity = super()._new_quantity(tensor_type)
-        if tensor_type in _FOLLOWED_WITH:
-            quantity.read()
-            # Gains of its own to look at: those that the view writes may be on their way just then.
-            quantity.idle = super()._new_quantity(_FOLLOWED_WITH[tensor_type]).is_zero
-        return quantity
 
     # -- kind of drive ------------------------------------------------------------------------------------------------
 

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from omni.myriad.engine import checks
 from omni.myriad.engine.base import ENV_0_PATH
-from omni.myriad.engine.physx.ledger import Kind
 from omni.myriad.engine.physx.quantity import Quantity
 from omni.myriad.engine.physx.views import paths
 from omni.myriad.engine.physx.views.settings import Setting
@@ -28,12 +27,6 @@ if TYPE_CHECKING:
     from omni.myriad.engine.physx.engine import PhysXEngine
 
 logger = logging.getLogger(__name__)
-
-_CONTROLS = ("DOF_POSITION_TARGET", "DOF_VELOCITY_TARGET", "DOF_ACTUATION_FORCE")
-_PROPERTIES = (
-    *("_MASS", "_INERTIA", "_COM_POSE", "_DISABLE_SIMULATION", "_DISABLE_GRAVITY", "_STIFFNESS", "_DAMPING", "_LIMIT"),
-    *("_MAX_VELOCITY", "_MAX_FORCE", "_ARMATURE", "_FRICTION_PROPERTIES", "_DRIVE_TYPE", "_REST_LENGTH", "_OFFSET"),
-)
 
 BEFORE_PHYSICS = {
     *("bind", "initialize", "initialized", "is_physics_handle_valid", "is_valid", "count", "prim_paths"),
@@ -348,18 +341,9 @@ class PrimView(View):
         """Return the quantity of that `ovphysx.TensorType` name, bound on first use."""
         quantity = self._quantities.get(tensor_type)
         if quantity is None:
-            quantity = self._quantities[tensor_type] = self._new_quantity(tensor_type)
+            quantity = self._require_engine().quantity(tensor_type, self._shard_paths())
+            self._quantities[tensor_type] = quantity
         return quantity
-
-    def _new_quantity(self, tensor_type: str) -> Quantity:
-        from ovphysx.types import TensorType
-
-        kind = Kind.STATE
-        if tensor_type.endswith(_CONTROLS):
-            kind = Kind.CONTROL
-        elif tensor_type.endswith(_PROPERTIES):
-            kind = Kind.PROPERTY
-        return Quantity(self._require_engine(), self._shard_paths(), TensorType[tensor_type], kind)
 
     def _shape(self, quantity: Quantity, rows: Tensor | None, columns: Tensor | None) -> tuple[int, ...]:
         if columns is None:
@@ -380,16 +364,8 @@ class PrimView(View):
         quantity = self._quantity(tensor_type)
         rows = self._rows(indices)
         shape = self._shape(quantity, rows, columns)
-        values = checks.as_values(name, values, shape, self._device, quantity.data.dtype).to(quantity.data.device)
-        data = quantity.data if columns is None else quantity.read()
-        where = selection(rows, columns, data.device)
-        envs = self._require_engine().ledger.only_envs
-        if quantity.idle and rows is not None and envs is not None:
-            # It may be sent as a whole one day, so rows of other environments have to stay as they are.
-            mask = envs[rows // (self.count // len(envs))].view(-1, *[1] * (values.ndim - 1))
-            values = torch.where(mask, values, data[where])
-        data[where] = values
-        quantity.write(rows)
+        values = checks.as_values(name, values, shape, self._device, quantity.data.dtype)
+        quantity.put(values, rows, columns)
 
     def _write_poses(
         self,

@@ -451,7 +451,7 @@ class RigidPrimView(PrimView, RigidView):
             ]
             for shard in engine.shards
         ]
-        return ContactSensors(engine, self._shard_paths(), filter_paths, self._max_contact_count)
+        return engine.contact_sensors(self._shard_paths(), filter_paths, self._max_contact_count)
 
     def _expand_filter(self, expression: str) -> list[str]:
         """Return the prims that a filter names: relative to an environment, or one for all with its whole path."""
