@@ -101,7 +101,7 @@ class Film:
 
     def take(self, reward: float) -> None:
         """Add the present poses, and the reward of the episode so far."""
-        origin, parts = self._world.env_positions[:1], []
+        origin, parts = self._task._env_pos[:1], []
         for robot in self._world.robots().values():
             positions, orientations = self._world.link_poses(robot)
             parts.append((positions[0], orientations[0]))

@@ -298,11 +298,14 @@ class RLTask:
     def robot_view(self, name: str, view_name: str = "") -> RobotView:
         """Return a view of the robots that `add_robot` added under a name, for `scene.add`; it knows their frames.
 
+        It can be made once `super().set_up_scene` has cloned the environments.
+
         Args:
             name: Their name below environment 0.
             view_name: Name of the view, by default the same.
         """
-        return robot_view(self.world, f"{ENVS_PATH}/.*/{name}", view_name or name, self._about[name])
+        paths = f"{ENVS_PATH}/.*/{name}"
+        return robot_view(self.world, self._env_pos, paths, view_name or name, self._about[name])
 
     def add_marker(
         self,

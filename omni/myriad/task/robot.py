@@ -54,9 +54,9 @@ class RobotView(ArticulationView):
     origin, along the world's axes. Written states of joints and roots show with the next step.
     """
 
-    def know(self, world: Engine, about: About) -> RobotView:
+    def know(self, world: Engine, origins: Tensor, about: About) -> RobotView:
         """Take note of what is known before physics runs, and return the view."""
-        self._world, self._about = world, about
+        self._world, self._origins, self._about = world, origins, about
         self._places: dict[Any, _Places] = {}
         self._coms: Tensor | None = None
         self._effort_limits: Tensor | None = None
@@ -89,7 +89,7 @@ class RobotView(ArticulationView):
         """Return positions (..., 3) in m and orientations (..., 4) as wxyz."""
         place = self._place(frames)
         positions, orientations = (part[:, place.links] for part in self._world.link_poses(self))
-        positions = positions - self._per_env(self._world.env_positions, positions)
+        positions = positions - self._per_env(self._origins, positions)
         offsets, turns = place.positions.expand_as(positions), place.orientations.expand_as(orientations)
         return positions + quat_rotate(orientations, offsets), quat_mul(orientations, turns)
 
@@ -167,16 +167,17 @@ class RobotView(ArticulationView):
         return rows if like.ndim == 2 else rows.unsqueeze(1)
 
 
-def robot_view(world: Engine, prim_paths_expr: str, name: str, about: About) -> RobotView:
+def robot_view(world: Engine, origins: Tensor, prim_paths_expr: str, name: str, about: About) -> RobotView:
     """Make a view of robots, which is an `ArticulationView` of the running engine.
 
     Args:
         world: The engine.
+        origins: Where the environments are in the world in m, (num_envs, 3); the tensor is kept.
         prim_paths_expr: Expression of the robots, such as "/World/envs/.*/Robot".
         name: Name under which the scene registers the view.
         about: What is known of the robots.
     """
-    return _class_on(engine.ArticulationView)(prim_paths_expr, name=name).know(world, about)
+    return _class_on(engine.ArticulationView)(prim_paths_expr, name=name).know(world, origins, about)
 
 
 @cache
