@@ -87,9 +87,10 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
             if config["video"]:
                 from omni.myriad.render.video import film_robot
 
-                poses = zip(*film[: max(1, math.ceil(FILM_SECONDS / policy.control_dt))], strict=True)
-                what = (env.engine.stage, view.body_names, *poses)
-                report.videos[name] = film_robot(*what, policy.control_dt, report.folder / name)
+                frames, dt = film[: max(1, math.ceil(FILM_SECONDS / policy.control_dt))], policy.control_dt
+                positions, orientations = zip(*frames, strict=True)
+                where = report.folder / name
+                report.videos[name] = film_robot(env.engine.stage, view.body_names, positions, orientations, dt, where)
     report.write()
     return report
 
