@@ -225,7 +225,7 @@ def fly(env, steps, prepare=lambda env: None):
     """Let a tumbling ant fall with torques on its joints, and return what its view says before and after."""
     env.reset()
     prepare(env)
-    view = env.task.ants
+    view = env.task.robots
     view.set_world_poses(torch.tensor([[0.0, 0.0, 5.0]]), torch.tensor([[0.5, 0.5, 0.1, 0.7]]))
     view.set_joint_positions(torch.tensor([[0.1, -0.2, 0.3, -0.1, 0.9, -0.8, -1.0, 1.1]]))
     view.set_joint_velocities(torch.tensor([[0.5, -0.2, 0.1, 0.4, 0.2, -0.6, 0.3, 0.1]]))
