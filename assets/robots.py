@@ -318,14 +318,12 @@ def _balance_bot() -> Robot:
                      max_effort=1000.0, stiffness=math.degrees(400.0))  # fmt: skip
         mass = 1000.0 * upper.volume
         bodies += [
-            Body(
-                f"upper_leg{i}", (upper,), mass, "tray", (outer * x, outer * y, -leg_radius - tray_thickness / 2), hip
-            ),
+            Body(f"upper_leg{i}", (upper,), mass, "tray", (outer * x, outer * y, below), hip),
             Body(f"lower_leg{i}", (lower,), mass, f"upper_leg{i}", upper.end, knee, anchor=lower.end),
         ]
     height = 2 * along + 2 * leg_radius + tray_thickness / 2
     return Robot("BalanceBot", tuple(bodies), fixed_base=False, collides=True, height=height,
-                 max_depenetration_velocity=1000.0, position_iterations=8)  # fmt: skip
+                 max_depenetration_velocity=1000.0, position_iterations=8, velocity_iterations=4)  # fmt: skip
 
 
 def _ball() -> Robot:
