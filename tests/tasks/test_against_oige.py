@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Observations and rewards beside numbers that OmniIsaacGymEnvs' own files gave in the same states.
 
-Their commit f8f91bc was asked with the rotations of Isaac Sim 5.1.0: the observation of the first environment, the sum of
+Their commit f8f91bc was asked, with the rotations of Isaac Sim 5.1.0: the first environment's observation, the sum of
 each environment's, rewards.
 """
 
