@@ -12,6 +12,7 @@ class Flight(RLTask):
     The ball that shows OmniIsaacGymEnvs' targets is left out: it touches nothing, and all environments would move it.
 
     Attributes:
+        root: Name of the root link.
         rotors: Expression of the rotors' links.
         position: Of the root in its environment, (num_envs, 3) in m; likewise `orientation`, `velocity` (m/s) and
             `angular_velocity` (rad/s), as the last observation found them, in the world frame.
@@ -20,6 +21,7 @@ class Flight(RLTask):
     """
 
     capturable = True
+    root: str = "chassis"
     rotors: str
 
     def set_up_scene(self, scene: Scene) -> None:
@@ -27,7 +29,7 @@ class Flight(RLTask):
         name = type(self).__name__
         self.add_robot(name, f"{name.lower()}/{name.lower()}.usda", self.task_config["env"]["initialPosition"])
         super().set_up_scene(scene)
-        self.copters = scene.add(ArticulationView(f"/World/envs/.*/{name}", name=f"{name.lower()}_view"))
+        self.copters = scene.add(ArticulationView(f"/World/envs/.*/{name}/{self.root}", name=f"{name.lower()}_view"))
         self.rotor_view = scene.add(RigidPrimView(f"/World/envs/.*/{name}/{self.rotors}", name="rotors_view"))
 
     def post_reset(self) -> None:

@@ -19,6 +19,7 @@ class Crazyflie(Flight):
     """
 
     num_actions = 4
+    root = "body"
     rotors = "m[1-4]_prop"
 
     def post_reset(self) -> None:
