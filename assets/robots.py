@@ -31,7 +31,8 @@ class Sphere:
 
     def inertia(self, mass: float) -> Vector:
         """Principal moments of inertia about the middle, kg m^2."""
-        return (0.4 * mass * self.radius**2,) * 3
+        moment = 0.4 * mass * self.radius**2
+        return (moment, moment, moment)
 
 
 @dataclass(frozen=True)

@@ -77,8 +77,9 @@ class BallBalance(RLTask):
         near, far = cfg["ballDistance"]
         distance = torch_rand_float(near, far, (num_resets,), self.device)
         direction = torch_rand_float(-math.pi, math.pi, (num_resets,), self.device)
-        speed = torch_rand_float(*cfg["ballSpeed"], (num_resets,), self.device) * (distance - near) / (far - near)
-        rise = torch_rand_float(*cfg["ballHeight"], (num_resets,), self.device)
+        (slowest, fastest), (lowest, highest) = cfg["ballSpeed"], cfg["ballHeight"]
+        speed = torch_rand_float(slowest, fastest, (num_resets,), self.device) * (distance - near) / (far - near)
+        rise = torch_rand_float(lowest, highest, (num_resets,), self.device)
         x, y = direction.cos(), direction.sin()
         offset = torch.stack((distance * x, distance * y, rise), dim=-1)
         velocity = torch.zeros((num_resets, 6), device=self.device)
