@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from omni.myriad.app import cli, doctor, importing, requirements
+from omni.myriad.app import cli, doctor, importing, new, requirements
 from omni.myriad.places import COMMAND, IN_WHEEL
 
 
@@ -52,6 +52,7 @@ VERBS = {
         "make a URDF, MJCF or USD file, or a robot of the catalogue, ours: {myriad} import robot.urdf",
         ("physx", "deploy"),
     ),
+    "new": Verb(new.run_new, "write a task of your own that runs: {myriad} new Reach robot=panda", ("physx",)),
     "robots": Verb(importing.list_robots, "list the robots that pip brings, with licence, size and picture"),
     "test": Verb(cli.test, "run the tests (arguments go to pytest)", ("physx", "export", "dev")),
     "gui": Verb(None, "open Isaac Sim with Myriad's window (needs ISAACSIM_PATH)", ("export",)),

@@ -147,6 +147,17 @@ def test_capture_changes_no_bit(launched_env_of, task):
         assert torch.equal(one, other)
 
 
+@pytest.mark.nightly
+def test_frames_and_markers_change_no_bit_either(launched_env_of):
+    histories = []
+    for launch in (None, Again):
+        torch.manual_seed(5)  # the points that targets are drawn from
+        env = launched_env_of("task=FrankaReach", "num_envs=6", "engine.shards=2", launch=launch)
+        histories.append(roll_out(env, 30))
+    for one, other in zip(*histories, strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("task", ["Ant", "Humanoid", "BallBalance", "Quadcopter", "Crazyflie"])
 def test_who_ends_begins_anew_in_a_captured_step(launched_env_of, task):
     env = launched_env_of(f"task={task}", "num_envs=6", "task.env.episodeLength=12")

@@ -1,14 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 """RLTask's contract, on real physics: the tutorial class of OmniIsaacGymEnvs, buffers, time-outs, mistakes."""
 
-import re
 import textwrap
 from pathlib import Path
 
 import pytest
 import torch
 
+from omni.myriad.app.config import load_config
+from omni.myriad.app.runs import train
 from omni.myriad.errors import MyriadError
+from omni.myriad.task.buffers import Rewards
 
 # The class of OmniIsaacGymEnvs' tutorial with its blanks filled: its constructor, its methods, rebound buffers.
 TUTORIAL = """
@@ -194,18 +196,6 @@ class Named(RLTask):
 """
 
 
-@pytest.fixture
-def task_of(env_of, tmp_path):
-    """Build an environment from a task file's text, edited."""
-
-    def build(text, *overrides, edit=("", "")):
-        name = text.partition("class ")[2].partition("(")[0]
-        (tmp_path / f"{re.sub('(?<!^)(?=[A-Z])', '_', name).lower()}.py").write_text(text.replace(*edit))
-        return env_of(f"task={name}", f"task.task_path=[{tmp_path}]", "num_envs=3", *overrides)
-
-    return build
-
-
 def test_three_methods_and_a_robots_file_suffice(task_of):
     env = task_of(BALANCE, "task.env.episodeLength=9")
     robots, start = env.task.robots, env.task.robots.get_world_poses()
@@ -224,15 +214,57 @@ def test_three_methods_and_a_robots_file_suffice(task_of):
         torch.testing.assert_close(after, before)
 
 
-def test_the_example_of_the_readme_runs(task_of):
+def readme_task() -> str:
+    """Return the README's task: the tutorial's class as it is written, with its blanks filled."""
     readme = (Path(__file__).parents[2] / "README.md").read_text()
-    env = task_of(readme.partition("```python\n")[2].partition("```")[0])
-    torch.manual_seed(0)
-    obs = env.reset()["obs"].clone()
-    assert (obs[:, 4] < -0.8).all() and obs[:, 3].unique().numel() == 3, "hanging, each a little differently"
-    for _ in range(3):
-        pushed, rewards, *_ = env.step(torch.ones(3, 1))
-    assert torch.gt(pushed["obs"][:, 0], obs[:, 0]).all() and torch.lt(rewards, -0.7).all()
+    return readme.partition("```python\n")[2].partition("```")[0]
+
+
+def test_the_tutorials_class_needs_nothing_but_its_robot(task_of):
+    env = task_of(readme_task(), "task.env.episodeLength=9")
+    task = env.task
+    assert (task.num_observations, env.num_actions) == (4, 2) and env.observation_space.shape == (4,)
+    assert task.robot is task.robots and task.robot.dof_names == ["cartJoint", "poleJoint"]
+    env.reset()
+    for step in range(8):
+        obs, rewards, dones, extras = env.step(torch.tensor([[1.0, 0.0], [0.0, 0.0], [-1.0, 0.0]]))
+        assert dones.tolist() == [int(step == 6)] * 3 == extras["time_outs"].int().tolist()
+        torch.testing.assert_close(rewards, 1.0 - (obs["obs"][:, 0] - 0.5).abs(), rtol=0.0, atol=1e-6)
+    assert obs["obs"][0, 0] > 0.0 > obs["obs"][2, 0] and rewards[0] > rewards[2]
+    # The eighth step put all back and pushed them for the first time: one period from rest, at 1 N.
+    assert task.progress_buf.tolist() == [1, 1, 1] and (obs["obs"][:, 0].abs() < 1e-3).all()
+
+
+def test_the_tutorials_class_learns(tmp_path):
+    (tmp_path / "my_robot_task.py").write_text(readme_task())
+    where = [f"task.task_path=[{tmp_path}]", f"train_dir={tmp_path}", "experiment=run", "sim_device=cpu"]
+    short = ["max_iterations=40", "num_envs=64", "task.env.episodeLength=125"]
+    learner = ["horizon_length=32", "minibatch_size=1024"]
+    settings = [*where, *short, *(f"train.params.config.{setting}" for setting in learner)]
+    summary = train(load_config(["task=MyRobotTask", *settings]))
+    # A cart that stays where it is gets half a point a step.
+    assert summary["reward_mean"] > 0.6 * 124
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (("self.obs_buf[...] = ", "self.obs_buf[:, 0] = "), "does not say its num_observations.*write all at once"),
+        (("self.obs_buf[...] = ", "self.obs_buf[...] += "), "does not say its num_observations"),
+    ],
+)
+def test_what_cannot_be_inferred_is_named(task_of, edit, message):
+    with pytest.raises(MyriadError, match=message):
+        task_of(readme_task(), edit=edit).reset()
+
+
+@pytest.mark.parametrize("column", [True, False])
+def test_rewards_are_written_as_a_column_or_a_vector(column):
+    rewards = torch.zeros(3).as_subclass(Rewards)
+    rewards[:] = torch.tensor([1.0, 2.0, 3.0]).unsqueeze(-1) if column else torch.tensor([1.0, 2.0, 3.0])
+    assert rewards.tolist() == [1.0, 2.0, 3.0] and type(rewards * 2) is torch.Tensor
+    rewards[1:] = 5.0
+    assert rewards.tolist() == [1.0, 5.0, 5.0]
 
 
 def test_the_default_reset_puts_a_free_robot_back_at_rest(env_of, tmp_path):

@@ -23,6 +23,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from omni.myriad.app.options import UNSET, Option, check, find, keys, options
+from omni.myriad.app.run_folder import task_folders
 from omni.myriad.app.schema import GROUPS, VERBS, everything
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
@@ -111,8 +112,14 @@ def _chosen(parsed: Sequence[Override]) -> DictConfig:
 
 
 def _task_folders(parsed: Sequence[Override]) -> list[Path]:
-    """Return the folders of the override `task.task_path`, which say where else task files and YAML are found."""
-    *_, value = [[], *(override.value() for override in parsed if override.key_or_group == "task.task_path")]
+    """Return the folders of the override `task.task_path`, which say where else task files and YAML are found.
+
+    Without it, those of the run whose folder `checkpoint` names.
+    """
+    given = {override.key_or_group: override.value() for override in parsed if not override.is_delete()}
+    value = given.get("task.task_path")
+    if "task.task_path" not in given:
+        value = task_folders(str(given.get("checkpoint", "")), str(given.get("train_dir", "runs")))
     items = value if isinstance(value, list) else [value]
     folders = [Path(str(item)).expanduser().resolve() for item in items]
     for item, folder in zip(items, folders, strict=True):
@@ -241,7 +248,8 @@ def _keys(node: Any, prefix: str = "") -> Iterator[str]:
 
 def _nearest(name: str, known: Sequence[str]) -> str:
     # A key given without its path, such as horizon_length, is found by its last part.
-    near = [key for key in known if key.lower().split(".")[-1] == name.lower().split(".")[-1]][:3]
+    meant = [key for key in known if not key.startswith("train.on_cpu.")]
+    near = [key for key in meant if key.lower().split(".")[-1] == name.lower().split(".")[-1]][:3]
     near = near or difflib.get_close_matches(name, known, n=3, cutoff=0.6)
     return f"; did you mean {' or '.join(dict.fromkeys(near))}?" if near else "."
 

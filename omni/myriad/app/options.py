@@ -8,7 +8,7 @@ import math
 import re
 import types
 import typing
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, ClassVar, Literal, get_args, get_origin
@@ -243,6 +243,24 @@ def check(
             values[name] = known.get(name, like(below)).checked(prefix + name, value)
     section.agree(values, prefix)
     return values
+
+
+def parse(verb: str, section: Any, arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """Return what is no setting among a verb's arguments, and the values of all its settings.
+
+    Raises:
+        MyriadError: On a setting that it does not have, or an invalid value.
+    """
+    import yaml  # what shows the help may have nothing but Python
+
+    known, names = options(section), [text for text in arguments if "=" not in text]
+    values = {name: found.default for name, found in known.items()}
+    for name, _, text in (text.partition("=") for text in arguments if "=" in text):
+        if name not in known:
+            raise MyriadError(f"{name} is no setting of {verb}; it has: {', '.join(known)}.")
+        value = yaml.safe_load(text) if str not in known[name].hints else text
+        values[name] = known[name].checked(name, value)
+    return names, values
 
 
 def like(declared: Any) -> Option:

@@ -10,6 +10,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
+
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import COMMAND
 
@@ -41,6 +45,22 @@ def find_checkpoint(name: str, kind: str, train_dir: str = "runs") -> Path:
         if folder.is_dir():
             raise MyriadError(f"{folder} holds no checkpoint: expected {candidates[0]}.")
     raise MyriadError(f"checkpoint={name} does not exist: give a .pth file or the name of a run below {train_dir}/.")
+
+
+def task_folders(name: str, train_dir: str) -> list[str]:
+    """Return the folders of a user's own tasks that a run was trained with, if a name means a run's folder.
+
+    A checkpoint's file alone names none: it may come from elsewhere, and what is in these folders is run.
+    """
+    files = [folder / "config.yaml" for folder in (Path(name).expanduser(), Path(train_dir) / name)]
+    found = next((file for file in files if file.is_file()), None)
+    if not name or found is None:
+        return []
+    try:
+        folders = OmegaConf.select(OmegaConf.load(found), "task.task_path")
+        return [str(folder) for folder in folders or []]
+    except (OmegaConfBaseException, YAMLError, OSError) as error:
+        raise MyriadError(f"{found} cannot be read: {str(error).splitlines()[0]}") from None
 
 
 def last_run(task: str, train_dir: str) -> str:

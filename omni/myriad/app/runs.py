@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import copy
+import itertools
+import math
 import os
 import random
 import time
@@ -23,6 +25,7 @@ from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import write_json, write_text
 from omni.myriad.learn import checkpoint, run
+from omni.myriad.learn.rollout import rollout
 from omni.myriad.places import COMMAND
 from omni.myriad.policy import description, recording
 from omni.myriad.provenance import git_revision, versions
@@ -30,8 +33,10 @@ from omni.myriad.task.terms import terms_table
 
 if TYPE_CHECKING:
     from omni.myriad.engine import SimConfig
-    from omni.myriad.learn.base import Watch
+    from omni.myriad.learn.base import Actor, Watch
     from omni.myriad.task.rl_task import RLTask
+
+FILM_SECONDS = 8.0
 
 Build = Callable[[dict[str, Any]], VecEnv]
 """What makes an environment from a configuration, for those who do it in another way than `make_env`."""
@@ -85,10 +90,30 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     config["test"] = True
     with closing((build or make_env)(config)) as env:
         result = run.play(config, env, path, config["episodes"], state)
-    target = path.parent.parent / "play.json" if path.parent.name == "checkpoints" else path.with_suffix(".play.json")
+        # What the task has to say of its last episodes, such as how many succeeded.
+        result |= {name: float(value) for name, value in env.task.extras.get("episode", {}).items()}
+        target = (
+            path.parent.parent / "play.json" if path.parent.name == "checkpoints" else path.with_suffix(".play.json")
+        )
+        if config["video"]:
+            result["video"] = str(_film(env, run.make_actor(config, env, state, path), target))
     write_json(target, result)
     _print_table(result, target)
     return result
+
+
+def _film(env: VecEnv, actor: Actor, target: Path) -> Path:
+    """Film an episode of the first environment, at most its first seconds, and return the MP4 file's path."""
+    from omni.myriad.render.video import Film
+
+    film, reward = Film(env.task), 0.0
+    steps = math.ceil(FILM_SECONDS / (env.engine.physics_dt * env.task.control_frequency_inv))
+    for step in itertools.islice(rollout(env, actor, env.reset()), steps):
+        reward += float(step.rewards[0])
+        film.take(reward)
+        if bool(step.dones[0]):
+            break
+    return film.write(target, FILM_SECONDS)
 
 
 def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
@@ -129,7 +154,8 @@ def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]
     print(
         f"Exported {trained} to {output}\n"
         f"Parity with {parity['against']}: maximum error {parity['max_error']:.3g} "
-        f"over {parity['steps']:,} steps and {parity['episodes']:,} starts of episodes"
+        f"over {parity['steps']:,} steps and {parity['episodes']:,} starts of episodes\n"
+        f"Judge: {COMMAND} deploy {output}{_own_tasks(config)}"
     )
     return meta
 
@@ -142,7 +168,7 @@ def _describe_again(
     config |= {"sim_device": asked["sim_device"], "multi_gpu": False, "test": True, "checkpoint": str(path)}
     config["engine"] = asked["engine"]  # that of this machine, which need not be the one it was trained on
     config["task"]["env"]["numEnvs"] = recording.MAX_ENVS
-    config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
+    config["task"]["task_path"] = asked["task"]["task_path"]  # what a checkpoint names must not be run
     print(f"{config['task_name']}: the run holds no description and observations that fit, so the task is run a moment")
     with closing(build(config)) as env:
         described = env.perform(description.describe_task)
@@ -261,7 +287,13 @@ def _print_result(summary: dict[str, Any], run_dir: Path) -> None:
         f"mean episode reward {'none yet' if reward is None else f'{reward:.1f}'}."
     )
     print(f"Curve: {run_dir / 'curve.png'}")
-    print(f"Play:  {COMMAND} play task={summary['task']} checkpoint={run_dir}")
+    print(f"Play:  {COMMAND} play task={summary['task']} checkpoint={run_dir}")  # which has the task's folders
+
+
+def _own_tasks(config: dict[str, Any]) -> str:
+    """Return what a command must say where a task is not one of ours."""
+    folders = ",".join(config["task"]["task_path"])
+    return f" task.task_path=[{folders}]" if folders else ""
 
 
 def _print_table(result: dict[str, Any], target: Path) -> None:
@@ -270,7 +302,10 @@ def _print_table(result: dict[str, Any], target: Path) -> None:
         numbers = [result.get(f"{name}_{column}") for column in columns]
         rows.append((row, *("" if number is None else f"{number:,.2f}" for number in numbers)))
     print_table(f"{result['task']}: {result['episodes']} episodes of {result['checkpoint']}", ("", *columns), rows)
-    print(f"Written to {target}")
+    for name, value in result.items():
+        if isinstance(value, float) and not name.startswith(("reward_", "episode_length_")):
+            print(f"{name}: {value:.4g}")
+    print(f"Written to {target}" + (f"; film: {result['video']}" if "video" in result else ""))
 
 
 def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:

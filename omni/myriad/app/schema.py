@@ -87,9 +87,42 @@ class PhysX(Section):
     gpu_collision_stack_size: int = option(67108864, "bytes of stack for collisions", **_UINT)
 
 
+class Actuator(Section):
+    """Motors of some joints."""
+
+    kind: Literal["effort", "position", "velocity", "pd"] = option(
+        "position", "effort: set by the task; position, velocity: PhysX's drive; pd: computed here"
+    )
+    stiffness: float | None = option(None, "effort per position error, N m/rad or N/m", least=0)
+    damping: float | None = option(None, "effort per velocity error, N m s/rad or N s/m", least=0)
+    effort_limit: float | None = option(None, "N m or N at most", least=0)
+    velocity_limit: float | None = option(None, "rad/s or m/s at most", above=0)
+    armature: float | None = option(None, "inertia of the rotor, kg m^2 or kg", least=0)
+    friction: float | None = option(None, "effort of friction, N m or N", least=0)
+    delay: int = option(0, "with kind pd: physics steps until a target arrives", least=0, most=1000)
+
+    @staticmethod
+    def agree(values: dict[str, Any], prefix: str) -> None:
+        """Refuse what a kind of motor does not have."""
+        kind, closed = values.get("kind", "position"), {"effort": ("stiffness",), "velocity": ("stiffness",)}
+        for name in (*closed.get(kind, ()), *(("delay",) if kind != "pd" else ())):
+            if values.get(name):
+                raise MyriadError(f"{prefix}{name}={values[name]} is invalid: a motor of kind {kind} has none.")
+        if unknown := sorted({*values} - {*options(Actuator)}):
+            known = ", ".join(options(Actuator))
+            raise MyriadError(f"{prefix}{unknown[0]} is no setting of a motor; they are: {known}.")
+
+
+class Actuators(Section):
+    """Motors by the names of their joints: "panda_joint[1-4]", "*_knee" or "*"."""
+
+    others = Option(Actuator)
+
+
 class Actor(Section):
     """A robot or object, by its name; -1 leaves what its USD file says."""
 
+    actuators: Actuators | None = option(None, "the motors of a robot, by patterns of joints' names")
     enable_self_collisions: Literal[True, False, -1] | None = option(None, "whether its links collide with each other")
     enable_gyroscopic_forces: Literal[True, False, -1] | None = option(None, "whether spinning links precess")
     solver_position_iteration_count: int | None = option(None, "iterations for positions", least=-1, most=255)
@@ -352,6 +385,7 @@ class PlayVerb(Simulate):
 
     checkpoint: str = option("", "a checkpoint's file, or a run's name or folder; empty: the task's last run")
     episodes: int = option(100, "episodes to play", least=1)
+    video: bool | None = option(None, "film the first environment; empty: no")
 
 
 class TrainVerb(Simulate):
@@ -398,7 +432,7 @@ class DeployVerb(Section):
     engine: str = option("physx", "physx: one robot there; mujoco, newton: the same robot in that engine as well")
     episodes: int = option(100, "episodes in each place, all from the same starts", least=1)
     seed: int = option(42, "seed of the starts; -1 draws one", **_SEED)
-    video: bool = option(True, "film each engine's first episode")
+    video: bool | None = option(None, "film each engine's first episode; empty: yes")
     checkpoint: str = option("", "what the file was exported from; empty: sought in its run")
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
 

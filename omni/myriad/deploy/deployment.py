@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from omni.myriad.deploy.episodes import Episodes, FileActor, Film, SingleRobot, draw_starts, only, play
+from omni.myriad.deploy.episodes import Episodes, FileActor, SingleRobot, draw_starts, only, play
 from omni.myriad.deploy.report import Report
 from omni.myriad.engine import load
 from omni.myriad.engine.view import RobotView
@@ -23,6 +22,7 @@ from omni.myriad.files import from_finite_json
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.runtime import Policy, PolicyError
+from omni.myriad.render.video import Film
 
 ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo", "newton": "Newton"}
 """The engines that a policy is judged in, and what the table calls them."""
@@ -77,20 +77,15 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
 
     for name in dict.fromkeys(("physx", engine)):
         with closing(runs.make_env(_settings(meta, config, 1, name))) as env:
-            view, film = env.engine.robots()[view_name], Film()
+            view, film = env.engine.robots()[view_name], Film(env.task)
             _set_drives(view, meta["joints"])
             robot = SingleRobot(env, policy, view_name)
             results = [play(robot, robot, only(starts, 0), view_name, film)]
             results += [play(robot, robot, only(starts, index), view_name) for index in range(1, config["episodes"])]
             episodes = Episodes(*map(np.concatenate, zip(*results, strict=True)))
             report.add(ENGINES[name], episodes, env.engine.version)
-            if config["video"]:
-                from omni.myriad.render.video import film_robot
-
-                frames, dt = film[: max(1, math.ceil(FILM_SECONDS / policy.control_dt))], policy.control_dt
-                positions, orientations = zip(*frames, strict=True)
-                where = report.folder / name
-                report.videos[name] = film_robot(env.engine.stage, view.body_names, positions, orientations, dt, where)
+            if config["video"] is not False:
+                report.videos[name] = film.write(report.folder / name, FILM_SECONDS)
     report.write()
     return report
 
@@ -103,7 +98,7 @@ def _settings(
     config |= {"sim_device": "cpu", "multi_gpu": False, "test": True, "checkpoint": "", "seed": asked["seed"]}
     config["engine"] = asked["engine"] | {"name": engine}
     config["task"]["env"]["numEnvs"] = num_envs
-    config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
+    config["task"]["task_path"] = asked["task"]["task_path"]  # what a file names must not be run
     return config
 
 

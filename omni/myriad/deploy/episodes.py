@@ -13,11 +13,10 @@ from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.learn.base import Acts, Observations
 from omni.myriad.learn.rollout import rollout
 from omni.myriad.policy.runtime import Command, Policy
+from omni.myriad.render.video import Film
 
 Starts = dict[str, Any]
 """What `VecEnv.get_env_state` returned when every environment had just been reset."""
-Film = list[tuple[np.ndarray, ...]]
-"""A robot's links, control step after control step: positions (links, 3) in m and orientations (links, 4) as wxyz."""
 
 
 class Episodes(NamedTuple):
@@ -72,7 +71,7 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
 
     def shoot() -> None:
         if film is not None and bool(running[0]):
-            film.append(tuple(poses[0].cpu().numpy().copy() for poses in view.get_body_poses()))
+            film.take(float(rewards[0]))
 
     shoot()
     for step in rollout(env, actor, obs):
@@ -125,7 +124,9 @@ class SingleRobot:
         positions = dict(zip(self._view.dof_names, self._view.get_joint_positions()[0].tolist(), strict=True))
         velocities = dict(zip(self._view.dof_names, self._view.get_joint_velocities()[0].tolist(), strict=True))
         origin = getattr(self._env.task, "_env_pos", torch.zeros(1, 3))[0]
-        self._command = self._policy.act(positions, velocities, self._sensors.measure(origin))
+        self._command = self._policy.act(
+            positions, velocities, self._sensors.measure(origin, self._env.task.commands())
+        )
         return torch.from_numpy(self._policy.last_action)[None].to(self.device)
 
     def step(self, actions: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]:
@@ -133,7 +134,7 @@ class SingleRobot:
         task = self._env.task
         task.pre_physics_step(actions)  # for the score; what it writes to the joints is overwritten
         self._apply(self._command)
-        self._env.engine.step(task.control_frequency_inv)
+        task.step_physics()
         obs, reward, done, extras = task.post_physics_step()
         return {"obs": obs}, reward, done, extras
 

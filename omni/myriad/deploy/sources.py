@@ -45,12 +45,14 @@ class Sensors:
             if term["source"].startswith("target_") and self._target is None:
                 raise MyriadError(f"Observation {name} needs a target, and the task's settings have no targetPosition.")
 
-    def measure(self, origin: Tensor) -> dict[str, np.ndarray]:
+    def measure(self, origin: Tensor, commands: Mapping[str, Tensor] | None = None) -> dict[str, np.ndarray]:
         """Return every term by name, before scaling.
 
         Args:
             origin: Where the robot's environment stands in the world in m, (3,).
+            commands: What is asked of the robot, by the names of terms, (1, size).
         """
+        self._origin, self._commands = origin.cpu(), commands or {}
         positions, orientations = self._view.get_world_poses()
         self.position, self.orientation = positions.cpu(), orientations.cpu()
         self.velocity = self._view.get_velocities().cpu()
@@ -79,6 +81,15 @@ class Sensors:
     def _projected_gravity(self, _: Term) -> Tensor:
         return quat_rotate_inverse(self.orientation, normalize(self._gravity))
 
+    def _frames(self, term: Term) -> Tensor:
+        positions = self._view.frame_poses(term["body_names"])[0].cpu() + self._origin - self.position.unsqueeze(1)
+        return quat_rotate_inverse(self.orientation.unsqueeze(1).expand(*positions.shape[:-1], 4), positions)
+
+    def _command(self, term: Term) -> Tensor:
+        if term["name"] not in self._commands:
+            raise MyriadError(f"Observation {term['name']} is a command, and the task's commands() does not give it.")
+        return self._commands[term["name"]].cpu()
+
     def _wrench(self, term: Term) -> Tensor:
         bodies = [self._view.body_names.index(name) for name in term["body_names"]]
         return self._view.get_measured_joint_forces()[0, bodies].cpu()
@@ -95,6 +106,8 @@ MEASURES: dict[str, Callable[[Sensors, Term], Tensor]] = {
     "root_up_projection": lambda sensors, _: sensors._projection(1),
     "projected_gravity": Sensors._projected_gravity,
     "incoming_joint_wrench": Sensors._wrench,
+    "frame_position": Sensors._frames,
+    "command": Sensors._command,
     "target_heading_cosine": lambda sensors, _: sensors._projection(2),
     "target_angle_xz": lambda sensors, _: sensors._angle(5),
 }

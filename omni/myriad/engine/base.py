@@ -255,6 +255,17 @@ class Engine(Protocol):
         """Return the registered articulation views by name."""
         return self.scene.robots()
 
+    def link_poses(self, robot: Any) -> tuple[Tensor, Tensor]:
+        """Return positions (N, links, 3) in m and orientations (N, links, 4) as wxyz of a view's links, in the world.
+
+        They may be the view's own buffers. In Isaac Sim views have no such method, and so engines do.
+        """
+        return robot.get_body_poses(clone=False)
+
+    def link_velocities(self, robot: Any) -> Tensor:
+        """Return velocities (N, links, 6) of a view's links: linear (m/s, centre of mass), angular (rad/s)."""
+        return robot.get_body_velocities(clone=False)
+
     def get_state(self) -> dict[str, dict[str, Tensor]]:
         """Return copies of the state of every view by name: poses, velocities, joints, targets and efforts.
 

@@ -56,7 +56,7 @@ class SimConfig:
         from omni.myriad.engine import usd
 
         section = dict(self.sim_params.get(actor_name) or {})
-        known_keys = usd.actor_settings() | {"override_usd_defaults"}
+        known_keys = usd.actor_settings() | {"override_usd_defaults", "actuators"}
         unknown = sorted(set(section) - known_keys)
         if unknown:
             known = ", ".join(sorted(known_keys))

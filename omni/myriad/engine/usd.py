@@ -162,6 +162,40 @@ def break_instances(root: Usd.Prim) -> None:
             prim.SetInstanceable(False)
 
 
+def anchor_joints(env_0: Usd.Prim) -> None:
+    """Fasten joints to a body that never moves, at the origin of the environment, where they lack one of their bodies.
+
+    Without, they hold on to a place in the world, and PhysX would hold all clones there where environment 0 is held. As
+    long as that stands at the origin, the places are the same numbers. Joints that hold the root of an articulation are
+    left as they are: PhysX holds roots wherever they stand.
+    """
+    path = env_0.GetPath().AppendChild("anchor")
+    for prim in list(Usd.PrimRange(env_0)):
+        if not prim.IsA(UsdPhysics.Joint):
+            continue
+        joint = UsdPhysics.Joint(prim)
+        sides = joint.GetBody0Rel(), joint.GetBody1Rel()
+        free = [side for side in sides if not side.GetTargets()]
+        bodies = [prim.GetStage().GetPrimAtPath(path) for side in sides for path in side.GetTargets()]
+        holds_root = not joint.GetExcludeFromArticulationAttr().Get() and any(
+            _is_in_articulation(part) for part in (prim, *bodies)
+        )
+        if len(free) == 1 and not holds_root:
+            anchor = UsdGeom.Xform.Define(prim.GetStage(), path).GetPrim()
+            UsdPhysics.RigidBodyAPI.Apply(anchor).CreateKinematicEnabledAttr(True)
+            UsdPhysics.MassAPI.Apply(anchor).CreateMassAttr(1.0)
+            UsdPhysics.MassAPI(anchor).CreateDiagonalInertiaAttr(Gf.Vec3f(1.0))
+            free[0].SetTargets([path])
+
+
+def _is_in_articulation(prim: Usd.Prim) -> bool:
+    while prim:
+        if prim.HasAPI(UsdPhysics.ArticulationRootAPI):
+            return True
+        prim = prim.GetParent()
+    return False
+
+
 def articulation_roots(stage: Usd.Stage) -> list[Usd.Prim]:
     """Return the prims of environment 0 that are roots of articulations."""
     prims = Usd.PrimRange(stage.GetPrimAtPath(ENV_0_PATH))

@@ -141,7 +141,7 @@ class VecEnv:
             start = time.perf_counter()
             self._before_physics(actions)
             before = time.perf_counter()
-            self.engine.step(self.task.control_frequency_inv)
+            self.task.step_physics()
             after = time.perf_counter()
             result = self._after_physics()
             self.phase_seconds["physics"] += after - before

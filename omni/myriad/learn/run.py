@@ -72,8 +72,7 @@ def train(
         status = "finished"
     except KeyboardInterrupt:
         status = "interrupted"
-        last = checkpoints / "last.pth"
-        message = f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={last}"
+        message = f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={run_dir}"
         raise Interrupted(message, *received[:1]) from None
     finally:
         if progress is not None:

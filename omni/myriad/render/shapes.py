@@ -46,23 +46,30 @@ def robot_shapes(stage: Usd.Stage, link_names: Sequence[str], colliders: bool = 
 
     Args:
         stage: The stage that a task authored.
-        link_names: Names of the links' prims.
+        link_names: Names of the links' prims, alone or behind that of their robot: "torso" or "Ant/torso".
         colliders: Return what collides instead, visible or not.
     """
     cache = UsdGeom.XformCache()
     shapes = []
     for prim in Usd.PrimRange(stage.GetPrimAtPath(ENV_0_PATH), Usd.TraverseInstanceProxies()):
-        link = prim
-        while link and link.GetName() not in link_names:
+        link, name = prim, _called(prim, link_names)
+        while link and not name:
             link = link.GetParent()
-        if not link or not prim.IsA(UsdGeom.Gprim):
+            name = link and _called(link, link_names)
+        if not name or not prim.IsA(UsdGeom.Gprim):
             continue
         looks = UsdGeom.Imageable(prim)
         seen = looks.ComputeVisibility() != UsdGeom.Tokens.invisible and looks.ComputePurpose() != UsdGeom.Tokens.guide
         if prim.HasAPI(UsdPhysics.CollisionAPI) if colliders else seen:
             in_link = cache.GetLocalToWorldTransform(prim) * cache.GetLocalToWorldTransform(link).GetInverse()
-            shapes += _shapes_of(prim, link.GetName(), Gf.Transform(in_link))
+            shapes += _shapes_of(prim, name, Gf.Transform(in_link))
     return shapes
+
+
+def _called(prim: Usd.Prim, names: Sequence[str]) -> str:
+    """Return the one of some names that a prim has, or an empty text."""
+    robot = str(prim.GetPath())[len(ENV_0_PATH) + 1 :].split("/")[0]
+    return next((name for name in (prim.GetName(), f"{robot}/{prim.GetName()}") if name in names), "")
 
 
 def _shapes_of(prim: Usd.Prim, link: str, place: Gf.Transform) -> Iterator[Shape]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A film of one robot, from the poses of its links."""
+"""Films of robots, from the poses of their links."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from omni.myriad.engine.base import ENV_0_PATH
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import replacing
 from omni.myriad.render.camera import FIELD_OF_VIEW, Camera, needed
@@ -28,6 +29,7 @@ def film_robot(
     orientations: Sequence[np.ndarray],
     dt: float,
     path: Path,
+    captions: Sequence[str] = (),
 ) -> Path:
     """Draw a robot's motion and write it as an MP4 file, whose path is returned.
 
@@ -38,6 +40,7 @@ def film_robot(
         orientations: Of the links as wxyz, (links, 4), for each moment.
         dt: Seconds between moments.
         path: The file, without its suffix.
+        captions: What stands in the picture, for each moment; none for nothing.
 
     Raises:
         MyriadError: If newton or imageio-ffmpeg is not installed, or the robot has no shapes to be drawn.
@@ -60,10 +63,78 @@ def film_robot(
         writer.send(None)
         try:
             for moment, eye, target in zip(moments, eyes, targets, strict=True):
-                writer.send(np.ascontiguousarray(camera.draw(positions[moment], orientations[moment], eye, target)))
+                picture = camera.draw(positions[moment], orientations[moment], eye, target)
+                writer.send(np.ascontiguousarray(_captioned(picture, captions[moment]) if captions else picture))
         finally:
             writer.close()
     return target_file
+
+
+class Film:
+    """Poses of all that moves in environment 0 of a running task, taken step after step: robots, bodies and markers.
+
+    Args:
+        task: The task.
+
+    Attributes:
+        names: Of links as "Robot/link", of others as they are called below the environment.
+    """
+
+    def __init__(self, task: Any) -> None:
+        self._task, self._world = task, task.world
+        bodies = {
+            _below_env(path): (view, row)
+            for view in self._world.scene.bodies().values()
+            if not view.is_non_root_articulation_link
+            for row, path in enumerate(view.prim_paths[: view.count // task.num_envs])
+        }
+        self._bodies = bodies
+        links = [
+            f"{_below_env(robot.prim_paths[0])}/{name}"
+            for robot in self._world.robots().values()
+            for name in robot.body_names
+        ]
+        self.names = [*links, *bodies, *task.markers]
+        self._positions: list[np.ndarray] = []
+        self._orientations: list[np.ndarray] = []
+        self._captions: list[str] = []
+
+    def take(self, reward: float) -> None:
+        """Add the present poses, and the reward of the episode so far."""
+        origin, parts = self._world.env_positions[:1], []
+        for robot in self._world.robots().values():
+            positions, orientations = self._world.link_poses(robot)
+            parts.append((positions[0], orientations[0]))
+        for view, row in self._bodies.values():
+            parts.append(view.get_world_poses(indices=[row]))
+        parts += [(marker.positions[:1] + origin, marker.orientations[:1]) for marker in self._task.markers.values()]
+        positions, orientations = (
+            np.concatenate([part.cpu().numpy() for part in each]) for each in zip(*parts, strict=True)
+        )
+        self._positions.append(positions)
+        self._orientations.append(orientations)
+        self._captions.append(f"{self._task.name}   {self._world.version}   reward {reward:.1f}")
+
+    def write(self, path: Path, seconds: float) -> Path:
+        """Draw what was taken, up to a length in s, and return the MP4 file's path; see `film_robot`."""
+        dt = self._world.physics_dt * self._task.control_frequency_inv
+        frames = max(1, math.ceil(seconds / dt))
+        poses = self._positions[:frames], self._orientations[:frames]
+        return film_robot(self._world.stage, self.names, *poses, dt, path, self._captions[:frames])
+
+
+def _below_env(path: str) -> str:
+    """Return what a prim of an environment lies in: Robot for /World/envs/env_0/Robot/torso."""
+    return path.split("/")[ENV_0_PATH.count("/") + 1]
+
+
+def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:
+    """Write a line into the upper left corner of a picture."""
+    from PIL import Image, ImageDraw
+
+    image = Image.fromarray(picture)
+    ImageDraw.Draw(image).text((12, 10), caption, fill=(20, 24, 32), font_size=18)
+    return np.asarray(image)
 
 
 def follow(

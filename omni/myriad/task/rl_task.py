@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,18 +12,21 @@ import gymnasium
 import numpy as np
 import torch
 
-from omni.myriad import engine
 from omni.myriad.engine import ENV_0_PATH, ENVS_PATH, Engine, Scene, SimConfig
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
+from omni.myriad.task.actuators import ProportionalDerivative, author_actuators, moving_joints, read_actuators
+from omni.myriad.task.buffers import FirstObservation, Rewards
+from omni.myriad.task.markers import Marker, MarkerShape, author_marker, make_marker
 from omni.myriad.task.observation import Observation, Quantities
+from omni.myriad.task.robot import About, RobotView, robot_view
 from omni.myriad.task.terms import ActionTerm, ImageTerm, ObservationTerm, check_terms
 
 if TYPE_CHECKING:
     from pxr import Usd
 
-    from omni.myriad.engine import ArticulationView
     from omni.myriad.env.vec_env import VecEnv
+    from omni.myriad.robots.robot import Robot
 
 ASSETS_PATH = data_folder("assets")
 
@@ -34,9 +37,10 @@ _SIZES = {"num_observations": "observation_terms", "num_actions": "action_terms"
 class RLTask:
     """A reinforcement learning task on `num_envs` clones of one environment.
 
-    A subclass names its `robot`, or authors environment 0 in `set_up_scene`; says what it observes and acts with, by
-    terms or by sizes alone; and defines `apply_actions`, `get_observations` and `calculate_metrics`. Method names,
-    buffers and the constructor are those of OmniIsaacGymEnvs, whose task files port by changing imports.
+    A subclass names its `robot`, or authors environment 0 in `set_up_scene`, and defines `pre_physics_step` or
+    `apply_actions`, `get_observations` and `calculate_metrics`. What it observes and acts with it says by terms, or by
+    sizes, or not at all: then actions are one number per joint, and observations what `get_observations` writes. Method
+    names, buffers and the constructor are those of OmniIsaacGymEnvs, whose task files port by changing imports.
 
     Args:
         name: Name of the task.
@@ -45,11 +49,12 @@ class RLTask:
         sim_config: Configuration, by default the environment's.
 
     Attributes:
-        robot: USD file of the robot that `set_up_scene` adds, as for `add_robot`; its settings are `sim.Robot`, its
-            view is `self.robots`.
-        robot_position: Where the robot stands in its environment, in m.
-        num_observations: How many numbers are observed; those of `observation_terms`, where there are any.
-        num_actions: Size of an action; that of `action_terms`, where there are any.
+        robot: In the class, the robot that `set_up_scene` adds, as for `add_robot`; its settings are `sim.Robot`. In
+            the task, its view (`RobotView`), which is also `self.robots`.
+        robot_position: Where the robot stands in its environment, in m; None for its home.
+        num_observations: How many numbers are observed; those of `observation_terms`, where there are any. Without
+            both, as many as `get_observations` writes, which is then called once before the first step.
+        num_actions: Size of an action; that of `action_terms`, where there are any. Without both, one per joint.
         num_states: Size of the critic's private observation, 0 for none; that of `state_terms`, where there are any.
         capturable: A promise that `reset_idx`, `apply_actions` and what follows physics (`get_observations` to
             `get_extras`) launch the same work in every step, decide nothing in Python, never wait for the GPU, and keep
@@ -59,16 +64,17 @@ class RLTask:
         obs_buf: Observations, (num_envs, num_observations); with pictures a dictionary of that as "state", and of the
             pictures by name. Made after `post_reset` where terms say its size.
         states_buf: The critic's private observations, (num_envs, num_states).
-        rew_buf: Rewards, (num_envs,).
+        rew_buf: Rewards, (num_envs,); a column, (num_envs, 1), may be written into it.
         reset_buf: 1 where the episode has ended, (num_envs,), int64.
         progress_buf: Steps since the episode began, (num_envs,), int64.
         time_out_buf: True where the episode ended by the step limit alone, (num_envs,).
         env_frames: Frames that the policy has been trained on so far, for curricula.
         extras: What else goes to the trainer; scalars in `extras["episode"]` are logged.
+        markers: What `add_marker` made, by name.
     """
 
-    robot: str = ""
-    robot_position: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    robot: Any = ""
+    robot_position: tuple[float, float, float] | None = None
     num_observations: int
     num_actions: int
     num_states: int = 0
@@ -95,11 +101,14 @@ class RLTask:
         self.clip_obs: float = env_cfg["clipObservations"]
         self.clip_actions: float = env_cfg["clipActions"]
         self.test: bool = self._cfg["test"]
-        for size, method in _SIZES.items():
+        for size in _SIZES:
             # OmniIsaacGymEnvs' tasks set these with an underscore before they call this constructor.
             setattr(self, size, getattr(self, f"_{size}", getattr(self, size, None)))
-            if getattr(self, size) is None and not self._defines(method):
-                raise MyriadError(f"Task {name} does not say its {size}: set {size} = ... in the class.")
+        if self.num_actions is None and not self._defines("action_terms") and not type(self).robot:
+            raise MyriadError(f"Task {name} does not say its num_actions: set num_actions = ... in the class.")
+        self.markers: dict[str, Marker] = {}
+        self._about: dict[str, About] = {}
+        self._motors: list[ProportionalDerivative] = []
         self._filled: dict[str, Observation] = {}
         spaces = ("action_space", "observation_space", "state_space")
         self._own_spaces = {space for space in spaces if hasattr(self, space)}
@@ -122,7 +131,7 @@ class RLTask:
         """Allocate the buffers, with every environment marked for reset."""
         n, device = self._num_envs, self._device
         self._allocate_observations()
-        self.rew_buf = torch.zeros(n, device=device)
+        self.rew_buf = torch.zeros(n, device=device).as_subclass(Rewards)
         self.reset_buf = torch.ones(n, device=device, dtype=torch.long)
         self.progress_buf = torch.zeros(n, device=device, dtype=torch.long)
         self.time_out_buf = torch.zeros(n, device=device, dtype=torch.bool)
@@ -143,6 +152,13 @@ class RLTask:
         Raises:
             MyriadError: If terms do not add up to the sizes that the class states, or there are neither.
         """
+        views = [view for view in self.world.robots().values() if isinstance(view, RobotView)]
+        for view in views:
+            view.start()
+        self.world.update_kinematics()  # links follow the joints that have gone home
+        self._motors = [view.motors for view in views if view.motors]
+        for index, motors in enumerate(self._motors):
+            setattr(self, f"motor_targets_{index}", motors.history)  # so that checkpoints have them
         self._take_terms("num_actions")
         self.post_reset()
         for size in ("num_observations", "num_states"):
@@ -153,8 +169,12 @@ class RLTask:
                 what = f"{self.name} {_SIZES[size].removesuffix('_terms')}"
                 self._filled[size] = Observation(what, terms, self._num_envs, self._device, noisy=not self.test)
         self._names_checked = False
-        self._define_spaces()
         self._allocate_observations()
+        if self.num_observations is None:
+            self.obs_buf = FirstObservation(self)
+            self.get_observations()
+            self.num_observations = self.obs_buf.shape[-1]  # which may be a tensor that the task has put there
+        self._define_spaces()
         # Where the default reset_idx puts robots back: joints, then root positions and orientations.
         self._starts = {
             name: (robot.get_joint_positions(), *robot.get_world_poses()) for name, robot in self.world.robots().items()
@@ -168,8 +188,10 @@ class RLTask:
             # No private observations are stated by 0, which is what a class has that says nothing.
             wanted = declared or None if size == "num_states" else declared
             setattr(self, size, check_terms(f"{self.name} {method.removesuffix('_terms')}", terms, wanted))
-        elif declared is None:
-            raise MyriadError(f"Task {self.name} does not say its {size}: {method} returns no terms.")
+        elif declared is None and size == "num_actions":
+            if self._defines(method):
+                raise MyriadError(f"Task {self.name} does not say its num_actions: action_terms returns no terms.")
+            self.num_actions = self.robot.num_dof
         return terms
 
     # -- where things are ---------------------------------------------------------------------------------------------
@@ -221,23 +243,25 @@ class RLTask:
 
     # -- building the scene -------------------------------------------------------------------------------------------
 
-    def add_robot(self, name: str, asset: str, position: tuple[float, float, float] = (0.0, 0.0, 0.0)) -> Usd.Prim:
-        """Reference a robot's USD file into environment 0 and apply the settings of `sim.<name>` to it.
+    def add_robot(self, name: str, asset: str, position: tuple[float, float, float] | None = None) -> Usd.Prim:
+        """Reference a robot into environment 0 and apply the settings of `sim.<name>` to it, motors included.
 
         Args:
             name: Name of the prim below environment 0, and of its section in the task's YAML.
-            asset: USD file: absolute, relative to the task's file, or relative to `assets/`.
-            position: Position in the environment, in metres.
+            asset: USD file: absolute, relative to the task's file, or relative to `assets/`. Or a robot's name in the
+                catalogue, such as "panda", a URDF or MJCF file, or a folder that `./myriad import` wrote.
+            position: Position in the environment, in metres; None for the origin, a free robot of the catalogue on its
+                feet above it.
 
         Returns:
             The robot's prim.
 
         Raises:
-            MyriadError: If there is no such file, or it has no default prim.
+            MyriadError: If there is no such file or robot, or it has no default prim, or motors do not fit its joints.
         """
         from pxr import Gf, Sdf, UsdGeom
 
-        path = self._find_asset(asset)
+        path, imported = self._find_asset(asset)
         layer = Sdf.Layer.FindOrOpen(str(path))
         if layer is None or not layer.defaultPrim:
             raise MyriadError(f"{path} cannot be referenced: it must be a USD file with a defaultPrim.")
@@ -245,23 +269,69 @@ class RLTask:
         prim.GetReferences().AddReference(str(path))
         xform = UsdGeom.Xformable(prim)
         xform.ClearXformOpOrder()
-        xform.AddTranslateOp().Set(Gf.Vec3d(*position))
+        xform.AddTranslateOp().Set(Gf.Vec3d(*(position or (0.0, 0.0, imported.home.height if imported else 0.0))))
         self._sim_config.apply_articulation_settings(name, prim)
+        joints = moving_joints(prim)
+        motors = self._sim_config.parse_actor_config(name).get("actuators") or {}
+        actuators = read_actuators(name, motors, list(joints))
+        author_actuators(joints, actuators)
+        frames, home = (imported.frames, imported.home.joints) if imported else ({}, {})
+        self._about[name] = About(frames, home, actuators)
         return prim
 
-    def _find_asset(self, asset: str) -> Path:
+    def _find_asset(self, asset: str) -> tuple[Path, Robot | None]:
+        """Return a robot's USD file, and what is known of it if it was imported."""
         folders = [Path(inspect.getfile(type(self))).parent, ASSETS_PATH]
-        for folder in folders:
-            if (folder / asset).is_file():
-                return (folder / asset).resolve()
-        raise MyriadError(f"Asset {asset} of task {self.name} was not found in {folders[0]} or {folders[1]}.")
+        imported = [folder / asset for folder in folders if (folder / asset / "robot.yaml").is_file()]
+        files = [folder / asset for folder in folders if (folder / asset).is_file()]
+        if not imported and files and files[0].suffix.startswith(".usd"):
+            if not (files[0].parent / "robot.yaml").is_file():
+                return files[0].resolve(), None
+            imported = [files[0].parent]
+        elif not imported and not files and Path(asset).suffix:
+            raise MyriadError(f"Asset {asset} of task {self.name} was not found in {folders[0]} or {folders[1]}.")
+        from omni.myriad import robots
+
+        robot = robots.find((imported or files or [asset])[0])
+        return robot.usd, robot
+
+    def robot_view(self, name: str, view_name: str = "") -> RobotView:
+        """Return a view of the robots that `add_robot` added under a name, for `scene.add`; it knows their frames.
+
+        Args:
+            name: Their name below environment 0.
+            view_name: Name of the view, by default the same.
+        """
+        return robot_view(self.world, f"{ENVS_PATH}/.*/{name}", view_name or name, self._about[name])
+
+    def add_marker(
+        self,
+        name: str,
+        shape: MarkerShape = "sphere",
+        size: float | tuple[float, float, float] = 0.05,
+        colour: tuple[float, float, float] = (0.9, 0.25, 0.1),
+    ) -> Marker:
+        """Add a shape that is seen and touches nothing, such as a target; call it before `super().set_up_scene`.
+
+        Args:
+            name: Name of its prim below environment 0.
+            shape: "sphere" or "box".
+            size: Diameter or edges in m.
+            colour: Red, green and blue from 0 to 1.
+
+        Returns:
+            Its positions and orientations, to be written by the task; films draw it there.
+        """
+        author_marker(self.stage, name, shape, size, colour)
+        self.markers[name] = make_marker(self._num_envs, self._device)
+        return self.markers[name]
 
     def set_up_scene(self, scene: Scene) -> None:
-        """Add `robot`, if the class names one, and the ground; clone environment 0; make `robots`, the view of `robot`.
+        """Add `robot`, if the class names one, and the ground; clone environment 0; make `self.robot`, its view.
 
         A subclass with other things in its environments authors them, calls this, then adds its views.
         """
-        if type(self).robot:  # of the class: an instance may use the name for its own
+        if type(self).robot:  # of the class: an instance has the view there
             self.add_robot("Robot", type(self).robot, self.robot_position)
         sim = self._task_cfg["sim"]
         if sim["add_ground_plane"]:
@@ -274,7 +344,7 @@ class RLTask:
             )
         self._env_pos = self.world.clone_environments(self._num_envs, self._env_spacing)
         if type(self).robot:
-            self.robots: ArticulationView = scene.add(engine.ArticulationView(f"{ENVS_PATH}/.*/Robot", name="robots"))
+            self.robot = self.robots = scene.add(self.robot_view("Robot", "robots"))
 
     def post_reset(self) -> None:
         """Read what the views know once physics runs; called once, before the first step."""
@@ -295,6 +365,13 @@ class RLTask:
         """Say which joints the numbers of an action command, in order; asked before `post_reset`."""
         return []
 
+    def commands(self) -> Mapping[str, torch.Tensor]:
+        """Return what is asked of the robot, (num_envs, size) by the names of the terms with source "command".
+
+        No sensor measures it: on a robot its user says it, and in `deploy` the task.
+        """
+        return {}
+
     # -- one step -----------------------------------------------------------------------------------------------------
 
     def pre_physics_step(self, actions: torch.Tensor) -> None:
@@ -306,10 +383,21 @@ class RLTask:
         self.apply_actions(actions)
 
     def before_physics(self, actions: torch.Tensor) -> None:
-        """Call `pre_physics_step`; where the task has its own and no `reset_idx`, reset what it leaves marked."""
+        """Call `pre_physics_step`; where the task has its own, reset what it leaves marked."""
         self.pre_physics_step(actions)
-        if self._defines("pre_physics_step") and not self._defines("reset_idx"):
+        if self._defines("pre_physics_step"):
             self._reset_marked()
+
+    def step_physics(self) -> None:
+        """Step physics for one control period; motors of kind pd are driven in each of its steps."""
+        if not self._motors:
+            self.world.step(self.control_frequency_inv)
+            return
+        began = self.progress_buf == 0
+        for step in range(self.control_frequency_inv):
+            for motors in self._motors:
+                motors.drive(began if step == 0 else None)
+            self.world.step()
 
     def _reset_marked(self) -> None:
         env_ids = self.reset_buf.nonzero().squeeze(-1)

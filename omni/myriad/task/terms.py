@@ -64,6 +64,8 @@ SOURCES = {
     "root_yaw": Source("rotation about fixed x, then y, then z, in (-pi, pi]", "rad", "world"),
     "root_up_projection": Source("z component, in the world, of the root's z axis", "", "world"),
     "projected_gravity": Source("direction of gravity in the root's frame", "", "root", 3),
+    "frame_position": Source("of each of `body_names`, links or the robot's other frames", "m", "root", 3),
+    "command": Source("what is asked of the robot, and not measured: its user says it", size=0),
     "incoming_joint_wrench": Source(
         "force and torque that the joint above each of `body_names` passes to it, in that joint's frame",
         "N, N m",

@@ -122,6 +122,7 @@ class IsaacSimEngine(Engine):
             raise MyriadError(f"num_envs must be at least 1, not {num_envs}.")
         self.num_envs = num_envs
         usd.break_instances(self.stage.GetPrimAtPath(ENV_0_PATH))
+        usd.anchor_joints(self.stage.GetPrimAtPath(ENV_0_PATH))
         self._cloner = GridCloner(spacing=spacing)
         self._cloner.define_base_env(ENVS_PATH)
         positions = self._cloner.clone(
@@ -229,6 +230,15 @@ class IsaacSimEngine(Engine):
     def update_kinematics(self) -> None:
         """Propagate written joint and root states to link poses without stepping."""
         self.world.physics_sim_view.update_articulations_kinematic()
+
+    def link_poses(self, robot: Any) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return positions and orientations of a view's links in the world, as `Engine` says."""
+        poses = robot._physics_view.get_link_transforms()
+        return poses[..., :3], poses[..., 3:].roll(1, dims=-1)  # PhysX says xyzw
+
+    def link_velocities(self, robot: Any) -> torch.Tensor:
+        """Return velocities of a view's links, as `Engine` says."""
+        return robot._physics_view.get_link_velocities()
 
     def is_playing(self) -> bool:
         """Tell whether physics has been started and not closed."""

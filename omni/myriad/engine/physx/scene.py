@@ -41,6 +41,7 @@ def check(stage: Usd.Stage) -> None:
     """
     env_0 = stage.GetPrimAtPath(ENV_0_PATH)
     usd.break_instances(env_0)
+    usd.anchor_joints(env_0)
     for prim in stage.Traverse():
         if prim.HasAPI(UsdPhysics.RigidBodyAPI) and not prim.GetPath().HasPrefix(env_0.GetPath()):
             raise MyriadError(f"{prim.GetPath()} is a rigid body outside {ENV_0_PATH}: move it into the environment.")
