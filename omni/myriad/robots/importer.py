@@ -76,12 +76,12 @@ def import_robot(
         _copy_licence(file, package / entry.licence_file if entry and entry.licence_file else None, made)
         mujoco: Any = importlib.import_module("mujoco")
         with tempfile.TemporaryDirectory(prefix="myriad_import_") as scratch:
-            model, stage, judge = _read(file, list(packages), Path(scratch), mujoco)
+            model, stage, judge_of = _read(file, list(packages), Path(scratch), mujoco)
             repair(model, keep, fixed_base, home)
+            judge = judge_of(model)
             height = _write_mjcf(model, name, made, mujoco)
             write.write_usd(model, name, stage, made, colliders)
-            if judge is None:
-                judge = mujoco.MjModel.from_xml_path(str(made / "robot.xml"))
+            judge = judge or mujoco.MjModel.from_xml_path(str(made / "robot.xml"))
             trial = try_out(made / "robot.usda", model, judge, mujoco, height)
         robot = _robot(model, trial, name, made, licence, origin, height)
         write_text(made / "robot.yaml", robot.to_yaml())
@@ -99,38 +99,47 @@ def _copy_licence(file: Path, given: Path | None, folder: Path) -> None:
             shutil.copy(each, folder / f"{prefix}{each.name}")
 
 
-def _read(file: Path, packages: list[Path], scratch: Path, mujoco: Any) -> tuple[Model, Any, Any]:
-    """Return the robot, the stage that its shapes are on, and MuJoCo's model of the file, None of a USD file."""
-    suffix = file.suffix.lower()
-    if suffix == ".urdf":
+def _read(file: Path, packages: list[Path], scratch: Path, mujoco: Any) -> tuple[Model, Any, Callable[[Model], Any]]:
+    """Return the robot, the stage that its shapes are on, and what gives MuJoCo's model of the file once repaired."""
+    if file.suffix.lower() in (".usd", ".usda", ".usdc", ".usdz"):
+        return *read.read_usd(file), lambda model: None  # MuJoCo does not read USD
+    if file.suffix.lower() == ".urdf":
         copy, robot = read.prepare_urdf(file, packages, scratch)
-        judge = _urdf_in_mujoco(robot, mujoco)
-        converted, said = convert(copy, scratch / "usd", cache_folder())
-        model, stage = read.read_usd(converted)
+        model, stage = read.read_usd(_converted(copy, scratch))
         read.add_urdf(model, robot)
-    elif suffix in (".xml", ".mjcf"):
-        judge = _mjcf_in_mujoco(file, mujoco)
-        converted, said = convert(file, scratch / "usd", cache_folder())
-        model, stage = read.read_usd(converted)
-        read.add_mjcf(model, judge, mujoco)
-    else:
-        (model, stage), judge, said = read.read_usd(file), None, []
-    lost = [line for line in said if "could not be parsed" in line or "Invalid" in line]
-    if lost:
+        return model, stage, lambda model: _urdf_in_mujoco(robot, bool(model.fixed_base), mujoco)
+    judge = _mjcf_in_mujoco(file, mujoco)
+    model, stage = read.read_usd(_converted(file, scratch))
+    read.add_mjcf(model, judge, mujoco)
+    return model, stage, lambda model: judge
+
+
+def _converted(file: Path, scratch: Path) -> Path:
+    converted, said = convert(file, scratch / "usd", cache_folder())
+    if lost := [line for line in said if "could not be parsed" in line]:
         raise MyriadError(f"{file.name}: {lost[0]}")
-    return model, stage, judge
+    return converted
 
 
-def _urdf_in_mujoco(robot: ElementTree.Element, mujoco: Any) -> Any:
-    """Return MuJoCo's model of a URDF without its shapes: some of their formats it does not read."""
+def _urdf_in_mujoco(robot: ElementTree.Element, fixed_base: bool, mujoco: Any) -> Any:
+    """Return MuJoCo's model of a URDF's joints, masses and centres of mass.
+
+    Its shapes are left out, because MuJoCo does not read all formats, and its inertias, because it refuses those that
+    are only possible once fixed links are merged.
+    """
     bare = ElementTree.fromstring(ElementTree.tostring(robot))
     for link in bare.findall("link"):
         for shape in [*link.findall("visual"), *link.findall("collision")]:
             link.remove(shape)
+    for inertia in bare.iter("inertia"):
+        inertia.attrib.update(ixx="1", iyy="1", izz="1", ixy="0", ixz="0", iyz="0")
     extension = ElementTree.SubElement(ElementTree.SubElement(bare, "mujoco"), "compiler")
-    extension.attrib.update(fusestatic="false", balanceinertia="false", boundmass="0", boundinertia="0")
+    extension.attrib.update(fusestatic="false", boundmass="0", boundinertia="0")
     try:
-        return mujoco.MjModel.from_xml_string(ElementTree.tostring(bare, encoding="unicode"))
+        spec = mujoco.MjSpec.from_string(ElementTree.tostring(bare, encoding="unicode"))
+        if not fixed_base:
+            spec.worldbody.bodies[0].add_freejoint()
+        return spec.compile()
     except ValueError as error:
         raise MyriadError(f"MuJoCo cannot read the URDF: {str(error).splitlines()[0]}") from None
 
@@ -202,7 +211,7 @@ def _robot(model: Model, trial: Trial, name: str, folder: Path, licence: str, or
     joints = []
     for dof in trial.dof_names:
         h = hinges[dof]
-        mimic = Mimic(*h.mimic) if h.mimic else None
+        mimic = Mimic(h.mimic[0], float(h.mimic[1]), float(h.mimic[2])) if h.mimic else None
         joints.append(
             Joint(
                 h.name,

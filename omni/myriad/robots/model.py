@@ -132,13 +132,13 @@ class Model:
         Raises:
             MyriadError: If a link hangs on two joints.
         """
-        seen, waiting = {root}, [root]
+        parents, waiting = {root: ""}, [root]
         while waiting:
             for hinge in self.children(waiting.pop(0)):
-                if hinge.child in seen:
-                    raise MyriadError(f"Link {hinge.child} hangs on two joints, {hinge.name} is one: robots are trees.")
-                seen.add(hinge.child)
-                waiting.append(hinge.child)
+                if parents.setdefault(hinge.child, hinge.parent) != hinge.parent:
+                    raise MyriadError(f"Link {hinge.child} hangs on two others, by {hinge.name} too: robots are trees.")
+                if hinge.child not in waiting:
+                    waiting.append(hinge.child)
                 yield hinge
 
     def dofs(self) -> list[Hinge]:

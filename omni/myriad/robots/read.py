@@ -15,7 +15,7 @@ from pxr import Gf, Usd, UsdGeom, UsdPhysics
 from omni.myriad.engine import usd
 from omni.myriad.errors import MyriadError
 
-from .model import Hinge, Link, Model, Shape, clean, inverse, matrix, pose_of, x_to
+from .model import Hinge, Link, Model, Shape, clean, inverse, matrix, pose_of, rotation_about_x, x_to
 
 _AXES = {"X": (1.0, 0.0, 0.0), "Y": (0.0, 1.0, 0.0), "Z": (0.0, 0.0, 1.0)}
 _WORLD_LINKS = ("world", "map", "")
@@ -55,7 +55,7 @@ def read_usd(file: Path) -> tuple[Model, Usd.Stage]:
             pose = inverse(_rigid(cache.GetLocalToWorldTransform(body))) @ _column(cache.GetLocalToWorldTransform(prim))
             if prim.IsA(UsdGeom.Gprim) and not _is_site(prim):
                 model.links[names[body.GetPath()]].shapes.append(_shape(prim, pose))
-            elif _is_site(prim) or _is_ghost(prim, names):
+            elif _is_site(prim):
                 model.frames.setdefault(name, (names[body.GetPath()], pose_of(pose[:3, 3], _wxyz_of(pose))))
         if prim.IsA(UsdPhysics.Joint) and prim.GetAttribute("physics:jointEnabled").Get() is not False:
             _add_joint(model, prim, names, cache)
@@ -110,19 +110,6 @@ def _is_site(prim: Usd.Prim) -> bool:
     """Tell whether a prim is a converted MJCF site: a shape to be neither seen nor hit."""
     purpose = UsdGeom.Imageable(prim).GetPurposeAttr().Get() if prim.IsA(UsdGeom.Gprim) else None
     return purpose == UsdGeom.Tokens.guide and not prim.HasAPI(UsdPhysics.CollisionAPI)
-
-
-def _is_ghost(prim: Usd.Prim, names: dict[Any, str]) -> bool:
-    """Tell whether a prim is a link without mass and shape, such as a tool's centre point."""
-    if prim.GetTypeName() != "Xform":
-        return False
-    own = iter(Usd.PrimRange(prim))
-    for below in own:
-        if below.GetPath() in names:
-            own.PruneChildren()
-        elif below.IsA(UsdGeom.Gprim):
-            return False
-    return True
 
 
 def _link(prim: Usd.Prim) -> Link:
@@ -290,8 +277,8 @@ def _mesh_file(name: str, urdf: Path, packages: list[Path]) -> Path:
 def add_urdf(model: Model, robot: ElementTree.Element) -> None:
     """Add what the converter leaves out: effort limits, damping in full precision, friction, named frames."""
     joints = {clean(joint.get("name", "")): joint for joint in robot.findall("joint")}
-    parents = {child.get("link"): joint for joint in joints.values() if (child := joint.find("child")) is not None}
-    links = [link.get("name", "") for link in robot.findall("link")]
+    parents = {clean(joint.find("child").get("link", "")): joint for joint in joints.values()}  # type: ignore[union-attr]
+    links = [clean(link.get("name", "")) for link in robot.findall("link")]
     (root,) = (link for link in links if link not in parents)
     if root not in _WORLD_LINKS:
         model.fixed_base = None  # the converter welds whatever it finds
@@ -318,13 +305,51 @@ def add_urdf(model: Model, robot: ElementTree.Element) -> None:
         if (mimic := joint.find("mimic")) is not None:
             leader = clean(mimic.get("joint", ""))
             hinge.mimic = (leader, float(mimic.get("multiplier", 1)), float(mimic.get("offset", 0)))
-    weights = {link.get("name", ""): link.find("inertial/mass") for link in robot.findall("link")}
+    weights = {clean(link.get("name", "")): link.find("inertial/mass") for link in robot.findall("link")}
     for name, link in model.links.items():
         mass = weights.get(name)
         if mass is None or float(mass.get("value", 0)) == 0:
             link.mass = 0.0  # in URDF what has no <inertial> has no mass, whatever its shapes
-    names = set(model.frames) & {clean(link) for link in links}
-    model.frames = {name: model.frames[name] for name in names}
+    for name, element in ((clean(link.get("name", "")), link) for link in robot.findall("link")):
+        if name not in model.links and parents:
+            _add_dropped_link(model, name, element, parents)
+
+
+def _add_dropped_link(
+    model: Model, name: str, element: ElementTree.Element, parents: dict[str, ElementTree.Element]
+) -> None:
+    """Add a link that the converter drops, because it has no shape: its mass, if it has any, or else a frame."""
+    pose, link = np.eye(4), name
+    while link not in model.links:
+        joint = parents.get(link)
+        if joint is None:
+            return  # above the root
+        if joint.get("type") != "fixed":
+            raise MyriadError(f"Joint {joint.get('name')} moves link {link}, which has neither mass nor shape.")
+        pose = _origin(joint) @ pose
+        link = clean(joint.find("parent").get("link", ""))  # type: ignore[union-attr]
+    if element.find("inertial/mass") is None:
+        model.frames[name] = (link, pose)
+        return
+    inertial = element.find("inertial")
+    place, moments = _origin(inertial), inertial.find("inertia")  # type: ignore[arg-type, union-attr]
+    xx, yy, zz, xy, xz, yz = (float(moments.get(f"i{axes}", 0)) for axes in ("xx", "yy", "zz", "xy", "xz", "yz"))  # type: ignore[union-attr]
+    inertia = place[:3, :3] @ np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]]) @ place[:3, :3].T
+    mass = float(element.find("inertial/mass").get("value", 0))  # type: ignore[union-attr]
+    model.links[name] = Link(mass, place[:3, 3], inertia)
+    model.hinges.append(Hinge(f"{name}_joint", "fixed", link, name, pose, np.eye(4)))
+
+
+def _origin(element: ElementTree.Element) -> np.ndarray:
+    """Return the pose of an element's <origin>: turned about x, then y, then z, all fixed."""
+    origin = element.find("origin")
+    result = np.eye(4)
+    if origin is not None:
+        result[:3, 3] = [float(number) for number in origin.get("xyz", "0 0 0").split()]
+        for axis, angle in enumerate(origin.get("rpy", "0 0 0").split()):
+            turn = np.roll(rotation_about_x(float(angle))[:3, :3], (axis, axis), (0, 1))
+            result[:3, :3] = turn @ result[:3, :3]
+    return result
 
 
 # ----------------------------------------------------------------------------------------------------------- MJCF

@@ -17,6 +17,7 @@ _SHARE = 1e-3
 _TOLERANCE = 0.02
 """By how much an inertia may miss the triangle inequality: CAD programs round."""
 
+_ROUNDING = 1e-6
 
 def repair(model: Model, keep: Collection[str], fixed_base: bool | None, home: Mapping[str, float]) -> None:
     """Make a robot what PhysX, Isaac Sim and Newton load alike.
@@ -174,7 +175,7 @@ def _check_inertias(model: Model) -> None:
             continue
         if not math.isfinite(link.mass) or link.mass <= 0:
             raise MyriadError(f"Link {name} moves and has no mass: give it an <inertial> with mass and inertia.")
-        moments = np.linalg.eigvalsh(link.inertia)
+        moments, axes = np.linalg.eigh(link.inertia)
         if not np.isfinite(moments).all() or moments[0] <= 0:
             raise MyriadError(
                 f"Link {name} has an impossible inertia: its principal moments are {_numbers(moments)} kg m^2, and all "
@@ -185,6 +186,12 @@ def _check_inertias(model: Model) -> None:
                 f"Link {name} has an impossible inertia: of its principal moments {_numbers(moments)} kg m^2 none may "
                 "exceed the sum of the others."
             )
+        excess = moments[2] - moments[0] - moments[1]
+        if excess > -_ROUNDING * moments[2]:
+            moments[:2] += excess / 2 + _ROUNDING * moments[2]
+            link.inertia = axes @ np.diag(moments) @ axes.T
+        if excess > _ROUNDING * moments[2]:
+            model.changes.append(f"inertia of {name} made possible: it missed by {excess / moments[2]:.1%}")
 
 
 def _numbers(values: np.ndarray) -> str:

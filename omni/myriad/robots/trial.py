@@ -28,6 +28,8 @@ _DT = 1 / 120
 _SECONDS = 2.0
 _STIFF = 30.0
 """rad/s: how fast the drives of the trial would swing each joint, so that they suit every mass."""
+_YIELD = 0.02
+"""rad or m: at which distance from its target the drive overcomes a joint's dry friction."""
 _POSE, _MASS, _TORQUE = 2e-4, 1e-4, 2e-3
 """How far PhysX may be from MuJoCo: m or rad; share of the mass; share of the largest torque."""
 
@@ -209,14 +211,16 @@ def _check(view: Any, what: str, fastest: float = 200.0) -> None:
         if not torch.isfinite(values).all() or values.abs().max() > limit:
             place = int(torch.nan_to_num(values.abs(), nan=math.inf).max(dim=0).values.argmax())
             where = f"joint {view.dof_names[place]}" if values is speeds else "its root"
-            raise MyriadError(f"The robot explodes when it is {what}: {where} moves without end or has no number.")
+            raise MyriadError(
+                f"The robot explodes when it is {what}: {where} moves without end ({float(values.abs().max()):.3g})."
+            )
 
 
 def _hold(engine: Engine, view: Any, model: Model) -> list[str]:
     """Hold the home pose for a while with drives that suit its masses."""
     home = view.get_joint_positions()
     root = view.get_world_poses()[0]
-    _stiffen(view)
+    _stiffen(view, model)
     view.set_joint_position_targets(home)
     for _ in range(round(_SECONDS / _DT / 10)):
         engine.step(10)
@@ -235,6 +239,7 @@ def _drop(engine: Engine, view: Any, model: Model, random: np.random.Generator) 
     limits = view.get_dof_limits()
     room = torch.clamp(limits[..., 1] - limits[..., 0], max=2.0)
     noise = torch.tensor(random.uniform(-0.05, 0.05, home.shape), dtype=torch.float32) * room
+    _stiffen(view, model)
     view.set_joint_positions(torch.clamp(home + noise, limits[..., 0], limits[..., 1]))
     view.set_joint_position_targets(home)
     tail = []
@@ -253,19 +258,21 @@ def _drop(engine: Engine, view: Any, model: Model, random: np.random.Generator) 
     return []
 
 
-def _stiffen(view: Any) -> None:
+def _stiffen(view: Any, model: Model) -> None:
     """Give drives gains by which every joint swings alike, critically damped."""
     masses = view.get_mass_matrices()
     inertia = torch.diagonal(masses, dim1=1, dim2=2)[:, -view.num_dof :] + view.get_armatures()
     inertia = inertia.clamp(min=1e-5)
-    view.set_gains(kps=inertia * _STIFF**2, kds=inertia * 2 * _STIFF)
+    hinges = {hinge.name: hinge for hinge in model.dofs()}
+    friction = torch.tensor([hinges[name].friction for name in view.dof_names])
+    view.set_gains(kps=inertia * _STIFF**2 + friction / _YIELD, kds=inertia * 2 * _STIFF)
 
 
 def _sweep(usd: Path, model: Model) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], list[str]]:
     """Move each joint to both of its limits in a copy of its own, without gravity; return the motion and notes."""
     swept = [hinge for hinge in model.dofs() if not hinge.mimic]
     with _engine(usd, len(swept), 2.0, model, ground=False, gravity=0.0) as (engine, view):
-        _stiffen(view)
+        _stiffen(view, model)
         home = view.get_joint_positions()
         columns = [view.get_dof_index(hinge.name) for hinge in swept]
         rows = list(range(len(swept)))
@@ -282,7 +289,9 @@ def _sweep(usd: Path, model: Model) -> tuple[dict[str, tuple[np.ndarray, np.ndar
         settle = round(0.7 / _DT)
         for step in range(steps + 2 * settle):
             phase = min(max(step - settle, 0), steps) / steps * 2 * math.pi
-            targets[rows, columns] = middle + half * math.cos(phase)
+            wanted = middle + half * math.cos(phase)
+            first = home[rows, columns]
+            targets[rows, columns] = first + (wanted - first) * min(1.0, step / settle)
             for hinge in model.dofs():
                 if hinge.mimic:
                     leader = view.get_dof_index(hinge.mimic[0])

@@ -113,6 +113,8 @@ def _write_body(prim: Usd.Prim, link: Link) -> None:
     UsdPhysics.RigidBodyAPI.Apply(prim)
     author(prim, "PhysxRigidBodyAPI", "physxRigidBody:angularDamping", _FLOAT, 0.0)  # PhysX's own, 0.05, is nobody's
     author(prim, "PhysxRigidBodyAPI", "physxRigidBody:linearDamping", _FLOAT, 0.0)
+    # Else what was put into something leaves it at any speed; as our own robots have it.
+    author(prim, "PhysxRigidBodyAPI", "physxRigidBody:maxDepenetrationVelocity", _FLOAT, 10.0)
     mass = UsdPhysics.MassAPI.Apply(prim)
     # A root that the world holds may come without a mass, and PhysX would make one from its shapes.
     mass.CreateMassAttr(link.mass or 1.0)
