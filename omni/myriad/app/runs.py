@@ -143,6 +143,7 @@ def _describe_again(
     config["engine"] = asked["engine"]  # that of this machine, which need not be the one it was trained on
     config["task"]["env"]["numEnvs"] = recording.MAX_ENVS
     config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
+    config["oige"] = asked["oige"]  # which names code to run, so that a file may not
     print(f"{config['task_name']}: the run holds no description and observations that fit, so the task is run a moment")
     with closing(build(config)) as env:
         described = env.perform(description.describe_task)
@@ -164,15 +165,23 @@ def make_env(config: dict[str, Any]) -> VecEnv:
     """
     from omni.myriad.engine import make_engine
 
-    sim_config = _seeded(config)
+    sim_config, env_class = _seeded(config), _vec_env_class(config)
     engine = make_engine(sim_config)
     try:
-        env = VecEnv(engine, sim_config)
+        env = env_class(engine, sim_config)
         env.set_task(_make_task(config, env))
     except BaseException:
         engine.close()
         raise
     return env
+
+
+def _vec_env_class(config: dict[str, Any]) -> type[VecEnv]:
+    if not config["oige"]:
+        return VecEnv
+    from omni.myriad.oige.config import vec_env_class
+
+    return vec_env_class(config)
 
 
 async def make_env_async(config: dict[str, Any]) -> VecEnv:
@@ -219,6 +228,10 @@ def set_seed(seed: int, torch_deterministic: bool = False) -> int:
 
 
 def _make_task(config: dict[str, Any], env: VecEnv) -> RLTask:
+    if config["oige"]:
+        from omni.myriad.oige.config import load_task
+
+        return load_task(config, env)
     from omni.myriad.task.loader import load_task_class
 
     name = config["task"]["name"]

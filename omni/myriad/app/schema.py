@@ -343,6 +343,7 @@ class Simulate(Section):
     sim_device: str = option("", "cpu, cuda, cuda:<n>; empty: the GPU if there is one", **_DEVICE)
     torch_deterministic: bool = option(False, "on a GPU, refuse operations whose results vary between runs (slower)")
     headless: bool = option(True, "Isaac Sim without its window")
+    oige: str = option("", "a checkout of OmniIsaacGymEnvs whose own files are run, as they are")
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
 
 

@@ -64,6 +64,7 @@ class PhysXEngine(Engine):
         self.capture = PhysXCapture(self.ledger)
         self._sim_config = sim_config
         self._positions: list[tuple[float, float, float]] = []
+        self._replicate = True
         self._threads: ThreadPoolExecutor | None = None
         self._seconds: list[list[float]] = []
         usd.define_physics_scene(self.stage, sim_config, self.device)
@@ -74,7 +75,7 @@ class PhysXEngine(Engine):
         spent = [sum(seconds) / len(seconds) for seconds in zip(*self._seconds, strict=True)]
         return dict(zip(PHASES, spent or [0.0] * len(PHASES), strict=True))
 
-    def clone_environments(self, num_envs: int, spacing: float) -> torch.Tensor:
+    def clone_environments(self, num_envs: int, spacing: float, replicate: bool = True) -> torch.Tensor:
         """Place `num_envs` copies of environment 0 on a grid.
 
         PhysX makes the copies when physics starts, so environment 0 may still be edited until then.
@@ -82,13 +83,14 @@ class PhysXEngine(Engine):
         Args:
             num_envs: Number of environments, at least 1.
             spacing: Distance between neighbours in metres.
+            replicate: False where the stage holds all environments, each as it shall be.
 
         Returns:
             World positions of the environments in metres, (num_envs, 3).
         """
         if num_envs < 1:
             raise MyriadError(f"num_envs must be at least 1, not {num_envs}.")
-        self.num_envs = num_envs
+        self.num_envs, self._replicate = num_envs, replicate
         self._positions = grid_positions(num_envs, spacing)
         self.env_positions = torch.tensor(self._positions, dtype=torch.float32, device=self.device)
         return self.env_positions.clone()
@@ -98,7 +100,7 @@ class PhysXEngine(Engine):
         if not self.shards:
             self._start()
         for view in self.scene.views():
-            view.initialize()
+            view.initialize(None)  # with its argument, which subclasses may ask for
 
     def step(self, num_steps: int = 1) -> None:
         """Advance all environments by `num_steps` physics steps, every shard on a thread of its own.
@@ -138,7 +140,7 @@ class PhysXEngine(Engine):
     def _take_view(self, view: ArticulationView | RigidPrimView) -> None:
         view.bind(self)
         if self.is_playing():
-            view.initialize()
+            view.initialize(None)
 
     def _on_all_shards(self, function: Callable[[int], Any]) -> None:
         if self._threads is None:
@@ -171,21 +173,25 @@ class PhysXEngine(Engine):
     def _start(self) -> None:
         if not self._positions:
             raise MyriadError(NO_ENVIRONMENTS)
-        layer = scene.flatten(self.stage, self.device)
+        layer = scene.flatten(self.stage, self.device, self._replicate)
         num_shards = self._num_shards()
         without_contacts = self._sim_config.sim_params.get("disable_contact_processing", False)
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
         logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
         try:
             for first, last in itertools.pairwise(bounds):
-                usda = scene.shard_usda(layer, first, self._positions[first])
                 positions = self._positions[first:last]
+                if self._replicate:
+                    usda = scene.shard_usda(layer, first, positions[0])
+                else:
+                    usda = scene.part_usda(layer, range(first, last))
                 self.shards.append(Shard(usda, first, positions, self.device, without_contacts))
+            start = Shard.clone if self._replicate else Shard.warm_up
             if num_shards > 1:
                 self._threads = ThreadPoolExecutor(num_shards - 1, thread_name_prefix="shard")
-                list(self._threads.map(Shard.clone, self.shards))
+                list(self._threads.map(start, self.shards))
             else:
-                self.shards[0].clone()
+                start(self.shards[0])
         except BaseException:
             self.close()
             raise

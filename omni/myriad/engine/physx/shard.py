@@ -67,6 +67,10 @@ class Shard:
                 f"{ENVS_PATH}/env_{self.first_env}", targets, anchor_transforms=poses, env_ids=list(range(len(targets)))
             )
             self._physx.wait_task(task)
+        self.warm_up()
+
+    def warm_up(self) -> None:
+        """Settle the scene so that tensors can be read."""
         self._physx.warmup()
 
     def step(self, num_steps: int, dt: float) -> None:

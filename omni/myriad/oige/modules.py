@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Answer the modules that OmniIsaacGymEnvs' files import, while a checkout is in use."""
+
+from __future__ import annotations
+
+import importlib.abc
+import importlib.machinery
+import importlib.util
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import gymnasium
+from physx_usd_schemas import PhysxSchema  # registers the schemas with pxr, which must come before the first stage
+
+from omni.myriad import engine
+from omni.myriad.errors import MyriadError
+from omni.myriad.oige import PACKAGE, assets, maths, prims, replicator
+
+logger = logging.getLogger("oige")
+
+
+class Schema(str):
+    """A schema of PhysX by its name, with which `Usd.Prim.HasAPI` finds it, and as its class, which gets and applies it.
+
+    The classes of physx-usd-schemas are no types that usd-core knows, so that HasAPI takes their names alone.
+    """
+
+    @property
+    def _class(self) -> Any:
+        return getattr(PhysxSchema, str(self))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._class, name)
+
+    def __call__(self, *arguments: Any) -> Any:
+        return self._class(*arguments)
+
+
+class _SimulationContext:
+    @staticmethod
+    def step(world: engine.Engine, render: bool = True) -> None:
+        world.step(1)
+
+
+def _rl_task() -> dict[str, Any]:
+    from omni.myriad.oige.rl_task import RLTask
+
+    return {"RLTask": RLTask, "RLTaskInterface": RLTask, "RLTaskWarp": _Lacking("tasks in Warp; warp=False")}
+
+
+class _Lacking:
+    """Something that can be imported and not used: many files import more than they use."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        raise MyriadError(f"Outside Isaac Sim there is no {self._what}.")
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):
+            raise AttributeError(name)
+        return self()
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
+        return (type(self._what, (), {"__init__": lambda *_, **__: self()}),)
+
+
+def _lacking(*names: str) -> dict[str, Any]:
+    return {name: _Lacking(name) for name in names}
+
+
+_SHAPES = {name: getattr(prims, name) for kind in ("Dynamic", "Fixed") for name in
+           (f"{kind}Sphere", f"{kind}Cuboid", f"{kind}Cylinder", f"{kind}Capsule")}  # fmt: skip
+_LOG = {f"log_{level}": getattr(logger, name) for level, name in
+        {"info": "info", "warn": "warning", "error": "error", "verbose": "debug"}.items()}  # fmt: skip
+_ROOT = {"get_assets_root_path": lambda: assets.ROOT, "find_nucleus_server": lambda: (True, assets.ROOT)}
+_STAGE = {name: getattr(prims, name) for name in ("get_current_stage", "add_reference_to_stage")}
+_PRIMS = {name: getattr(prims, name) for name in
+          ("get_prim_at_path", "is_prim_path_valid", "define_prim", "create_prim")}  # fmt: skip
+_MATHS = {name: value for name, value in vars(maths).items() if not name.startswith("_")}
+_CONTEXT = SimpleNamespace(get_stage=prims.get_current_stage)
+
+MODULES: dict[str, dict[str, Any] | Callable[[], dict[str, Any]]] = {
+    "carb": _LOG,
+    "gym": {"spaces": gymnasium.spaces, "Space": gymnasium.Space},
+    "gym.spaces": dict(vars(gymnasium.spaces)),
+    "omni.kit.app": {},
+    "omni.usd": {"get_context": lambda: _CONTEXT},
+    "omni.client": {},
+    "omni.isaac.cloner": {"Cloner": prims.Cloner, "GridCloner": _Lacking("GridCloner: RLTask clones environments")},
+    "omni.isaac.core.articulations": lambda: {"ArticulationView": engine.ArticulationView},
+    "omni.isaac.core.materials": _lacking("OmniGlass", "OmniPBR", "PreviewSurface", "VisualMaterial"),
+    "omni.isaac.core.objects": _SHAPES,
+    "omni.isaac.core.prims": lambda: {
+        "RigidPrimView": engine.RigidPrimView,
+        "RigidPrim": prims.RigidPrim,
+        "XFormPrim": prims.XFormPrim,
+        **_lacking("XFormPrimView", "GeometryPrim", "GeometryPrimView"),
+    },
+    "omni.isaac.core.prims.rigid_prim": {"RigidPrim": prims.RigidPrim},
+    "omni.isaac.core.robots": {"Robot": prims.Robot},
+    "omni.isaac.core.robots.robot": {"Robot": prims.Robot},
+    "omni.isaac.core.simulation_context": {"SimulationContext": _SimulationContext},
+    "omni.isaac.core.utils.extensions": {"enable_extension": lambda name: False},
+    "omni.isaac.core.utils.nucleus": _ROOT,
+    "omni.isaac.core.utils.prims": _PRIMS,
+    "omni.isaac.core.utils.stage": _STAGE,
+    "omni.isaac.core.utils.torch": _MATHS,
+    "omni.isaac.core.utils.torch.maths": _MATHS,
+    "omni.isaac.core.utils.torch.rotations": _MATHS,
+    "omni.isaac.core.utils.torch.tensor": _MATHS,
+    "omni.isaac.core.utils.torch.transformations": _MATHS,
+    "omni.isaac.core.utils.types": {
+        "ArticulationAction": engine.base.ArticulationActions,
+        "ArticulationActions": engine.base.ArticulationActions,
+    },
+    "omni.isaac.gym.tasks.rl_task": _rl_task,
+    "omni.isaac.nucleus": _ROOT,
+    "omni.replicator.core": replicator.CORE,
+    "omni.replicator.isaac": replicator.ISAAC,
+    "pxr.PhysxSchema": {
+        name: Schema(name) if isinstance(value, type) else value for name, value in vars(PhysxSchema).items()
+    },
+    f"{PACKAGE}.tasks.base.rl_task": _rl_task,
+}
+"""What each module holds; one that holds engine classes is filled when it is imported, when the engine is there."""
+
+_FOREIGN = ("carb", "gym", "omni", "pxr.PhysxSchema")
+
+
+class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
+    """Finds the modules of the table, the packages around them, and the checkout's own.
+
+    Args:
+        checkout: Folder that holds the package `omniisaacgymenvs`.
+    """
+
+    def __init__(self, checkout: Path) -> None:
+        self.checkout = checkout
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> importlib.machinery.ModuleSpec | None:
+        """Answer names of the table, and refuse what else only Isaac Sim has, in one line."""
+        if fullname == PACKAGE:
+            # Without its __init__.py, which looks for Kit.
+            spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
+            spec.submodule_search_locations = [str(self.checkout / PACKAGE)]
+            return spec
+        if fullname in MODULES or any(name.startswith(f"{fullname}.") for name in MODULES):
+            if fullname != "omni" and fullname != "pxr" and not fullname.startswith(PACKAGE):
+                return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
+            if fullname in MODULES:
+                return importlib.machinery.ModuleSpec(fullname, self)
+        if fullname.split(".")[0] in ("omni", "carb") and not fullname.startswith("omni.myriad"):
+            raise ModuleNotFoundError(f"{fullname} is a part of Isaac Sim that Myriad does without (docs/porting.md)")
+        return None
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:
+        """Leave the making of a module to Python."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        """Fill a module from the table."""
+        content = MODULES.get(module.__name__, {})
+        vars(module).update(content() if callable(content) else content)
+
+
+def install(checkout: Path) -> None:
+    """Answer imports from now on, from one checkout: what another one had is forgotten."""
+    for name in [name for name in sys.modules if name == PACKAGE or name.startswith(f"{PACKAGE}.")]:
+        del sys.modules[name]
+    sys.meta_path[:] = [finder for finder in sys.meta_path if not isinstance(finder, Finder)]
+    sys.meta_path.insert(0, Finder(checkout))
