@@ -1,29 +1,111 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Robots and props that OmniIsaacGymEnvs takes from Nucleus, answered by the catalogue and by files of our own."""
+"""Robots and props that OmniIsaacGymEnvs takes from Nucleus, answered by the catalogue and by shapes of our own.
+
+What stands in has the names of links and joints that the tasks' files look for, and not the mass or shape of NVIDIA's
+file; docs/porting.md says what differs.
+"""
 
 from __future__ import annotations
 
+import importlib.util
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
+
+from pxr import Sdf, Usd, UsdPhysics
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
+from omni.myriad.robots import find as find_robot
 
 ROOT = "nucleus:"
 """What `get_assets_root_path` returns: paths that begin with it are looked up here."""
 
-_OWN = {
-    "Robots/Ant/ant_instanceable.usd": "ant/ant.usda",
-    "Robots/Cartpole/cartpole.usd": "cartpole/cartpole.usda",
-}
+_MADE: list[Sdf.Layer] = []
+"""Layers that are in memory alone, kept because a reference keeps none."""
 
 
 def find(path: str) -> str:
-    """Return the file or layer that stands in for a path on Nucleus, or a path of another kind as it is."""
+    """Return the file or layer that stands in for a path on Nucleus, or a path of another kind as it is.
+
+    Raises:
+        MyriadError: If there is none.
+    """
     if not path.startswith(ROOT):
         if not Path(path).is_file():
             raise MyriadError(f"{path} is no file.")
         return path
     name = path.removeprefix(f"{ROOT}/Isaac/")
-    if name in _OWN:
-        return str(data_folder("assets") / _OWN[name])
-    raise MyriadError(f"{name} is on Nucleus alone, and nothing here stands in for it (docs/porting.md).")
+    if name not in _STANDINS:
+        raise MyriadError(f"{name} is on Nucleus alone, and nothing here stands in for it (docs/porting.md).")
+    return _stand_in(name)
+
+
+@cache
+def _stand_in(name: str) -> str:
+    return _STANDINS[name]()
+
+
+def _own(file: str) -> Callable[[], str]:
+    return lambda: str(data_folder("assets") / file)
+
+
+def _changed(source: str, change: Callable[[Usd.Stage], None]) -> str:
+    """Return a copy of a USD file in memory after a change."""
+    layer = Sdf.Layer.CreateAnonymous(".usda")
+    layer.TransferContent(Usd.Stage.Open(source).Flatten())
+    change(Usd.Stage.Open(layer))
+    _MADE.append(layer)
+    return layer.identifier
+
+
+def _catalogue(name: str, change: Callable[[Usd.Stage], None] | None = None) -> Callable[[], str]:
+    def find_it() -> str:
+        usd = str(find_robot(name).usd)
+        return _changed(usd, change) if change else usd
+
+    return find_it
+
+
+def _joints_below_links(stage: Usd.Stage) -> None:
+    """Move each joint below the link that it leads from, where NVIDIA's files have them and the catalogue's have not."""
+    layer = stage.GetRootLayer()
+    for prim in list(stage.Traverse()):
+        if joint := UsdPhysics.Joint(prim):
+            for parent in joint.GetBody0Rel().GetTargets():
+                _move(layer, prim.GetPath(), parent.AppendChild(prim.GetName()))
+
+
+def _move(layer: Sdf.Layer, path: Sdf.Path, to: Sdf.Path) -> None:
+    Sdf.CreatePrimInLayer(layer, to.GetParentPath())
+    edit = Sdf.BatchNamespaceEdit()
+    edit.Add(path, to)
+    if not layer.Apply(edit):
+        raise MyriadError(f"{path} cannot become {to}.")
+
+
+def _humanoid() -> str:
+    """Newton's humanoid without its collision groups, which filter nothing and would get into ours.
+
+    Its joints are numbered in the order of the file, which is theirs: PhysX sorts joints of a link by name.
+    """
+
+    def change(stage: Usd.Stage) -> None:
+        layer, number = stage.GetRootLayer(), 0
+        for prim in list(stage.Traverse()):
+            if prim.IsA(UsdPhysics.CollisionGroup):
+                stage.RemovePrim(prim.GetPath())
+            elif prim.IsA(UsdPhysics.Joint):
+                layer.GetPrimAtPath(prim.GetPath()).name = f"joint_{number:02}_{prim.GetName()}"
+                number += 1
+
+    (newton,) = importlib.util.find_spec("newton").submodule_search_locations  # type: ignore[union-attr]
+    return _changed(f"{newton}/examples/assets/humanoid.usda", change)
+
+
+_STANDINS: dict[str, Callable[[], str]] = {
+    "Robots/ANYbotics/anymal_instanceable.usd": _catalogue("anymal_c", _joints_below_links),
+    "Robots/Ant/ant_instanceable.usd": _own("ant/ant.usda"),
+    "Robots/Cartpole/cartpole.usd": _own("cartpole/cartpole.usda"),
+    "Robots/Humanoid/humanoid_instanceable.usd": _humanoid,
+}
