@@ -15,6 +15,7 @@ from pathlib import Path
 from pxr import Sdf, Usd, UsdPhysics
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.oige import shapes
 from omni.myriad.places import data_folder
 from omni.myriad.robots import find as find_robot
 
@@ -67,6 +68,16 @@ def _catalogue(name: str, change: Callable[[Usd.Stage], None] | None = None) -> 
     return find_it
 
 
+def _built(write: Callable[[shapes.Builder], None]) -> Callable[[], str]:
+    def build() -> str:
+        layer = Sdf.Layer.CreateAnonymous(".usda")
+        write(shapes.Builder(Usd.Stage.Open(layer)))
+        _MADE.append(layer)
+        return layer.identifier
+
+    return build
+
+
 def _joints_below_links(stage: Usd.Stage) -> None:
     """Move each joint below the link that it leads from, where NVIDIA's files have them and the catalogue's have not."""
     layer = stage.GetRootLayer()
@@ -77,7 +88,7 @@ def _joints_below_links(stage: Usd.Stage) -> None:
 
 
 def _move(layer: Sdf.Layer, path: Sdf.Path, to: Sdf.Path) -> None:
-    Sdf.CreatePrimInLayer(layer, to.GetParentPath())
+    Sdf.CreatePrimInLayer(layer, to.GetParentPath()).specifier = Sdf.SpecifierDef
     edit = Sdf.BatchNamespaceEdit()
     edit.Add(path, to)
     if not layer.Apply(edit):
@@ -103,9 +114,31 @@ def _humanoid() -> str:
     return _changed(f"{newton}/examples/assets/humanoid.usda", change)
 
 
+def _franka(stage: Usd.Stage) -> None:
+    """The catalogue's Panda with joints where the task sets them up; both fingers are driven, none follows."""
+    for prim in stage.Traverse():
+        if prim.GetName() == "panda_finger_joint2":
+            prim.RemoveAppliedSchema("PhysxMimicJointAPI:rotX")
+            for name in [name for name in prim.GetPropertyNames() if name.startswith("physxMimicJoint:")]:
+                prim.RemoveProperty(name)
+    _joints_below_links(stage)
+    layer = stage.GetRootLayer()
+    for finger in ("panda_finger_joint1", "panda_finger_joint2"):
+        _move(layer, Sdf.Path(f"/panda/panda_link7/{finger}"), Sdf.Path(f"/panda/panda_hand/{finger}"))
+
+
 _STANDINS: dict[str, Callable[[], str]] = {
+    "Props/Blocks/block_instanceable.usd": _built(shapes.block),
+    "Props/Sektion_Cabinet/sektion_cabinet_instanceable.usd": _built(shapes.cabinet),
     "Robots/ANYbotics/anymal_instanceable.usd": _catalogue("anymal_c", _joints_below_links),
+    "Robots/AllegroHand/allegro_hand_instanceable.usd": _catalogue("allegro"),
     "Robots/Ant/ant_instanceable.usd": _own("ant/ant.usda"),
+    "Robots/BalanceBot/balance_bot.usd": _built(shapes.balance_bot),
     "Robots/Cartpole/cartpole.usd": _own("cartpole/cartpole.usda"),
+    "Robots/Crazyflie/cf2x.usd": _built(shapes.crazyflie),
+    "Robots/Franka/franka_instanceable.usd": _catalogue("panda", _franka),
     "Robots/Humanoid/humanoid_instanceable.usd": _humanoid,
+    "Robots/Ingenuity/ingenuity.usd": _built(shapes.ingenuity),
+    "Robots/Quadcopter/quadcopter.usd": _built(shapes.quadcopter),
+    "Robots/ShadowHand/shadow_hand_instanceable.usd": _catalogue("shadow_hand"),
 }

@@ -7,6 +7,7 @@ import importlib.abc
 import importlib.machinery
 import importlib.util
 import logging
+import re
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -14,6 +15,7 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import gymnasium
+from pxr import Sdf, Usd, UsdPhysics
 from physx_usd_schemas import PhysxSchema  # registers the schemas with pxr, which must come before the first stage
 
 from omni.myriad import engine
@@ -40,6 +42,42 @@ class Schema(str):
         return self._class(*arguments)
 
 
+class JointApi:
+    """`PhysxJointAPI`, which PhysX no longer reads: what it sets goes where PhysX looks, joint friction aside.
+
+    Args:
+        prim: A joint.
+    """
+
+    def __init__(self, prim: Usd.Prim) -> None:
+        self._prim = prim
+
+    @classmethod
+    def Get(cls, stage: Usd.Stage, path: Any) -> JointApi:  # noqa: N802
+        """Return the schema of the joint at a path."""
+        return cls(stage.GetPrimAtPath(path))
+
+    Apply = classmethod(lambda cls, prim: cls(prim))
+
+    def __bool__(self) -> bool:
+        return bool(self._prim)
+
+    def __getattr__(self, name: str) -> Any:
+        if not (found := re.fullmatch(r"(?:Get|Create)(\w+)Attr", name)):
+            raise AttributeError(name)
+        axis = "linear" if self._prim.IsA(UsdPhysics.PrismaticJoint) else "angular"
+        schema, attribute = f"PhysxJointAxisAPI:{axis}", found[1][0].lower() + found[1][1:]
+        self._prim.AddAppliedSchema(schema)
+        made = self._prim.CreateAttribute(f"physxJointAxis:{axis}:{attribute}", Sdf.ValueTypeNames.Float)
+
+        def attr(value: Any = None) -> Usd.Attribute:
+            if value is not None:
+                made.Set(float(value))
+            return made
+
+        return attr
+
+
 class _SimulationContext:
     @staticmethod
     def step(world: engine.Engine, render: bool = True) -> None:
@@ -50,6 +88,12 @@ def _rl_task() -> dict[str, Any]:
     from omni.myriad.oige.rl_task import RLTask
 
     return {"RLTask": RLTask, "RLTaskInterface": RLTask, "RLTaskWarp": _Lacking("tasks in Warp; warp=False")}
+
+
+def _views() -> Any:
+    from omni.myriad.oige import views
+
+    return views
 
 
 class _Lacking:
@@ -93,11 +137,11 @@ MODULES: dict[str, dict[str, Any] | Callable[[], dict[str, Any]]] = {
     "omni.usd": {"get_context": lambda: _CONTEXT},
     "omni.client": {},
     "omni.isaac.cloner": {"Cloner": prims.Cloner, "GridCloner": _Lacking("GridCloner: RLTask clones environments")},
-    "omni.isaac.core.articulations": lambda: {"ArticulationView": engine.ArticulationView},
+    "omni.isaac.core.articulations": lambda: {"ArticulationView": _views().ArticulationView},
     "omni.isaac.core.materials": _lacking("OmniGlass", "OmniPBR", "PreviewSurface", "VisualMaterial"),
     "omni.isaac.core.objects": _SHAPES,
     "omni.isaac.core.prims": lambda: {
-        "RigidPrimView": engine.RigidPrimView,
+        "RigidPrimView": _views().RigidPrimView,
         "RigidPrim": prims.RigidPrim,
         "XFormPrim": prims.XFormPrim,
         **_lacking("XFormPrimView", "GeometryPrim", "GeometryPrimView"),
@@ -124,7 +168,8 @@ MODULES: dict[str, dict[str, Any] | Callable[[], dict[str, Any]]] = {
     "omni.replicator.core": replicator.CORE,
     "omni.replicator.isaac": replicator.ISAAC,
     "pxr.PhysxSchema": {
-        name: Schema(name) if isinstance(value, type) else value for name, value in vars(PhysxSchema).items()
+        **{name: Schema(name) for name, value in vars(PhysxSchema).items() if isinstance(value, type)},
+        "PhysxJointAPI": JointApi,
     },
     f"{PACKAGE}.tasks.base.rl_task": _rl_task,
 }
