@@ -34,6 +34,7 @@ def import_robot(
     name: str = "",
     fixed_base: bool | None = None,
     keep: Sequence[str] = (),
+    without: Sequence[str] = (),
     packages: Sequence[Path] = (),
     colliders: str = "hull",
     finish: Callable[[Robot, Trial, Path], None] = lambda *_: None,
@@ -46,6 +47,7 @@ def import_robot(
         name: Of the robot; by default the catalogue's, or the file's.
         fixed_base: Whether the world holds the root; None takes what the file says, or guesses.
         keep: Links that stay links although they are fixed to others.
+        without: Of "friction" and "damping" of joints, what is left out of what the file says.
         packages: Folders that package:// may mean, or that hold such folders.
         colliders: What meshes collide as: "hull", "decomposition" or "sdf".
         finish: Called with robot, trial and folder before the folder gets its name, such as to draw pictures.
@@ -61,7 +63,7 @@ def import_robot(
         package = fetch(entry.package, entry.version, cache_folder(), entry.megabytes)
         file, origin = package / entry.file, f"{entry.package} {entry.version}: {entry.file}"
         fixed_base = entry.fixed_base if fixed_base is None else fixed_base
-        keep, home, licence = [*keep, *entry.keep], entry.home, entry.licence
+        without, home, licence = [*without, *entry.without], entry.home, entry.licence
         name = name or source
     else:
         file = Path(source).expanduser().resolve()
@@ -77,7 +79,7 @@ def import_robot(
         mujoco: Any = importlib.import_module("mujoco")
         with tempfile.TemporaryDirectory(prefix="myriad_import_") as scratch:
             model, stage, judge_of = _read(file, list(packages), Path(scratch), mujoco)
-            repair(model, keep, fixed_base, home)
+            repair(model, keep, without, fixed_base, home)
             judge = judge_of(model)
             height = _write_mjcf(model, name, made, mujoco)
             write.write_usd(model, name, stage, made, colliders)
