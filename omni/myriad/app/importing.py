@@ -19,7 +19,7 @@ from omni.myriad.robots.robot import Robot, cached_folder
 if TYPE_CHECKING:
     from omni.myriad.robots.trial import Trial
 
-_FILM_SECONDS = 6.0
+_FILM_SECONDS = 4.0
 _PANEL = (480, 368)
 _NEARER = 0.65
 """A robot at rest fills less of the picture than one that moves."""

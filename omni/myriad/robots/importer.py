@@ -104,14 +104,14 @@ def _copy_licence(file: Path, given: Path | None, folder: Path) -> None:
 def _read(file: Path, packages: list[Path], scratch: Path, mujoco: Any) -> tuple[Model, Any, Callable[[Model], Any]]:
     """Return the robot, the stage that its shapes are on, and what gives MuJoCo's model of the file once repaired."""
     if file.suffix.lower() in (".usd", ".usda", ".usdc", ".usdz"):
-        return *read.read_usd(file), lambda model: None  # MuJoCo does not read USD
+        return *read.read_usd(file, file.name), lambda model: None  # MuJoCo does not read USD
     if file.suffix.lower() == ".urdf":
         copy, robot = read.prepare_urdf(file, packages, scratch)
-        model, stage = read.read_usd(_converted(copy, scratch))
+        model, stage = read.read_usd(_converted(copy, scratch), file.name)
         read.add_urdf(model, robot)
         return model, stage, lambda model: _urdf_in_mujoco(robot, bool(model.fixed_base), mujoco)
     judge = _mjcf_in_mujoco(file, mujoco)
-    model, stage = read.read_usd(_converted(file, scratch))
+    model, stage = read.read_usd(_converted(file, scratch), file.name)
     read.add_mjcf(model, judge, mujoco)
     return model, stage, lambda model: judge
 
@@ -167,8 +167,9 @@ def _write_mjcf(model: Model, name: str, folder: Path, mujoco: Any) -> float:
             turn = np.zeros(9)
             mujoco.mju_quat2Mat(turn, compiled.body_iquat[body])
             turn = turn.reshape(3, 3)
-            link.mass, link.com = float(compiled.body_mass[body]), compiled.body_ipos[body].copy()
-            link.inertia = turn @ np.diag(compiled.body_inertia[body]) @ turn.T
+            scale = (link.total or compiled.body_mass[body]) / compiled.body_mass[body]
+            link.mass, link.com = float(compiled.body_mass[body] * scale), compiled.body_ipos[body].copy()
+            link.inertia = turn @ np.diag(compiled.body_inertia[body]) @ turn.T * scale
     data = mujoco.MjData(compiled)
     mujoco.mj_resetDataKeyframe(compiled, data, 0)
     compiled.geom_margin[:] = _TOUCHING

@@ -125,11 +125,11 @@ def _add_mass(parent: Link, child: Link, rest: np.ndarray) -> None:
     """Give a link the mass and inertia of another that is fixed to it, by the parallel axis theorem."""
     if parent.mass is None or child.mass is None:
         # Shapes decide, and they move over.
-        if parent.mass != child.mass and (parent.mass or child.mass):
+        if parent.mass or child.mass or bool(parent.total) != bool(child.total):
             raise MyriadError(
-                "Two links are fixed to each other, of which one has a mass and one has only shapes: give both masses."
+                "Of two links that are fixed to each other one has a mass, one only shapes: give both masses."
             )
-        parent.mass = None
+        parent.mass, parent.total = None, parent.total and child.total and parent.total + child.total
         return
     if not child.mass:
         return
