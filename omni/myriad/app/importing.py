@@ -19,8 +19,10 @@ from omni.myriad.robots.robot import Robot, cached_folder
 if TYPE_CHECKING:
     from omni.myriad.robots.trial import Trial
 
-_FILM_SECONDS = 6.0
+_FILM_SECONDS = 4.0
 _PANEL = (480, 368)
+_NEARER = 0.65
+"""A robot at rest fills less of the picture than one that moves."""
 _AXES = ((1.0, 0.2, 0.2), (0.2, 0.8, 0.2), (0.25, 0.4, 1.0))
 """Colours of x, y and z."""
 
@@ -34,6 +36,12 @@ class Import(Section):
     name: str = option("", "of the robot; empty: that of the file")
     fixed_base: bool | None = option(None, "whether the world holds the root; empty: as the file says, else guessed")
     keep: str = option("", "links that stay links although they are fixed to others, with commas")
+    without: str = option(
+        "",
+        "friction, damping, or both with a comma: leave out what the file says of joints",
+        matches="((friction|damping)(,|$))*",
+        wants="friction, damping, or both with a comma",
+    )
     packages: str = option("", "folders that package:// means, or that hold such folders, with commas")
     colliders: Literal["hull", "decomposition", "sdf"] = option("hull", "what meshes collide as")
     film: bool = option(True, "film the joints going through their limits")
@@ -78,12 +86,17 @@ def _import(arguments: Sequence[str]) -> None:
         out,
         values["name"],
         values["fixed_base"],
-        [name for name in values["keep"].split(",") if name],
-        [Path(name).expanduser().resolve() for name in values["packages"].split(",") if name],
+        _split(values["keep"]),
+        _split(values["without"]),
+        [Path(name).expanduser().resolve() for name in _split(values["packages"])],
         values["colliders"],
         finish,
     )
     print(f"\n{robot.name} is in {robot.folder} ({time.perf_counter() - start:.0f} s).")
+
+
+def _split(text: str) -> list[str]:
+    return [item.strip() for item in text.split(",") if item.strip()]
 
 
 def _report(robot: Robot, trial: Trial) -> None:
@@ -124,19 +137,21 @@ def _draw(robot: Robot, file: Path) -> None:
     stage, positions, orientations = at_home(robot)
     links = list(robot.links)
     looks, colliders = robot_shapes(stage, links), robot_shapes(stage, links, colliders=True)
-    size = max(float(np.ptp(positions, axis=0).max()), 0.1) * 0.07
+    size = max(float(np.ptp(positions, axis=0).max()), 0.1) * 0.09
     half = np.sqrt(0.5)
     turns = ((0.0, half, 0.0, half), (-half, 0.0, 0.0, half), (0.0, 0.0, 0.0, 1.0))  # z to x, y and z, as xyzw
     axes = [
-        Shape(link, "capsule", (size / 12, size / 2), tuple(size / 2 * np.eye(3)[i]), turns[i], _AXES[i])
+        Shape(link, "capsule", (size / 8, size / 2), tuple(size / 2 * np.eye(3)[i]), turns[i], _AXES[i])
         for link in links
         for i in range(3)
     ]
+    eyes, targets = follow([positions], links, looks or colliders or axes)
+    middle, eye = targets[0], targets[0] + _NEARER * (eyes[0] - targets[0])
+    eye[2] = max(eye[2], 0.2)  # above the floor
     panels = []
     for shapes in (looks, colliders, axes):
         camera = Camera(links, shapes, *_PANEL)
-        eyes, targets = follow([positions], links, looks or colliders or axes)
-        panels.append(camera.draw(positions, orientations, eyes[0], targets[0]))
+        panels.append(camera.draw(positions, orientations, eye, middle))
     with replacing(file) as temporary:
         imsave(temporary, np.concatenate(panels, axis=1))
 

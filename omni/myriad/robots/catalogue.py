@@ -31,8 +31,7 @@ class Entry:
         dofs: Degrees of freedom.
         fixed_base: Whether the root is welded to the world; None where the file says it.
         home: Positions of joints to start in, rad or m, where 0 or the middle of the range will not do.
-        keep: Links that stay links although they are fixed to others.
-        note: What is peculiar.
+        without: Of "friction" and "damping" of joints, what the file has and is not to be believed.
     """
 
     package: str
@@ -44,8 +43,7 @@ class Entry:
     dofs: int = 0
     fixed_base: bool | None = None
     home: dict[str, float] = field(default_factory=dict)
-    keep: tuple[str, ...] = ()
-    note: str = ""
+    without: tuple[str, ...] = ()
 
 
 def _erd(file: str, licence: str, dofs: int, licence_file: str = "README.md", **options: object) -> Entry:
@@ -80,7 +78,8 @@ CATALOGUE: dict[str, Entry] = {
     "panda": _erd("panda_description/urdf/panda_collision.urdf", "Apache-2.0", 9, "LICENSE", home=_PANDA),
     "anymal_c": _erd("anymal_c_simple_description/urdf/anymal.urdf", "BSD-3-Clause", 12, "LICENSE"),
     "anymal_b": _erd("anymal_b_simple_description/robots/anymal.urdf", "BSD-3-Clause", 12),
-    "allegro": _erd("allegro_hand_description/urdf/allegro_right_hand.urdf", "BSD", 16, fixed_base=True),
+    "allegro": _erd("allegro_hand_description/urdf/allegro_right_hand.urdf", "BSD", 16, fixed_base=True,
+                    without=("friction", "damping")),  # 5 to 10 N m of friction for a finger's 15 N m
     "ur5": _erd("ur_description/urdf/ur5_robot.urdf", "BSD", 6),
     "ur10": _erd("ur_description/urdf/ur10_robot.urdf", "BSD", 6),
     "iris": _erd("iris_description/robots/iris.urdf", "Apache-2.0", 4),

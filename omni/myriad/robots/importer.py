@@ -34,6 +34,7 @@ def import_robot(
     name: str = "",
     fixed_base: bool | None = None,
     keep: Sequence[str] = (),
+    without: Sequence[str] = (),
     packages: Sequence[Path] = (),
     colliders: str = "hull",
     finish: Callable[[Robot, Trial, Path], None] = lambda *_: None,
@@ -46,6 +47,7 @@ def import_robot(
         name: Of the robot; by default the catalogue's, or the file's.
         fixed_base: Whether the world holds the root; None takes what the file says, or guesses.
         keep: Links that stay links although they are fixed to others.
+        without: Of "friction" and "damping" of joints, what is left out of what the file says.
         packages: Folders that package:// may mean, or that hold such folders.
         colliders: What meshes collide as: "hull", "decomposition" or "sdf".
         finish: Called with robot, trial and folder before the folder gets its name, such as to draw pictures.
@@ -61,7 +63,7 @@ def import_robot(
         package = fetch(entry.package, entry.version, cache_folder(), entry.megabytes)
         file, origin = package / entry.file, f"{entry.package} {entry.version}: {entry.file}"
         fixed_base = entry.fixed_base if fixed_base is None else fixed_base
-        keep, home, licence = [*keep, *entry.keep], entry.home, entry.licence
+        without, home, licence = [*without, *entry.without], entry.home, entry.licence
         name = name or source
     else:
         file = Path(source).expanduser().resolve()
@@ -77,7 +79,7 @@ def import_robot(
         mujoco: Any = importlib.import_module("mujoco")
         with tempfile.TemporaryDirectory(prefix="myriad_import_") as scratch:
             model, stage, judge_of = _read(file, list(packages), Path(scratch), mujoco)
-            repair(model, keep, fixed_base, home)
+            repair(model, keep, without, fixed_base, home)
             judge = judge_of(model)
             height = _write_mjcf(model, name, made, mujoco)
             write.write_usd(model, name, stage, made, colliders)
@@ -102,14 +104,14 @@ def _copy_licence(file: Path, given: Path | None, folder: Path) -> None:
 def _read(file: Path, packages: list[Path], scratch: Path, mujoco: Any) -> tuple[Model, Any, Callable[[Model], Any]]:
     """Return the robot, the stage that its shapes are on, and what gives MuJoCo's model of the file once repaired."""
     if file.suffix.lower() in (".usd", ".usda", ".usdc", ".usdz"):
-        return *read.read_usd(file), lambda model: None  # MuJoCo does not read USD
+        return *read.read_usd(file, file.name), lambda model: None  # MuJoCo does not read USD
     if file.suffix.lower() == ".urdf":
         copy, robot = read.prepare_urdf(file, packages, scratch)
-        model, stage = read.read_usd(_converted(copy, scratch))
+        model, stage = read.read_usd(_converted(copy, scratch), file.name)
         read.add_urdf(model, robot)
         return model, stage, lambda model: _urdf_in_mujoco(robot, bool(model.fixed_base), mujoco)
     judge = _mjcf_in_mujoco(file, mujoco)
-    model, stage = read.read_usd(_converted(file, scratch))
+    model, stage = read.read_usd(_converted(file, scratch), file.name)
     read.add_mjcf(model, judge, mujoco)
     return model, stage, lambda model: judge
 
@@ -165,8 +167,9 @@ def _write_mjcf(model: Model, name: str, folder: Path, mujoco: Any) -> float:
             turn = np.zeros(9)
             mujoco.mju_quat2Mat(turn, compiled.body_iquat[body])
             turn = turn.reshape(3, 3)
-            link.mass, link.com = float(compiled.body_mass[body]), compiled.body_ipos[body].copy()
-            link.inertia = turn @ np.diag(compiled.body_inertia[body]) @ turn.T
+            scale = (link.total or compiled.body_mass[body]) / compiled.body_mass[body]
+            link.mass, link.com = float(compiled.body_mass[body] * scale), compiled.body_ipos[body].copy()
+            link.inertia = turn @ np.diag(compiled.body_inertia[body]) @ turn.T * scale
     data = mujoco.MjData(compiled)
     mujoco.mj_resetDataKeyframe(compiled, data, 0)
     compiled.geom_margin[:] = _TOUCHING

@@ -47,12 +47,14 @@ class Link:
         mass: kg.
         com: Centre of mass in the link's frame, m.
         inertia: About the centre of mass, along the link's axes, kg m^2.
+        total: What the mass shall be where shapes decide how it is spread, or None where their densities decide, kg.
         shapes: What it looks like and collides with.
     """
 
     mass: float | None = None
     com: np.ndarray = field(default_factory=lambda: np.zeros(3))
     inertia: np.ndarray = field(default_factory=lambda: np.zeros((3, 3)))
+    total: float | None = None
     shapes: list[Shape] = field(default_factory=list)
 
 

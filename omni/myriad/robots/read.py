@@ -24,8 +24,8 @@ _WORLD_LINKS = ("world", "map", "")
 # ------------------------------------------------------------------------------------------------------------ USD
 
 
-def read_usd(file: Path) -> tuple[Model, Usd.Stage]:
-    """Read the bodies, joints and shapes of a USD file.
+def read_usd(file: Path, name: str) -> tuple[Model, Usd.Stage]:
+    """Read the bodies, joints and shapes of a USD file; `name` is what messages call it.
 
     Returns:
         The robot, and the stage whose prims its shapes are.
@@ -36,11 +36,11 @@ def read_usd(file: Path) -> tuple[Model, Usd.Stage]:
     try:
         stage = Usd.Stage.Open(str(file))
     except Exception as error:
-        raise MyriadError(f"{file} cannot be read: {str(error).strip().splitlines()[-1]}") from None
+        raise MyriadError(f"{name} cannot be read: {str(error).strip().splitlines()[-1]}") from None
     if UsdGeom.GetStageMetersPerUnit(stage) != 1.0 or UsdGeom.GetStageUpAxis(stage) != UsdGeom.Tokens.z:
-        raise MyriadError(f"{file} must be in metres with z up: export it so.")
+        raise MyriadError(f"{name} must be in metres with z up: export it so.")
     if lost := [prim for prim in stage.TraverseAll() if prim.HasAuthoredReferences() and not prim.GetTypeName()]:
-        raise MyriadError(f"{file}: what {lost[0].GetPath()} refers to is not there.")
+        raise MyriadError(f"{name}: what {lost[0].GetPath()} refers to is not there.")
     usd.break_instances(stage.GetPseudoRoot())
     cache, model = UsdGeom.XformCache(), Model()
     bodies = [prim for prim in stage.Traverse() if prim.HasAPI(UsdPhysics.RigidBodyAPI)]
@@ -51,25 +51,23 @@ def read_usd(file: Path) -> tuple[Model, Usd.Stage]:
     for prim in stage.Traverse():
         body = _body_of(prim, names)
         if body and prim.GetPath() not in names:
-            name = clean(prim.GetDisplayName() or prim.GetName())
             pose = inverse(_rigid(cache.GetLocalToWorldTransform(body))) @ _column(cache.GetLocalToWorldTransform(prim))
             if prim.IsA(UsdGeom.Gprim) and not _is_site(prim):
                 model.links[names[body.GetPath()]].shapes.append(_shape(prim, pose))
             elif _is_site(prim):
-                model.frames.setdefault(name, (names[body.GetPath()], pose_of(pose[:3, 3], _wxyz_of(pose))))
+                site = clean(prim.GetDisplayName() or prim.GetName())
+                model.frames.setdefault(site, (names[body.GetPath()], pose_of(pose[:3, 3], _wxyz_of(pose))))
         if prim.IsA(UsdPhysics.Joint) and prim.GetAttribute("physics:jointEnabled").Get() is not False:
             _add_joint(model, prim, names, cache)
     parents = {hinge.child for hinge in model.hinges}
     roots = [name for name in model.links if name not in parents]
     moving = [name for name in roots if any(hinge.kind != "fixed" for hinge in model.below(name))]
     if not bodies or (not roots and bodies):
-        raise MyriadError(f"{file.name} holds no robot: " + ("its links form a loop." if bodies else "no rigid body."))
+        raise MyriadError(f"{name} holds no robot: " + ("its links form a loop." if bodies else "no rigid body."))
     if len(moving) > 1:
-        raise MyriadError(
-            f"{file.name} has several roots: {', '.join(moving)}. A robot is one tree: join or part them."
-        )
+        raise MyriadError(f"{name} has several roots: {', '.join(moving)}. A robot is one tree: join or part them.")
     if not moving:
-        raise MyriadError(f"{file.name} has no joint that moves, so it is no robot: add it to a task as an object.")
+        raise MyriadError(f"{name} has no joint that moves, so it is no robot: add it to a task as an object.")
     model.root = moving[0]
     for prim in bodies:
         if names[prim.GetPath()] == model.root:
@@ -117,7 +115,7 @@ def _link(prim: Usd.Prim) -> Link:
     weight = mass.GetMassAttr().Get() if prim.HasAPI(UsdPhysics.MassAPI) else 0.0
     diagonal = np.array(mass.GetDiagonalInertiaAttr().Get()) if weight else np.zeros(3)
     if not weight or not diagonal.any():
-        return Link(weight or None)
+        return Link(None, total=weight or None)
     turn = mass.GetPrincipalAxesAttr().Get()
     turn = matrix(_quaternion(turn)) if turn.GetLength() else np.eye(3)
     com = np.array(mass.GetCenterOfMassAttr().Get(), float)
@@ -153,6 +151,9 @@ def _shape(prim: Usd.Prim, pose: np.ndarray) -> Shape:
 
 def _add_joint(model: Model, prim: Usd.Prim, names: dict[Any, str], cache: UsdGeom.XformCache) -> None:
     joint = UsdPhysics.Joint(prim)
+    if joint.GetExcludeFromArticulationAttr().Get():
+        model.changes.append(f"left out: joint {prim.GetName()}, which closes a loop")
+        return
     ends = [rel.GetTargets() for rel in (joint.GetBody0Rel(), joint.GetBody1Rel())]
     parent, child = (names.get(end[0]) if end else None for end in ends)
     kinds = {"PhysicsRevoluteJoint": "revolute", "PhysicsPrismaticJoint": "prismatic", "PhysicsFixedJoint": "fixed"}
@@ -237,7 +238,9 @@ def prepare_urdf(file: Path, packages: list[Path], folder: Path) -> tuple[Path, 
     links = [link.get("name", "") for link in robot.findall("link")]
     children: dict[str, str] = {}
     for joint in robot.findall("joint"):
-        name = joint.get("name", "")
+        name, kind = joint.get("name", ""), joint.get("type", "")
+        if kind not in ("revolute", "continuous", "prismatic", "fixed"):
+            raise MyriadError(f"{file.name}: joint {name} is {kind}: robots have revolute, prismatic and fixed ones.")
         parent, child = (
             end.get("link", "") if (end := joint.find(tag)) is not None else "" for tag in ("parent", "child")
         )
@@ -310,6 +313,8 @@ def add_urdf(model: Model, robot: ElementTree.Element) -> None:
         mass = weights.get(name)
         if mass is None or float(mass.get("value", 0)) == 0:
             link.mass = 0.0  # in URDF what has no <inertial> has no mass, whatever its shapes
+        elif link.mass is None:
+            link.mass = float(mass.get("value", 0))  # its inertia is 0
     for name, element in ((clean(link.get("name", "")), link) for link in robot.findall("link")):
         if name not in model.links and parents:
             _add_dropped_link(model, name, element, parents)

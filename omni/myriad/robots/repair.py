@@ -19,12 +19,20 @@ _TOLERANCE = 0.02
 
 _ROUNDING = 1e-6
 
-def repair(model: Model, keep: Collection[str], fixed_base: bool | None, home: Mapping[str, float]) -> None:
+
+def repair(
+    model: Model,
+    keep: Collection[str],
+    without: Collection[str],
+    fixed_base: bool | None,
+    home: Mapping[str, float],
+) -> None:
     """Make a robot what PhysX, Isaac Sim and Newton load alike.
 
     Args:
         model: The robot, changed in place.
         keep: Links that stay links although they are fixed to others.
+        without: Of "friction" and "damping" of joints, what is left out.
         fixed_base: Whether the world holds the root; None takes what the file says, or guesses.
         home: Positions of joints to start in.
 
@@ -35,6 +43,12 @@ def repair(model: Model, keep: Collection[str], fixed_base: bool | None, home: M
     _merge(model, keep)
     _check_names(model, keep, home)
     _part_joints(model)
+    for what in without:
+        had = [hinge for hinge in model.dofs() if getattr(hinge, what)]
+        largest = max((getattr(hinge, what) for hinge in had), default=0.0)
+        for hinge in had:
+            setattr(hinge, what, 0.0)
+        model.changes.append(f"{what} of {len(had)} joints left out, as asked: up to {largest:g} in the file")
     _check_inertias(model)
     _resolve_mimics(model)
     _choose_home(model, home)
@@ -111,11 +125,11 @@ def _add_mass(parent: Link, child: Link, rest: np.ndarray) -> None:
     """Give a link the mass and inertia of another that is fixed to it, by the parallel axis theorem."""
     if parent.mass is None or child.mass is None:
         # Shapes decide, and they move over.
-        if parent.mass != child.mass and (parent.mass or child.mass):
+        if parent.mass or child.mass or bool(parent.total) != bool(child.total):
             raise MyriadError(
-                "Two links are fixed to each other, of which one has a mass and one has only shapes: give both masses."
+                "Of two links that are fixed to each other one has a mass, one only shapes: give both masses."
             )
-        parent.mass = None
+        parent.mass, parent.total = None, parent.total and child.total and parent.total + child.total
         return
     if not child.mass:
         return

@@ -100,9 +100,11 @@ def put_on_stage(stage: Any, usd: Path, height: float) -> Any:
 
 
 def at_home(robot: Robot) -> tuple[Any, np.ndarray, np.ndarray]:
-    """Return a stage with a robot at home, and its links' positions (links, 3) in m and orientations (links, 4)."""
+    """Return a stage with a robot at home on the ground, and its links' positions (L, 3) and orientations (L, 4)."""
     stage = new_stage()
-    prim = put_on_stage(stage, robot.usd, robot.home.height)
+    prim = put_on_stage(stage, robot.usd, 0.0)
+    bounds = UsdGeom.BBoxCache(0, [UsdGeom.Tokens.default_, UsdGeom.Tokens.guide]).ComputeWorldBound(prim)
+    prim.GetAttribute("xformOp:translate").Set(Gf.Vec3d(0.0, 0.0, -bounds.ComputeAlignedRange().GetMin()[2]))
     cache = UsdGeom.XformCache()
     poses = [cache.GetLocalToWorldTransform(prim.GetChild(link)) for link in robot.links]
     return (

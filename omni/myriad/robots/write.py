@@ -20,7 +20,7 @@ COLLIDERS = ("hull", "decomposition", "sdf")
 _APPROXIMATIONS = {
     "hull": ("convexHull", "PhysxConvexHullCollisionAPI", "hullVertexLimit", 64),
     "decomposition": ("convexDecomposition", "PhysxConvexDecompositionCollisionAPI", "hullVertexLimit", 64),
-    "sdf": ("sdf", "PhysxSDFMeshCollisionAPI", "sdfResolution", 256),
+    "sdf": ("sdf", "PhysxSDFMeshCollisionAPI", "sdfResolution", 64),
 }
 """What a mesh collides as: approximation, schema, and its one attribute that matters (GPU hulls have 64 vertices)."""
 
