@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
-from pxr import Sdf, Usd, UsdPhysics
+from pxr import Sdf, Usd, UsdGeom, UsdPhysics
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.oige import shapes
@@ -114,6 +114,19 @@ def _humanoid() -> str:
     return _changed(f"{newton}/examples/assets/humanoid.usda", change)
 
 
+def _allegro(stage: Usd.Stage) -> None:
+    """The catalogue's hand on a mount as NVIDIA's: its fingers point along the mount's z, its palm between -x and -y.
+
+    The palm's frame is where the fingers begin, 95 mm from its lower end, and its x points out of the palm.
+    """
+    for prim in stage.GetDefaultPrim().GetChildren():
+        if prim.HasAPI(UsdPhysics.RigidBodyAPI):
+            xform = UsdGeom.Xformable(prim)
+            moved = xform.GetLocalTransformation() * shapes.pose((0, 0, 0.095), "Z", -135.0)
+            xform.ClearXformOpOrder()
+            xform.MakeMatrixXform().Set(moved)
+
+
 def _franka(stage: Usd.Stage) -> None:
     """The catalogue's Panda with joints where the task sets them up; both fingers are driven, none follows."""
     for prim in stage.Traverse():
@@ -131,7 +144,7 @@ _STANDINS: dict[str, Callable[[], str]] = {
     "Props/Blocks/block_instanceable.usd": _built(shapes.block),
     "Props/Sektion_Cabinet/sektion_cabinet_instanceable.usd": _built(shapes.cabinet),
     "Robots/ANYbotics/anymal_instanceable.usd": _catalogue("anymal_c", _joints_below_links),
-    "Robots/AllegroHand/allegro_hand_instanceable.usd": _catalogue("allegro"),
+    "Robots/AllegroHand/allegro_hand_instanceable.usd": _catalogue("allegro", _allegro),
     "Robots/Ant/ant_instanceable.usd": _own("ant/ant.usda"),
     "Robots/BalanceBot/balance_bot.usd": _built(shapes.balance_bot),
     "Robots/Cartpole/cartpole.usd": _own("cartpole/cartpole.usda"),

@@ -93,6 +93,16 @@ class RLTask(task.rl_task.RLTask):
 class VecEnv(vec_env.VecEnv):
     """Steps a task of OmniIsaacGymEnvs: it may write its own buffers, and only it says where time was up."""
 
+    def _look_around(self, task: task.rl_task.RLTask) -> None:
+        # PhysX warms up with a step so short that a joint which closes a loop makes speed of the last bit of a length.
+        for robot in self.engine.scene.robots().values():
+            targets = robot.get_applied_actions().joint_velocities
+            robot.set_velocities(torch.zeros_like(robot.get_velocities()))
+            robot.set_joint_velocities(torch.zeros_like(robot.get_joint_velocities()))
+            if targets is not None:
+                robot.set_joint_velocity_targets(targets)
+        super()._look_around(task)
+
     def _before_physics(self, actions: torch.Tensor) -> None:
         task: Any = self.task
         if task.randomize_actions:

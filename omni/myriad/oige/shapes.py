@@ -40,10 +40,13 @@ class Builder:
         api = UsdPhysics.MassAPI.Apply(prim)
         api.CreateMassAttr(mass) if mass is not None else api.CreateDensityAttr(density)
         if len(self._poses) == 1:
-            UsdPhysics.ArticulationRootAPI.Apply(prim)
-            usd.author(
-                prim, "PhysxArticulationAPI", *usd.ATTRIBUTES["PhysxArticulationAPI"]["enable_self_collisions"], False
-            )
+            self._root(prim)
+
+    def _root(self, prim: Usd.Prim) -> None:
+        UsdPhysics.ArticulationRootAPI.Apply(prim)
+        usd.author(
+            prim, "PhysxArticulationAPI", *usd.ATTRIBUTES["PhysxArticulationAPI"]["enable_self_collisions"], False
+        )
 
     def shape(self, body: str, kind: str, position: Any = (0, 0, 0), scale: Any = (1, 1, 1), **sizes: Any) -> None:
         """Add a collider to a body: a Cube of `size`, or a Sphere, Cylinder or Capsule."""
@@ -98,7 +101,11 @@ class Builder:
         api.CreateDampingAttr(damping * unit)
 
     def fix(self, body: str) -> None:
-        """Weld a body to the world where it lies."""
+        """Weld a body to the world where it lies: the root of the articulation, which is fixed then."""
+        prim = self.stage.GetPrimAtPath(f"/robot/{body}")
+        prim.RemoveAPI(UsdPhysics.ArticulationRootAPI)
+        prim.RemoveAppliedSchema("PhysxArticulationAPI")
+        self._root(self.stage.GetDefaultPrim())
         joint = UsdPhysics.FixedJoint.Define(self.stage, "/robot/joints/root_joint")
         joint.CreateBody1Rel().SetTargets([f"/robot/{body}"])
 
@@ -211,4 +218,5 @@ def block(build: Builder) -> None:
     build.body("object", density=400.0)
     prim = build.stage.GetPrimAtPath("/robot/object")
     prim.RemoveAPI(UsdPhysics.ArticulationRootAPI)
+    prim.RemoveAppliedSchema("PhysxArticulationAPI")
     build.shape("object", "Cube", size=0.065)
