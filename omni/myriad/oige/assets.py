@@ -122,7 +122,7 @@ def _allegro(stage: Usd.Stage) -> None:
     for prim in stage.GetDefaultPrim().GetChildren():
         if prim.HasAPI(UsdPhysics.RigidBodyAPI):
             xform = UsdGeom.Xformable(prim)
-            moved = xform.GetLocalTransformation() * shapes.pose((0, 0, 0.095), "Z", -135.0)
+            moved = xform.GetLocalTransformation() * shapes.pose((0, 0, 0.17), "Z", -135.0)
             xform.ClearXformOpOrder()
             xform.MakeMatrixXform().Set(moved)
 

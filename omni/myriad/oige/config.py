@@ -85,12 +85,12 @@ def put_task(config: DictConfig, checkout: Path, task: str, train: str) -> None:
         config.pipeline = "${if:${eq:${sim_device},cpu},cpu,gpu}"
 
 
-def _read(file: Path) -> Any:
-    text = OmegaConf.load(file)
-    # Lists of defaults are hydra's: OmniIsaacGymEnvs' YAML files are whole.
-    assert isinstance(text, DictConfig)
-    text.pop("defaults", None)
-    return text
+def _read(file: Path) -> DictConfig:
+    """Return a YAML file over those beside it that its list of defaults names."""
+    content = OmegaConf.load(file)
+    assert isinstance(content, DictConfig)
+    names = [name for name in content.pop("defaults", []) if name != "_self_"]
+    return OmegaConf.merge(*(_read(file.with_name(f"{name}.yaml")) for name in names), content)  # type: ignore[return-value]
 
 
 def _defaults(checkout: Path) -> DictConfig:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import torch
 from pxr import Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
 
 from omni.myriad import task
-from omni.myriad.engine import ENV_0_PATH, ENVS_PATH, Scene, SimConfig, usd
+from omni.myriad.engine import ENV_0_PATH, ENVS_PATH, Engine, Scene, SimConfig, usd
 from omni.myriad.env import vec_env
 from omni.myriad.oige import prims
 
@@ -51,6 +52,11 @@ class RLTask(task.rl_task.RLTask):
     def max_episode_length(self, steps: int) -> None:
         self._max_episode_length = steps
 
+    @property
+    def world(self) -> Any:
+        """The engine, whose scene has a `_scene_registry`."""
+        return _World(self._env.engine)
+
     def set_up_scene(
         self,
         scene: Scene,
@@ -88,6 +94,18 @@ class RLTask(task.rl_task.RLTask):
 
     def initialize_views(self, scene: Scene) -> None:
         """Do nothing: a task adds its views in `set_up_scene`; this is for scenes that were made before."""
+
+
+class _World:
+    """An engine as Isaac Sim's World: its scene has a registry of views."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        registry = SimpleNamespace(articulated_views=engine.scene.robots(), rigid_prim_views=engine.scene.bodies())
+        self.scene = SimpleNamespace(_scene_registry=registry)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._engine, name)
 
 
 class VecEnv(vec_env.VecEnv):
