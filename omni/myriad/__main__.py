@@ -53,6 +53,7 @@ VERBS = {
         ("physx", "deploy"),
     ),
     "robots": Verb(importing.list_robots, "list the robots that pip brings, with licence, size and picture"),
+    "port": Verb(verbs.port, "say what would change for a task file of OmniIsaacGymEnvs: {myriad} port FILE", ()),
     "test": Verb(verbs.test, "run the tests (arguments go to pytest)", ("physx", "export", "dev")),
     "gui": Verb(None, "open Isaac Sim with Myriad's window (needs ISAACSIM_PATH)", ("export",)),
     "container": Verb(None, "build, run or test a container: {myriad} container run train task=Ant"),

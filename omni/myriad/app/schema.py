@@ -384,6 +384,7 @@ class ExportVerb(Section):
     task: OwnTasks = option("Cartpole", "the task it was trained for")
     checkpoint: str = option("", "a checkpoint's file, or a run's name or folder; empty: the task's last run")
     output: str = option("", "file to write; empty: exported/policy.onnx in the run's folder")
+    oige: str = option("", "the checkout of OmniIsaacGymEnvs whose task it is")
     opset: int = option(17, "ONNX operator set; old enough for the runtimes on robots", least=9, most=23)
     engine: str = option("auto", "where the task is run, if the run's folder lacks what the proof needs")
     sim_device: str = option("", "device for that", **_DEVICE)
@@ -401,6 +402,7 @@ class DeployVerb(Section):
     episodes: int = option(100, "episodes in each place, all from the same starts", least=1)
     seed: int = option(42, "seed of the starts; -1 draws one", **_SEED)
     video: bool = option(True, "film each engine's first episode")
+    oige: str = option("", "the checkout of OmniIsaacGymEnvs whose task it is")
     checkpoint: str = option("", "what the file was exported from; empty: sought in its run")
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
 

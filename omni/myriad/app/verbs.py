@@ -57,6 +57,21 @@ def benchmark(arguments: Sequence[str]) -> None:
     cli.run("benchmark", run, settings)
 
 
+def port(arguments: Sequence[str]) -> int:
+    """Say what would change for task files of OmniIsaacGymEnvs that are to become some of ours."""
+    from omni.myriad.oige.port import report
+
+    if not arguments:
+        print("Give a file: ./myriad port omniisaacgymenvs/tasks/cartpole.py", file=sys.stderr)
+        return cli.EXIT_BAD_INPUT
+    try:
+        print("\n".join(report(Path(argument)) for argument in arguments))
+    except MyriadError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return cli.EXIT_BAD_INPUT
+    return 0
+
+
 def test(arguments: Sequence[str]) -> None:
     """Become pytest, in the checkout, where its configuration is."""
     os.chdir(ROOT)

@@ -21,6 +21,7 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.files import from_finite_json
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.run import make_actor
+from omni.myriad.oige.config import take_checkout
 from omni.myriad.policy.runtime import Policy, PolicyError
 
 ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo"}
@@ -115,6 +116,7 @@ def _settings(meta: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, An
     config |= {"sim_device": "cpu", "multi_gpu": False, "test": True, "checkpoint": "", "seed": asked["seed"]}
     config["engine"] = asked["engine"]
     config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
+    take_checkout(config, asked)
     return config
 
 

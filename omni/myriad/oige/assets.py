@@ -79,7 +79,7 @@ def _built(write: Callable[[shapes.Builder], None]) -> Callable[[], str]:
 
 
 def _joints_below_links(stage: Usd.Stage) -> None:
-    """Move each joint below the link that it leads from, where NVIDIA's files have them and the catalogue's have not."""
+    """Move each joint below the link that it leads from: there NVIDIA's files have them."""
     layer = stage.GetRootLayer()
     for prim in list(stage.Traverse()):
         if joint := UsdPhysics.Joint(prim):

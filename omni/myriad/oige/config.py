@@ -106,6 +106,17 @@ def _defaults(checkout: Path) -> DictConfig:
     return OmegaConf.create({"env": env, "sim": {**sim, "physx": physx}})
 
 
+def take_checkout(config: dict[str, Any], asked: dict[str, Any]) -> None:
+    """Let the command line name the checkout for a configuration from a file, which itself may name no code to run.
+
+    Raises:
+        MyriadError: If the file's task is a checkout's, and none is given.
+    """
+    if config.get("oige") and not asked["oige"]:
+        raise MyriadError(f"{config['task_name']} was trained from a checkout of OmniIsaacGymEnvs: add oige=FOLDER.")
+    config["oige"] = asked["oige"] if config.get("oige") else ""
+
+
 def vec_env_class(config: dict[str, Any]) -> Any:
     """Return the class of environments that steps a checkout's tasks; to be called before the engine is made.
 

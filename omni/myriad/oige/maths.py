@@ -1,12 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The functions of `omni.isaac.core.utils.torch`, which tasks import by name or with a star, and compile with TorchScript.
+"""The functions of `omni.isaac.core.utils.torch`, which tasks import by name or with a star and compile by TorchScript.
 
-Quaternions are (w, x, y, z); the leading dimension is the batch. Formulas are the textbook ones; names and arguments are
-Isaac Sim's.
+Quaternions are (w, x, y, z); the leading dimension is the batch. Formulas are the textbook ones; names and arguments
+are Isaac Sim's.
 """
 
 # No postponed annotations here: TorchScript reads them.
-import math  # noqa: F401
+import math
 from typing import List, Optional, Sequence, Tuple  # noqa: F401, UP035
 
 import numpy as np  # noqa: F401

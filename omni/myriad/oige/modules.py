@@ -15,8 +15,8 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import gymnasium
-from pxr import Sdf, Usd, UsdPhysics
 from physx_usd_schemas import PhysxSchema  # registers the schemas with pxr, which must come before the first stage
+from pxr import Sdf, Usd, UsdPhysics
 
 from omni.myriad import engine
 from omni.myriad.errors import MyriadError
@@ -26,7 +26,7 @@ logger = logging.getLogger("oige")
 
 
 class Schema(str):
-    """A schema of PhysX by its name, with which `Usd.Prim.HasAPI` finds it, and as its class, which gets and applies it.
+    """A schema of PhysX: its name, with which `Usd.Prim.HasAPI` finds it, and its class, which gets and applies it.
 
     The classes of physx-usd-schemas are no types that usd-core knows, so that HasAPI takes their names alone.
     """
@@ -39,6 +39,7 @@ class Schema(str):
         return getattr(self._class, name)
 
     def __call__(self, *arguments: Any) -> Any:
+        """Return the schema of a prim, or of a path on a stage."""
         return self._class(*arguments)
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tasks author scenes with: the stage, references to robots, and single prims with Isaac Sim's names and arguments.
+"""What tasks author scenes with: the stage, references to robots, and single prims, with Isaac Sim's names.
 
 A task authors environment 0 at the world's origin, so that positions in the world and in the parent are the same.
 """
@@ -137,7 +137,7 @@ class RigidPrim(XFormPrim):
 
 
 class _Geometry(XFormPrim):
-    """A shape with a collider; `size` is an edge's length, `radius` and `height` are those of round shapes, all in m."""
+    """A shape with a collider; `size` is a cube's edge, `radius` and `height` are those of round shapes, in m."""
 
     shape: Any
     defaults: dict[str, float]

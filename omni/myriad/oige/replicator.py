@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What OmniIsaacGymEnvs' domain randomization asks of omni.replicator: draw properties of views at resets and intervals.
+"""What domain randomization asks of omni.replicator: draw properties of views at resets and at intervals.
 
 Noise on observations and actions is its own code, and not here.
 """
@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -50,7 +51,9 @@ class Distribution:
 
     def draw(self, rows: int, device: torch.device) -> Tensor:
         """Return samples, (rows, numbers)."""
-        first, second = (torch.tensor(value, dtype=torch.float32, device=device) for value in (self.first, self.second))
+        # Of arrays, one for each shape, where numbers are grouped by shapes.
+        numbers = (np.asarray(value, np.float32).ravel() for value in (self.first, self.second))
+        first, second = (torch.from_numpy(value).to(device) for value in numbers)
         if self.kind == "normal":
             return first + second * torch.randn((rows, len(first)), device=device)
         chance = torch.rand((rows, len(first)), device=device)
@@ -130,7 +133,7 @@ class PhysicsView:
         yield
 
     def step_randomization(self, reset_inds: Tensor) -> None:
-        """Apply the rules to environments that were reset, (M,) or (M, 1), and those whose interval has passed to all."""
+        """Apply rules to environments that were reset, (M,) or (M, 1), and to all what is due by its interval."""
         self._steps += 1
         env_ids = reset_inds.reshape(-1)
         for rule in self._rules:
@@ -149,11 +152,8 @@ class PhysicsView:
         rows = torch.arange(view.count, device=first.device) if env_ids is None else env_ids.to(first.device)
         value = view._read(f"{kind}{tensor}", rows, None, True)
         start = first[rows] if part is None else first[rows][..., part]
-        noise = rule.distribution.draw(len(rows), first.device)
-        noise = noise.reshape(len(rows), *[1] * (start.ndim - 2), -1) if noise.shape[1] != start[0].numel() else (
-            noise.reshape(start.shape)
-        )  # fmt: skip
-        drawn = {"additive": start + noise, "scaling": start * noise, "direct": noise + 0.0 * start}[rule.operation]
+        noise = rule.distribution.draw(len(rows), first.device).reshape(start.shape)
+        drawn = {"additive": start + noise, "scaling": start * noise, "direct": noise}[rule.operation]
         value = drawn if part is None else torch.stack([drawn if i == part else value[..., i] for i in (0, 1)], -1)
         view._write(f"{kind}{tensor}", rule.attribute, value.to(view._device), rows)
 

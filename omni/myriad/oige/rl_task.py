@@ -9,12 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from pxr import Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
+from pxr import Sdf, Usd, UsdPhysics, UsdShade
 
 from omni.myriad import task
-from omni.myriad.engine import ENV_0_PATH, ENVS_PATH, Engine, Scene, SimConfig, usd
+from omni.myriad.engine import ENV_0_PATH, ENVS_PATH, Engine, Scene, usd
 from omni.myriad.env import vec_env
-from omni.myriad.oige import prims
 
 _GROUND = "/World/defaultGroundPlane"
 

@@ -185,8 +185,7 @@ def crazyflie(build: Builder) -> None:
 
 
 def cabinet(build: Builder) -> None:
-    """A cabinet with two drawers and two doors: its joints in the order, and the top drawer with the front, that the
-    task expects.
+    """A cabinet with two doors and two drawers, in this order, as the task expects its joints.
 
     The task takes the grasp to be 0.3 m ahead of the drawer's origin, which is why the drawer is as deep as that.
     """

@@ -14,7 +14,7 @@ _COLLISION_GROUP_PATH = "/World/collisionGroups/envs"
 
 
 def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True) -> Sdf.Layer:
-    """Compose the stage into one layer that shards can be cut from; of the environments, with `replicate`, only the first.
+    """Compose the stage into one layer that shards can be cut from, with its first environment or, else, all of them.
 
     On the CPU, where PhysX has no environment ids, an environment that is a single robot without self-collisions gets a
     collision group that filters itself, so that robots of different environments pass through each other. Other
