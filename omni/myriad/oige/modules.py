@@ -176,8 +176,6 @@ MODULES: dict[str, dict[str, Any] | Callable[[], dict[str, Any]]] = {
 }
 """What each module holds; one that holds engine classes is filled when it is imported, when the engine is there."""
 
-_FOREIGN = ("carb", "gym", "omni", "pxr.PhysxSchema")
-
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Finds the modules of the table, the packages around them, and the checkout's own.
@@ -192,19 +190,15 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> importlib.machinery.ModuleSpec | None:
-        """Answer names of the table, and refuse what else only Isaac Sim has, in one line."""
-        if fullname == PACKAGE:
-            # Without its __init__.py, which looks for Kit.
+        """Answer names of the table."""
+        if fullname in (PACKAGE, f"{PACKAGE}.tasks.base"):
+            # The package without its __init__.py, which looks for Kit.
             spec = importlib.machinery.ModuleSpec(fullname, None, is_package=True)
-            spec.submodule_search_locations = [str(self.checkout / PACKAGE)]
+            spec.submodule_search_locations = [str(self.checkout / fullname.replace(".", "/"))]
             return spec
-        if fullname in MODULES or any(name.startswith(f"{fullname}.") for name in MODULES):
-            if fullname != "omni" and fullname != "pxr" and not fullname.startswith(PACKAGE):
-                return importlib.machinery.ModuleSpec(fullname, self, is_package=True)
-            if fullname in MODULES:
-                return importlib.machinery.ModuleSpec(fullname, self)
-        if fullname.split(".")[0] in ("omni", "carb") and not fullname.startswith("omni.myriad"):
-            raise ModuleNotFoundError(f"{fullname} is a part of Isaac Sim that Myriad does without (docs/porting.md)")
+        around = any(name.startswith(f"{fullname}.") for name in MODULES) and fullname.split(".")[0] != PACKAGE
+        if fullname in MODULES or (around and fullname not in ("omni", "pxr")):
+            return importlib.machinery.ModuleSpec(fullname, self, is_package=fullname.startswith("omni."))
         return None
 
     def create_module(self, spec: importlib.machinery.ModuleSpec) -> None:

@@ -42,7 +42,7 @@ def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True) -> S
 
 def _without_copies(stage: Usd.Stage) -> Usd.Stage:
     """Return the stage as it is without the environments that copy environment 0."""
-    mask = Usd.StagePopulationMask([ENV_0_PATH])
+    mask = Usd.StagePopulationMask([ENV_0_PATH, _COLLISION_GROUP_PATH])
     for prim in (*stage.GetPseudoRoot().GetChildren(), *stage.GetPrimAtPath("/World").GetChildren()):
         if not Sdf.Path(ENV_0_PATH).HasPrefix(prim.GetPath()):
             mask.Add(prim.GetPath())
