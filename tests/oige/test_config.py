@@ -20,7 +20,7 @@ def test_what_a_yaml_does_not_say_is_as_there_and_not_as_here(checkout):
 
 def test_a_yaml_and_the_command_line_go_before_the_defaults(checkout):
     task = load(checkout, "task=SwingSlow", "task.sim.dt=0.01", "num_envs=7")["task"]
-    assert (task["name"], task["env"]["controlFrequencyInv"], task["env"]["clipActions"]) == ("Swing", 4, 0.5)
+    assert (task["name"], task["env"]["controlFrequencyInv"], task["env"]["clipActions"]) == ("SwingSlow", 4, 0.5)
     assert (task["sim"]["dt"], task["env"]["numEnvs"], task["env"]["envSpacing"]) == (0.01, 7, 3.0)
 
 

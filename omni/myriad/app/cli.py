@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from omni.myriad import oige
 from omni.myriad.errors import MyriadError
 
 EXIT_BAD_INPUT = 2
@@ -78,6 +79,7 @@ def _say(message: str, error: BaseException) -> int:
 def _task_place(error: BaseException) -> str | None:
     """Return file:line if the error passed through a task's file: then it is the task's mistake, not Myriad's."""
     modules = list(sys.modules.items())
-    tasks = {getattr(module, "__file__", None) for name, module in modules if name.startswith("myriad_tasks.")}
+    packages = ("myriad_tasks.", f"{oige.PACKAGE}.")
+    tasks = {getattr(module, "__file__", None) for name, module in modules if name.startswith(packages)}
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in tasks]
     return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else None

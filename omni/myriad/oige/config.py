@@ -17,6 +17,17 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.oige import PACKAGE
 
 _TASK_UTIL = "utils/task_util.py"
+_CANNOT = {
+    "CartpoleCamera": "it observes pictures of Isaac Sim's renderer",
+    "TargetFollowing": "it observes pictures of Isaac Sim's renderer, and its robot is on Nucleus alone",
+    "FrankaDeformable": "standalone PhysX has no views of deformable bodies here",
+    **dict.fromkeys(
+        ("FactoryTaskNutBoltPick", "FactoryTaskNutBoltPlace", "FactoryTaskNutBoltScrew"),
+        "its nuts and bolts are on Nucleus alone, and nothing of simple shapes screws as they do",
+    ),
+}
+"""OmniIsaacGymEnvs' tasks that do not run here, and why; docs/porting.md has all of them."""
+
 _DEFAULTS = "utils/config_utils/default_scene_params.py"
 
 
@@ -71,12 +82,15 @@ def put_task(config: DictConfig, checkout: Path, task: str, train: str) -> None:
     known = task_classes(checkout)
     if task not in known:
         raise MyriadError(f"{checkout} has no task {task}; its tasks are: {', '.join(known)}.")
+    if task in _CANNOT:
+        raise MyriadError(f"{task} of OmniIsaacGymEnvs does not run here: {_CANNOT[task]}.")
     cfg, path = checkout / PACKAGE / "cfg", config.task.task_path
     for kind, name in (("task", task), ("train", train)):
         if not (cfg / kind / f"{name}.yaml").is_file():
             raise MyriadError(f"{kind}={name} has no YAML in {cfg / kind}.")
     with open_dict(config):
-        config.task = OmegaConf.merge(_defaults(checkout), _read(cfg / "task" / f"{task}.yaml"), {"task_path": path})
+        ours = {"task_path": path, "name": task}
+        config.task = OmegaConf.merge(_defaults(checkout), _read(cfg / "task" / f"{task}.yaml"), ours)
         env = config.task.env
         # Tasks name the limit of their episodes as they like, and set it themselves.
         env.setdefault("episodeLength", env.get("maxEpisodeLength", 1000))

@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 import carb
+from pxr import PhysxSchema
+
 from omni.isaac.core.robots.robot import Robot
 from omni.isaac.core.utils.prims import get_prim_at_path
 from omni.isaac.core.utils.stage import add_reference_to_stage
 from omni.isaac.nucleus import get_assets_root_path
-from pxr import PhysxSchema
 
 
 class Pole(Robot):

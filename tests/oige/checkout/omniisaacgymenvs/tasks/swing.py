@@ -4,6 +4,10 @@
 import numpy as np
 import torch
 from gym import spaces
+from omniisaacgymenvs.robots.pole import Pole
+from omniisaacgymenvs.tasks.base.rl_task import RLTask
+from pxr import UsdPhysics
+
 from omni.isaac.core.articulations import ArticulationView
 from omni.isaac.core.objects import DynamicSphere
 from omni.isaac.core.prims import RigidPrimView
@@ -11,9 +15,6 @@ from omni.isaac.core.utils.prims import get_prim_at_path
 from omni.isaac.core.utils.stage import get_current_stage
 from omni.isaac.core.utils.torch.maths import torch_rand_float
 from omni.isaac.core.utils.torch.rotations import *
-from omniisaacgymenvs.robots.pole import Pole
-from omniisaacgymenvs.tasks.base.rl_task import RLTask
-from pxr import UsdPhysics
 
 
 class SwingTask(RLTask):
