@@ -12,7 +12,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from omni.myriad import engine
 from omni.myriad.errors import MyriadError
 from omni.myriad.oige import PACKAGE
 
@@ -137,6 +136,8 @@ def vec_env_class(config: dict[str, Any]) -> Any:
     Raises:
         MyriadError: If another engine than standalone PhysX is asked for.
     """
+    from omni.myriad import engine
+
     if engine.choose(engine.SimConfig(config)) != "physx":
         raise MyriadError("oige=... runs on standalone PhysX alone: add engine=physx.")
     from omni.myriad.oige import modules, rl_task

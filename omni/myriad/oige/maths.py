@@ -38,11 +38,6 @@ def quat_apply(a: Tensor, b: Tensor) -> Tensor:
     return quat_rotate(a.reshape(-1, 4), b.reshape(-1, 3)).view(b.shape)
 
 
-def my_quat_rotate(q: Tensor, v: Tensor) -> Tensor:
-    """Rotate vectors (N, 3) by quaternions (N, 4)."""
-    return quat_rotate(q, v)
-
-
 def quat_axis(q: Tensor, axis: int = 0) -> Tensor:
     """Return where the x, y or z axis points after a rotation, (N, 3)."""
     basis = torch.zeros(q.shape[0], 3, device=q.device)
@@ -79,11 +74,6 @@ def tf_inverse(q: Tensor, t: Tensor) -> Tuple[Tensor, Tensor]:  # noqa: UP006
     return inverse, -quat_apply(inverse, t)
 
 
-def tf_apply(q: Tensor, t: Tensor, v: Tensor) -> Tensor:
-    """Move points by a pose."""
-    return quat_apply(q, v) + t
-
-
 def tf_vector(q: Tensor, v: Tensor) -> Tensor:
     """Turn vectors by a pose."""
     return quat_apply(q, v)
@@ -94,22 +84,7 @@ def tf_combine(q1: Tensor, t1: Tensor, q2: Tensor, t2: Tensor) -> Tuple[Tensor, 
     return quat_mul(q1, q2), quat_apply(q1, t2) + t1
 
 
-def get_basis_vector(q: Tensor, v: Tensor) -> Tensor:
-    """Rotate vectors (N, 3) by quaternions (N, 4)."""
-    return quat_rotate(q, v)
-
-
 def torch_random_dir_2(shape: Tuple[int, int], device: str) -> Tensor:  # noqa: UP006
     """Draw directions in the plane uniformly, with a last dimension of 2."""
     angle = torch_rand_float(-math.pi, math.pi, shape, device).squeeze(-1)
     return torch.stack([torch.cos(angle), torch.sin(angle)], dim=-1)
-
-
-def copysign(a: float, b: Tensor) -> Tensor:
-    """Return a number with the signs of a tensor."""
-    return torch.abs(torch.full_like(b, a)) * torch.sign(b)
-
-
-def saturate(x: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
-    """Clamp between two tensors."""
-    return tensor_clamp(x, lower, upper)

@@ -19,7 +19,6 @@ from physx_usd_schemas import PhysxSchema  # registers the schemas with pxr, whi
 from pxr import Sdf, Usd, UsdPhysics
 
 from omni.myriad import engine
-from omni.myriad.errors import MyriadError
 from omni.myriad.oige import PACKAGE, assets, maths, prims, replicator
 
 logger = logging.getLogger("oige")
@@ -58,7 +57,10 @@ class JointApi:
         """Return the schema of the joint at a path."""
         return cls(stage.GetPrimAtPath(path))
 
-    Apply = classmethod(lambda cls, prim: cls(prim))
+    @classmethod
+    def Apply(cls, prim: Usd.Prim) -> JointApi:  # noqa: N802
+        """Return the schema of a joint."""
+        return cls(prim)
 
     def __bool__(self) -> bool:
         return bool(self._prim)
@@ -88,7 +90,7 @@ class _SimulationContext:
 def _rl_task() -> dict[str, Any]:
     from omni.myriad.oige.rl_task import RLTask
 
-    return {"RLTask": RLTask, "RLTaskInterface": RLTask, "RLTaskWarp": _Lacking("tasks in Warp; warp=False")}
+    return {"RLTask": RLTask}
 
 
 def _views() -> Any:
@@ -97,30 +99,7 @@ def _views() -> Any:
     return views
 
 
-class _Lacking:
-    """Something that can be imported and not used: many files import more than they use."""
-
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        raise MyriadError(f"Outside Isaac Sim there is no {self._what}.")
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self()
-
-    def __mro_entries__(self, bases: tuple[Any, ...]) -> tuple[type, ...]:
-        return (type(self._what, (), {"__init__": lambda *_, **__: self()}),)
-
-
-def _lacking(*names: str) -> dict[str, Any]:
-    return {name: _Lacking(name) for name in names}
-
-
-_SHAPES = {name: getattr(prims, name) for kind in ("Dynamic", "Fixed") for name in
-           (f"{kind}Sphere", f"{kind}Cuboid", f"{kind}Cylinder", f"{kind}Capsule")}  # fmt: skip
+_SHAPES = {name: getattr(prims, name) for name in ("DynamicCuboid", "DynamicSphere", "FixedCuboid", "FixedSphere")}
 _LOG = {f"log_{level}": getattr(logger, name) for level, name in
         {"info": "info", "warn": "warning", "error": "error", "verbose": "debug"}.items()}  # fmt: skip
 _ROOT = {"get_assets_root_path": lambda: assets.ROOT, "find_nucleus_server": lambda: (True, assets.ROOT)}
@@ -134,18 +113,14 @@ MODULES: dict[str, dict[str, Any] | Callable[[], dict[str, Any]]] = {
     "carb": _LOG,
     "gym": {"spaces": gymnasium.spaces, "Space": gymnasium.Space},
     "gym.spaces": dict(vars(gymnasium.spaces)),
-    "omni.kit.app": {},
     "omni.usd": {"get_context": lambda: _CONTEXT},
-    "omni.client": {},
-    "omni.isaac.cloner": {"Cloner": prims.Cloner, "GridCloner": _Lacking("GridCloner: RLTask clones environments")},
+    "omni.isaac.cloner": {"Cloner": prims.Cloner},
     "omni.isaac.core.articulations": lambda: {"ArticulationView": _views().ArticulationView},
-    "omni.isaac.core.materials": _lacking("OmniGlass", "OmniPBR", "PreviewSurface", "VisualMaterial"),
     "omni.isaac.core.objects": _SHAPES,
     "omni.isaac.core.prims": lambda: {
         "RigidPrimView": _views().RigidPrimView,
         "RigidPrim": prims.RigidPrim,
         "XFormPrim": prims.XFormPrim,
-        **_lacking("XFormPrimView", "GeometryPrim", "GeometryPrimView"),
     },
     "omni.isaac.core.prims.rigid_prim": {"RigidPrim": prims.RigidPrim},
     "omni.isaac.core.robots": {"Robot": prims.Robot},
@@ -164,7 +139,6 @@ MODULES: dict[str, dict[str, Any] | Callable[[], dict[str, Any]]] = {
         "ArticulationAction": engine.base.ArticulationActions,
         "ArticulationActions": engine.base.ArticulationActions,
     },
-    "omni.isaac.gym.tasks.rl_task": _rl_task,
     "omni.isaac.nucleus": _ROOT,
     "omni.replicator.core": replicator.CORE,
     "omni.replicator.isaac": replicator.ISAAC,

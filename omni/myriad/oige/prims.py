@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-import torch
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 
 from omni.myriad.engine import Engine
@@ -105,19 +103,6 @@ class XFormPrim:
         xform.ClearXformOpOrder()
         xform.MakeMatrixXform().Set(pose.GetMatrix())
 
-    def set_world_pose(self, position: Any = None, orientation: Any = None) -> None:
-        """Put it somewhere in the world."""
-        self._place(position, orientation, None)
-
-    set_local_pose = set_world_pose
-
-    def get_world_pose(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return position in m and orientation as wxyz in the world, as authored."""
-        pose = Gf.Transform(UsdGeom.Xformable(self.prim).ComputeLocalToWorldTransform(0))
-        rotation = pose.GetRotation().GetQuat()
-        wxyz = [rotation.GetReal(), *rotation.GetImaginary()]
-        return torch.tensor([*pose.GetTranslation()]), torch.tensor(wxyz)
-
 
 class Robot(XFormPrim):
     """A robot that was referenced before."""
@@ -137,7 +122,7 @@ class RigidPrim(XFormPrim):
 
 
 class _Geometry(XFormPrim):
-    """A shape with a collider; `size` is a cube's edge, `radius` and `height` are those of round shapes, in m."""
+    """A shape with a collider; of a `size` or a `radius` in m."""
 
     shape: Any
     defaults: dict[str, float]
@@ -170,18 +155,6 @@ class FixedCuboid(_Geometry):
     shape, defaults = UsdGeom.Cube, {"size": 1.0}
 
 
-class FixedCylinder(_Geometry):
-    """A cylinder that stays."""
-
-    shape, defaults = UsdGeom.Cylinder, {"radius": 1.0, "height": 1.0}
-
-
-class FixedCapsule(_Geometry):
-    """A capsule that stays."""
-
-    shape, defaults = UsdGeom.Capsule, {"radius": 1.0, "height": 1.0}
-
-
 _DEFAULT_MASS = 0.02
 """Of Isaac Sim's dynamic shapes, in kg."""
 
@@ -201,27 +174,16 @@ class DynamicCuboid(_Dynamic, FixedCuboid):
     """A cuboid that moves."""
 
 
-class DynamicCylinder(_Dynamic, FixedCylinder):
-    """A cylinder that moves."""
-
-
-class DynamicCapsule(_Dynamic, FixedCapsule):
-    """A capsule that moves."""
-
-
 class Cloner:
     """Copies of a prim within environment 0."""
 
-    def clone(
-        self, source_prim_path: str, prim_paths: Sequence[str], positions: Any = None, **ignored: Any
-    ) -> list[Sequence[float]]:
+    def clone(self, source_prim_path: str, prim_paths: Sequence[str], positions: Any = None, **ignored: Any) -> None:
         """Copy a prim to paths, at positions in m in their parents, (N, 3)."""
         layer = get_current_stage().GetRootLayer()
         for index, path in enumerate(prim_paths):
             if path != source_prim_path:
                 Sdf.CopySpec(layer, source_prim_path, layer, path)
             XFormPrim(path, translation=None if positions is None else positions[index])
-        return list(np.zeros((len(prim_paths), 3)) if positions is None else positions)
 
 
 def _numbers(values: Any) -> list[float]:

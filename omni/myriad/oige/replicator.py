@@ -37,9 +37,6 @@ _ATTRIBUTES = {
 }
 """By kind of view and name of the attribute: PhysX's tensor, and the part of its last dimension."""
 
-RIGID_PRIM_ATTRIBUTES, ARTICULATION_ATTRIBUTES = list(_ATTRIBUTES["RIGID_BODY"]), list(_ATTRIBUTES["ARTICULATION"])
-SIMULATION_CONTEXT_ATTRIBUTES = ["gravity"]
-
 
 @dataclass
 class Distribution:
@@ -167,15 +164,6 @@ def _on_rl_frame(num_envs: int) -> Iterator[None]:
     yield
 
 
-def _distribution_params(distribution: Distribution, names: list[str]) -> list[Any]:
-    return [distribution.first, distribution.second][: len(names)]
-
-
-def _set_distribution_params(distribution: Distribution, values: dict[str, Any]) -> None:
-    for name, value in values.items():
-        setattr(distribution, "first" if name in ("lower", "mean") else "second", value)
-
-
 CORE: dict[str, Any] = {
     "set_global_seed": lambda seed: None,
     "orchestrator": SimpleNamespace(run=lambda: None),
@@ -189,10 +177,7 @@ ISAAC: dict[str, Any] = {
     "physics_view": PHYSICS_VIEW,
     "trigger": SimpleNamespace(on_rl_frame=_on_rl_frame),
     "gate": SimpleNamespace(on_env_reset=PHYSICS_VIEW.gate, on_interval=PHYSICS_VIEW.gate),
-    "utils": SimpleNamespace(
-        get_distribution_params=_distribution_params, set_distribution_params=_set_distribution_params
-    ),
-    "RIGID_PRIM_ATTRIBUTES": RIGID_PRIM_ATTRIBUTES,
-    "ARTICULATION_ATTRIBUTES": ARTICULATION_ATTRIBUTES,
-    "SIMULATION_CONTEXT_ATTRIBUTES": SIMULATION_CONTEXT_ATTRIBUTES,
+    "RIGID_PRIM_ATTRIBUTES": list(_ATTRIBUTES["RIGID_BODY"]),
+    "ARTICULATION_ATTRIBUTES": list(_ATTRIBUTES["ARTICULATION"]),
+    "SIMULATION_CONTEXT_ATTRIBUTES": ["gravity"],
 }

@@ -11,14 +11,14 @@ import numpy as np
 import torch
 from pxr import Sdf, Usd, UsdPhysics, UsdShade
 
-from omni.myriad import task
 from omni.myriad.engine import ENV_0_PATH, ENVS_PATH, Engine, Scene, usd
 from omni.myriad.env import vec_env
+from omni.myriad.task import rl_task
 
 _GROUND = "/World/defaultGroundPlane"
 
 
-class RLTask(task.rl_task.RLTask):
+class RLTask(rl_task.RLTask):
     """A task written for OmniIsaacGymEnvs, with what its `RLTask` has and ours has not.
 
     Args:
@@ -110,7 +110,7 @@ class _World:
 class VecEnv(vec_env.VecEnv):
     """Steps a task of OmniIsaacGymEnvs: it may write its own buffers, and only it says where time was up."""
 
-    def _look_around(self, task: task.rl_task.RLTask) -> None:
+    def _look_around(self, task: rl_task.RLTask) -> None:
         # PhysX warms up with a step so short that a joint which closes a loop makes speed of the last bit of a length.
         for robot in self.engine.scene.robots().values():
             targets = robot.get_applied_actions().joint_velocities
