@@ -47,7 +47,8 @@ BELONGS_TO = {
     ),
     "rl_games": ("omni/myriad/learn/rl_games",),
     "mujoco": ("omni/myriad/engine/mujoco", "omni/myriad/robots"),
-    "newton": ("omni/myriad/render",),
+    "newton": ("omni/myriad/engine/newton", "omni/myriad/render"),
+    "mujoco_warp": ("omni/myriad/engine/newton", "omni/myriad/benchmark"),
     "imageio_ffmpeg": ("omni/myriad/render",),
 }
 # What a learner's library calls things belongs into its room: others ask an Actor.
@@ -232,7 +233,11 @@ def test_the_project_keeps_its_rules():
         ),
         ("train.py", "from pxr import Usd", "omni/myriad/robots, omni/myriad/oige, assets may"),
         ("omni/myriad/engine/base.py", "import mujoco", "only omni/myriad/engine/mujoco, omni/myriad/robots may"),
-        ("omni/myriad/deploy/deployment.py", "from newton.sensors import SensorCamera", "only omni/myriad/render may"),
+        (
+            "omni/myriad/deploy/deployment.py",
+            "from newton.sensors import SensorCamera",
+            "only omni/myriad/engine/newton, omni/myriad/render may",
+        ),
         ("tasks/locomotion/ant.py", "import numpy as np", "tasks import math, torch, omni.myriad and siblings only"),
         ("tasks/locomotion/ant.py", "from _locomotion import Walker", "imports _locomotion.Walker"),  # there is none
         ("tasks/locomotion/ant.py", "from ..classic.cartpole import Cartpole", "imports tasks.classic.cartpole"),

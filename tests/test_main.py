@@ -2,6 +2,7 @@
 """The table of verbs; what the verbs do is tested with their rooms."""
 
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +56,13 @@ def test_an_unknown_verb_gets_the_nearest(ended, typed, meant):
 
 def test_an_unknown_verb_unlike_any_lists_them(ended):
     assert ended("bogus")[1].err == f"myriad: no verb 'bogus'. The verbs are: {' '.join(VERBS)}\n"
+
+
+def test_what_the_launcher_asks_before_gui_can_be_answered():
+    code = re.search(r"-c '(from omni\.myriad\..*)'", (ROOT / "myriad").read_text())
+    assert code is not None
+    done = subprocess.run([sys.executable, "-c", code[1]], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_verb_of_the_launcher_is_not_ours(ended):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from omni.myriad.app import cli, doctor, importing, requirements, verbs
+from omni.myriad.app import cli, doctor, importing, requirements
 from omni.myriad.places import COMMAND, IN_WHEEL
 
 
@@ -34,27 +34,27 @@ class Verb:
 
 # To add a verb, add it here. The launcher finds the names in these lines: each begins with one.
 VERBS = {
-    "train": Verb(partial(verbs.run_task, "train"), "train a task: {myriad} train task=Cartpole", ("physx",)),
-    "play": Verb(partial(verbs.run_task, "play"), "run a trained policy: {myriad} play task=Cartpole", ("physx",)),
+    "train": Verb(partial(cli.run_task, "train"), "train a task: {myriad} train task=Cartpole", ("physx",)),
+    "play": Verb(partial(cli.run_task, "play"), "run a trained policy: {myriad} play task=Cartpole", ("physx",)),
     "export": Verb(
-        partial(verbs.run_task, "export"),
+        partial(cli.run_task, "export"),
         "write a trained policy as one ONNX file: {myriad} export task=Cartpole",
         ("physx", "export"),
     ),
     "deploy": Verb(
-        verbs.deploy,
+        cli.deploy,
         "run a policy outside its trainer, and film it: {myriad} deploy policy.onnx",
         ("physx", "export", "deploy"),
     ),
-    "benchmark": Verb(verbs.benchmark, "measure speed: {myriad} benchmark task=Ant num_envs=4096,16384", ("physx",)),
+    "benchmark": Verb(cli.benchmark, "measure speed: {myriad} benchmark task=Ant num_envs=4096,16384", ("physx",)),
     "import": Verb(
         importing.run_import,
         "make a URDF, MJCF or USD file, or a robot of the catalogue, ours: {myriad} import robot.urdf",
         ("physx", "deploy"),
     ),
     "robots": Verb(importing.list_robots, "list the robots that pip brings, with licence, size and picture"),
-    "port": Verb(verbs.port, "say what would change for a task file of OmniIsaacGymEnvs: {myriad} port FILE", ()),
-    "test": Verb(verbs.test, "run the tests (arguments go to pytest)", ("physx", "export", "dev")),
+    "port": Verb(cli.port, "say what would change for a task file of OmniIsaacGymEnvs: {myriad} port FILE", ()),
+    "test": Verb(cli.test, "run the tests (arguments go to pytest)", ("physx", "export", "dev")),
     "gui": Verb(None, "open Isaac Sim with Myriad's window (needs ISAACSIM_PATH)", ("export",)),
     "container": Verb(None, "build, run or test a container: {myriad} container run train task=Ant"),
     "doctor": Verb(doctor.main, "say what works on this machine, and how to fix what does not"),
@@ -98,8 +98,17 @@ def unknown(verb: str) -> str:
     return f"myriad: no verb '{verb}'. {hint}: {' '.join(names)}"
 
 
+def check(name: str) -> None:
+    """Leave with 1 and the command that helps where this Python lacks what a verb needs; ./myriad gui asks it, too."""
+    extras = VERBS[name].extras
+    if extras is not None and (lacking := requirements.missing(extras)):
+        command = requirements.install_command(extras)
+        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
+        cli.leave(1)
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run a verb and end the process with its exit code: 1, with a command that helps, where packages are missing.
+    """Run a verb and end the process with its exit code.
 
     Args:
         arguments: A verb and what follows it, by default the process's.
@@ -111,16 +120,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if name not in known():
         print(unknown(name), file=sys.stderr)
         cli.leave(2)
-    verb = VERBS[name]
-    if verb.run is None:
+    run = VERBS[name].run
+    if run is None:
         print(f"myriad: '{name}' is a verb of the launcher ./myriad.", file=sys.stderr)
         cli.leave(2)
-    if verb.extras is not None and (lacking := requirements.missing(verb.extras)):
-        command = requirements.install_command(verb.extras)
-        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
-        cli.leave(1)
+    check(name)
     try:
-        code = verb.run(rest) or 0
+        code = run(rest) or 0
     except KeyboardInterrupt:
         code = cli.EXIT_INTERRUPTED
     cli.leave(code)

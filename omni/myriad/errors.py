@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The one error that people, not programmers, are meant to read."""
+"""What ends a process early and is no defect: an error that people are meant to read, and a signal."""
+
+import signal
 
 
 class MyriadError(Exception):
@@ -7,3 +9,16 @@ class MyriadError(Exception):
 
     Entry points print the message alone and exit with code 2; a traceback means a defect in Myriad or in a task.
     """
+
+
+class Interrupted(KeyboardInterrupt):
+    """Say how far training came when a signal ended it, after everything was saved.
+
+    Args:
+        message: What was done, and how to go on.
+        number: The signal: Ctrl-C's, a scheduler's SIGTERM, or the SIGHUP of a terminal that was closed.
+    """
+
+    def __init__(self, message: str, number: int = signal.SIGINT) -> None:
+        super().__init__(message)
+        self.number = number

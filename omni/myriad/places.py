@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Where Myriad's own files are: beside `omni/` in a checkout, inside the package where a wheel was installed."""
 
+import os
 from pathlib import Path
 
 _PACKAGE = Path(__file__).parent
@@ -10,6 +11,12 @@ ROOT = _PACKAGE.parents[1]
 IN_WHEEL = (_PACKAGE / "_data").is_dir()
 COMMAND = "myriad" if IN_WHEEL else "./myriad"
 """What people type to start Myriad."""
+
+
+def child_environment() -> dict[str, str]:
+    """Return the environment variables with which another Python finds this Myriad, too."""
+    paths = [str(ROOT), os.environ.get("PYTHONPATH")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
 
 
 def data_folder(name: str) -> Path:

@@ -64,7 +64,7 @@ def test_a_cpu_gets_environments_for_its_cores(monkeypatch):
         ("task.sim.dt=-1", "task.sim.dt=-1 is invalid"),
         ("task.task_path=/no/such/folder", "/no/such/folder is no folder"),
         ("--headless", "--headless is not understood; settings are written key=value"),
-        ("num_envs", "'num_envs' is not understood"),
+        ("num_envs", "num_envs is not understood"),
         ("seed=${nowhere}", "does not resolve"),
     ],
 )
@@ -276,7 +276,7 @@ def test_a_train_yaml_of_omniisaacgymenvs_is_taken_as_it_is(tmp_path):
     assert (params["config"]["name"], params["config"]["num_actors"], params["load_checkpoint"]) == ("here", 8, False)
     # All that it decides there is decided once more, in one place.
     env = types.SimpleNamespace(state_space=None, action_space=Box(-1.0, 1.0, (1,)), num_envs=8, device="cpu")
-    params = rl_games_params(config, env, tmp_path / "here")
+    params = rl_games_params(config, env)
     assert params["seed"] == 7
     learner = params["config"]
     assert (learner["name"], learner["env_name"], learner["device"]) == ("Old", "myriad", "cpu")

@@ -410,11 +410,16 @@ def answers(env: Any) -> dict[str, dict[str, Any]]:
     Returns:
         For each view, by method: what it answered.
     """
-    global STEP
-    STEP = env.engine.step
     for height in (5.0, 0.0):  # lifted first, so that no contact is left of what happened while physics started
         _write_state(env, height)
         env.engine.step(1 if height else 5)
+    return ask(env)
+
+
+def ask(env: Any) -> dict[str, dict[str, Any]]:
+    """Make every call in the state at hand; see `answers`."""
+    global STEP
+    STEP = env.engine.step
     results: dict[str, dict[str, Any]] = {}
     # Ants come first: pushing balls takes steps, after which the ants' contacts would be compared too.
     for name, view, calls in (
@@ -461,22 +466,22 @@ def plain(answer: Any) -> Any:
     return repr(answer)
 
 
-def difference(ours: Any, theirs: Any) -> str:
+def difference(ours: Any, theirs: Any, tolerance: float = 1e-4) -> str:
     """Say how two answers differ, in a few words; nothing if they are the same."""
     if isinstance(ours, torch.Tensor) and isinstance(theirs, torch.Tensor):
         if ours.shape != theirs.shape:
             return f"shape {tuple(ours.shape)}, Isaac Sim {tuple(theirs.shape)}"
         if ours.dtype != theirs.dtype:
             return f"{ours.dtype}, Isaac Sim {theirs.dtype}"
-        if not torch.allclose(ours.double(), theirs.double(), rtol=1e-4, atol=1e-5, equal_nan=True):
+        if not torch.allclose(ours.double(), theirs.double(), rtol=tolerance, atol=tolerance / 10, equal_nan=True):
             return f"values differ by up to {(ours.double() - theirs.double()).abs().max():.3g}"
         return ""
     if type(ours) is not type(theirs):
         return f"{_kind(ours)}, Isaac Sim {_kind(theirs)}"
     if isinstance(ours, dict) and ours.keys() == theirs.keys():
-        return next((text for key in ours if (text := difference(ours[key], theirs[key]))), "")
+        return next((text for key in ours if (text := difference(ours[key], theirs[key], tolerance))), "")
     if isinstance(ours, list) and len(ours) == len(theirs):
-        return next((text for pair in zip(ours, theirs, strict=True) if (text := difference(*pair))), "")
+        return next((text for pair in zip(ours, theirs, strict=True) if (text := difference(*pair, tolerance))), "")
     return "" if ours == theirs else f"{_kind(ours)}, Isaac Sim {_kind(theirs)}"
 
 

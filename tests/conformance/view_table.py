@@ -59,6 +59,28 @@ NOT_ASKED = {
 }
 """Methods that no call asks: constructors are compared by signature, and residuals are gone from Isaac Sim 6.0."""
 
+_NO_SWITCH = "MuJoCo cannot take a body out: raises NotImplementedError"
+_NO_POINTS = "single contacts are not told: raises NotImplementedError"
+_AXES = "a centre of mass has the body's own axes, not the principal ones"
+_WRENCH = "MuJoCo's are those at the beginning of the step, PhysX's at its end: some per cent apart"
+
+NEWTON = {
+    "ArticulationView": {
+        "get_body_coms": _AXES,
+        "set_body_coms": _AXES,
+        "get_body_inv_inertias": "rounded: the same to a millionth of the largest entry",
+        "get_measured_joint_forces": _WRENCH,
+        "get_measured_joint_efforts": _WRENCH,
+    },
+    "RigidPrimView": {
+        "get_contact_force_data": _NO_POINTS,
+        "get_friction_data": _NO_POINTS,
+        "disable_rigid_body_physics": _NO_SWITCH,
+        "enable_rigid_body_physics": _NO_SWITCH,
+    },
+}
+"""Methods that answer differently with engine=newton than with engine=physx, without contacts, and why."""
+
 SIGNATURES = {
     # Isaac Sim's `velocities` default to None there, which it then fails on.
     "ArticulationView": {
@@ -77,11 +99,21 @@ def differences(view: str) -> dict[str, str]:
     return _DIFFERENCES[view]
 
 
-def insert(page: str) -> str:
-    """Return a page with the current table between its marks."""
+def insert(page: str, content: str | None = None) -> str:
+    """Return a page with a table between its marks, by default the current one of Isaac Sim."""
     before, _, rest = page.partition(_BEGIN)
     _, _, after = rest.partition(_END)
-    return f"{before}{_BEGIN}\n{table()}{_END}{after}"
+    return f"{before}{_BEGIN}\n{table() if content is None else content}{_END}{after}"
+
+
+def newton_table() -> str:
+    """Return what the documentation says about views with engine=newton, as Markdown."""
+    lines = ["| view | differs from engine=physx | how |", "|---|---|---|"]
+    for view, reasons in NEWTON.items():
+        for reason in dict.fromkeys(reasons.values()):
+            names = ", ".join(f"`{name}`" for name, its in reasons.items() if its == reason)
+            lines.append(f"| `{view}` | {names} | {reason} |")
+    return "\n".join(lines) + "\n"
 
 
 def table() -> str:

@@ -27,7 +27,7 @@ class Learner:
 
     def __init__(self, config, env, run_dir):
         self.path = run_dir / "checkpoints" / "last.pth"
-        self.about = checkpoint.describe(config, 4, env.num_actions, env.num_envs)
+        self.about = checkpoint.describe(config, env)
 
     def train(self, listener):
         for epoch in (1, 2):
@@ -71,11 +71,12 @@ def test_a_second_learner_is_one_folder(tmp_path: Path, second: dict[str, Any]) 
     assert (summary["epochs"], summary["frames"], summary["reward_mean"]) == (2, 200, 6.0)
     with open(tmp_path / "run" / "progress.csv") as file:
         assert [row["reward_mean"] for row in csv.DictReader(file)] == ["3.0", "6.0"]
-    played = run.play(second, env, summary["checkpoint"], 4)
+    state = checkpoint.load(summary["checkpoint"])
+    played = run.play(second, env, summary["checkpoint"], 4, state)
     assert played["episodes"] == 4 and 1 <= played["reward_mean"] <= 5
     first = make_cfg(env) | {"checkpoint": summary["checkpoint"]}
     with pytest.raises(MyriadError, match=r"was trained by second: give train\.learner=second"):
-        run.train(first, env, tmp_path / "other")
+        run.train(first, env, tmp_path / "other", resume=state)
 
 
 def test_learners_are_looked_up_among_folders() -> None:

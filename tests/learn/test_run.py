@@ -14,8 +14,7 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.rl_games.library import EnvAdapter
 from omni.myriad.learn.rl_games.settings import rl_games_params
-from omni.myriad.learn.run import play
-from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, train
+from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, play, train
 
 
 @pytest.mark.parametrize("discrete", [False, True])
@@ -115,7 +114,7 @@ def test_rl_games_own_player_loads_our_weights(tmp_path: Path) -> None:
     from rl_games.torch_runner import Runner
 
     runner = Runner()
-    params = rl_games_params(cfg, env, tmp_path)
+    params = rl_games_params(cfg, env)
     params["config"]["env_info"] = EnvAdapter(env).get_env_info()
     runner.load({"params": params})
     player = runner.create_player()
@@ -141,7 +140,7 @@ def broken(path: str, value: Any, tmp_path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("train.params.algo.name", "sac", "algo.name=sac: choose one of a2c_continuous, a2c_discrete"),
+        ("train.params.algo.name", "sac", "algo.name=sac does not fit the task's actions, use a2c_continuous"),
         ("train.params.algo.name", "a2c_discrete", "does not fit the task's actions, use a2c_continuous"),
         ("train.params.config.gamma", ..., "rl-games misses the setting gamma"),
         ("train.params.config.minibatch_size", ..., "rl-games cannot use train.params: .*minibatch_size"),

@@ -4,12 +4,12 @@
 import json
 
 import numpy as np
-import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from omni.myriad.app import runs
 from omni.myriad.app.config import load_config
+from omni.myriad.policy.runtime import seal
 
 MAX_EFFORT = 250.0  # not the task's own
 
@@ -37,10 +37,16 @@ def term(name, start, stop, source="", joints=(), scale=1.0, offset=0.0):
 def hand_made_metadata():
     """Joints a, b, c; observed: positions of b and a (less 1, times 2), velocity of b, a height, the last action."""
     return {
-        "schema_version": 1,
+        "schema_version": 2,
         "task": {"name": "HandMade"},
         "timing": {"control_dt": 0.02, "physics_dt": 0.01, "decimation": 2},
-        "joints": {"names": ["a", "b", "c"], "default_position": [0.0, 0.0, 0.0]},
+        "joints": {
+            "names": ["a", "b", "c"],
+            "default_position": [0.0, 0.0, 0.0],
+            "effort_limit": [80.0, None, 5.0],
+            "velocity_limit": [1.0, 2.0, None],
+            "position_limits": [[-1.0, 1.0], [None, 2.0], [-3.0, 3.0]],
+        },
         "observations": {
             "clip": None,
             "inputs": {"obs": {"kind": "box", "shape": [6], "dtype": "float32"}},
@@ -82,6 +88,11 @@ def hand_made_metadata():
             "sequential": False,
             "observations": {"obs": [[0.1, 0.2, 0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.3, 0.0, 0.9]]},
             "actions": [[0.1, 0.2], [0.3, 0.9]],
+            "measurements": [[1.05, 1.1, 0.0, 0.0, 0.0, 0.0], [1.0, 1.0, 0.0, 0.03, 0.0, 0.9]],
+            "commands": [
+                {"effort": {"a": 10.0}, "position": {"c": 0.35}, "velocity": {}},
+                {"effort": {"a": 30.0}, "position": {"c": 0.7}, "velocity": {}},
+            ],
         },
     }
 
@@ -94,7 +105,7 @@ WEIGHTS = np.array([[1, 0], [0, 1], [0, 0], [1, 0], [0, 0], [0, 1]], np.float32)
 def hand_made(tmp_path):
     """Write the hand-made policy, with its metadata changed by a function, and return its path."""
 
-    def write(change=None, metadata=None):
+    def write(change=None, metadata=None, sealed=True):
         meta = metadata if metadata is not None else hand_made_metadata()
         if change:
             change(meta)
@@ -110,7 +121,8 @@ def hand_made(tmp_path):
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
         if meta != {}:
             helper.set_model_props(model, {"myriad": json.dumps(meta)})
-        onnx.save(model, tmp_path / "policy.onnx")
+        data = model.SerializeToString()
+        (tmp_path / "policy.onnx").write_bytes(seal(data) if sealed else data)
         return tmp_path / "policy.onnx"
 
     return write

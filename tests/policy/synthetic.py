@@ -92,7 +92,7 @@ def make_policy(folder: Path, description, network=None, config=None, model=None
     """Write a checkpoint with random weights and statistics, and return its path, contents and observations."""
     cfg = configure(description, dict(network or {}), dict(config or {}), model)
     env = Spaces(description, 4)
-    params = rl_games_params(cfg, env, folder)
+    params = rl_games_params(cfg, env)
     player = new_player(params, env)
     generator = torch.Generator().manual_seed(1)
     weights = player.model.state_dict()

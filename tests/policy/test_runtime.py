@@ -8,14 +8,17 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from omni.myriad.learn.run import make_actor
 from omni.myriad.policy import benchmark
 from omni.myriad.policy.export import Spaces, export_policy
-from omni.myriad.policy.runtime import Policy, PolicyError
-from tests.policy.conftest import WEIGHTS
+from omni.myriad.policy.runtime import Policy, PolicyError, seal
+from tests.policy.conftest import WEIGHTS, hand_made_metadata
 from tests.policy.synthetic import box, describe, make_policy
 
+SEAL_SIZE = len(seal(b""))
 POSITIONS = {"a": 1.1, "b": 1.05, "c": 0.0}
 VELOCITIES = {"a": 0.0, "b": 7.0, "c": 0.0}
 
@@ -43,6 +46,10 @@ def test_commands_come_in_the_robots_order(hand_made):
             {"name": "joint_effort", "kind": "effort", "slice": [0, 2], "joint_names": ["a", "c"]}
             | {"scale": [1.0, 2.0], "offset": [0.0, 0.0], "clip": None}
         ]
+        meta["golden"]["commands"] = [
+            {"effort": {"a": 0.1, "c": 0.4}, "position": {}, "velocity": {}},
+            {"effort": {"a": 0.3, "c": 1.8}, "position": {}, "velocity": {}},
+        ]
 
     policy = Policy(hand_made(one_term), joint_names=["c", "b", "a"])
     command = policy.act(POSITIONS, VELOCITIES, {"height": 0.02})
@@ -53,6 +60,7 @@ def test_commands_come_in_the_robots_order(hand_made):
 def test_a_terms_numbers_are_clipped_once_scaled(hand_made):
     def bounded(meta):
         meta["observations"]["terms"][0]["clip"] = [-0.05, 0.15]  # of obs[0] = 0.1 and obs[1] = 0.2
+        meta["golden"]["commands"][0]["position"]["c"] = 0.15 * 0.5 + 0.25
 
     command = Policy(hand_made(bounded)).act(POSITIONS, VELOCITIES, {"height": 0.02})
     assert command.effort == pytest.approx({"a": 30.0}, rel=1e-5)
@@ -146,7 +154,7 @@ def drop(key):
 
 
 def set_version(meta):
-    meta["schema_version"] = 2
+    meta["schema_version"] = 3
 
 
 def spoil_golden(meta):
@@ -164,7 +172,7 @@ def wrong_term(meta):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_version, "has schema 2, this runtime reads up to 1: update the runtime"),
+        (set_version, "has schema 3, this runtime reads up to 2: update the runtime"),
         (drop("schema_version"), "metadata is damaged"),
         (drop("observations"), "metadata is damaged"),
         (drop("timing"), "metadata is damaged"),
@@ -196,9 +204,189 @@ def test_damaged_weights_fail_the_self_test(hand_made):
     path = hand_made()
     weights = WEIGHTS.tobytes()
     assert path.read_bytes().count(weights) == 1
-    path.write_bytes(path.read_bytes().replace(weights, (WEIGHTS * 1.01).tobytes()))
+    spoiled = path.read_bytes().replace(weights, (WEIGHTS * 1.01).tobytes())
+    path.write_bytes(spoiled)
+    with pytest.raises(PolicyError, match="not what was exported, by its own hash"):
+        Policy(path)
+    path.write_bytes(seal(spoiled[:-SEAL_SIZE]))
     with pytest.raises(PolicyError, match="self-test failed"):
         Policy(path)
+
+
+@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.data())
+def test_every_flipped_bit_is_noticed(hand_made, tmp_path, data):
+    whole = bytearray(hand_made().read_bytes())
+    bit = data.draw(st.integers(0, 8 * len(whole) - 1))
+    whole[bit // 8] ^= 1 << bit % 8
+    path = tmp_path / "flipped.onnx"
+    path.write_bytes(whole)
+    with pytest.raises(PolicyError):
+        Policy(path)
+
+
+def test_a_file_of_before_has_no_hash_and_says_so(hand_made):
+    def older(meta):
+        meta["schema_version"] = 1
+
+    with pytest.warns(UserWarning, match="damage may go unnoticed: export it again"):
+        Policy(hand_made(older, sealed=False))
+    with pytest.raises(PolicyError, match="the hash at its end is missing"):
+        Policy(hand_made(sealed=False))
+
+
+def leaves(value, path=()):
+    """Yield the path of everything in nested JSON, containers too."""
+    for key, item in value.items() if isinstance(value, dict) else enumerate(value):
+        yield (*path, key)
+        if isinstance(item, dict | list):
+            yield from leaves(item, (*path, key))
+
+
+NAN, INF = float("nan"), float("inf")
+ODD = [
+    None,
+    NAN,
+    INF,
+    -INF,
+    0,
+    -1,
+    1,
+    0.5,
+    1e30,
+    -1e300,
+    10**400,
+    True,
+    "",
+    "a",
+    [],
+    {},
+    [1, -1],
+    [[]],
+    [NAN],
+    {"a": 1},
+]
+
+
+@settings(deadline=None, max_examples=400, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(path=st.sampled_from(list(leaves(hand_made_metadata()))), odd=st.sampled_from(ODD), drop=st.booleans())
+def test_odd_metadata_is_refused_or_harmless(hand_made, path, odd, drop):
+    """A file that was sealed with them in it, so that the hash does not help."""
+
+    def change(meta):
+        for key in path[:-1]:
+            meta = meta[key]
+        if drop:
+            del meta[path[-1]]
+        else:
+            meta[path[-1]] = odd
+
+    try:
+        policy = Policy(hand_made(change))
+    except PolicyError as error:
+        assert "\n" not in str(error)
+        return
+    policy.max_age = INF
+    for far in (0.0, 1e4, -1e4):
+        terms = {name: np.full(slots["slice"][1] - slots["slice"][0], far) for name, slots in policy.required.items()}
+        try:
+            command = policy.act(dict.fromkeys("abc", far), dict.fromkeys("abc", far), terms)
+        except PolicyError:
+            continue
+        joints = policy.metadata["joints"]
+        for kind, names in vars(command).items():
+            for name, value in names.items():
+                at = joints["names"].index(name)
+                limit = (joints.get(f"{kind}_limit") or [None] * 3)[at]
+                low, high = (
+                    (joints.get("position_limits") or [[None, None]] * 3)[at]
+                    if kind == "position"
+                    else (
+                        limit and -limit,
+                        limit,
+                    )
+                )
+                assert np.isfinite(value)
+                assert low is None or value >= low
+                assert high is None or value <= high
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "message"),
+    [
+        (("timing", "control_dt"), 0.0, "control_dt is 0.0"),
+        (("timing", "control_dt"), -0.02, "control_dt is -0.02"),
+        (("timing", "control_dt"), 0.03, r"control_dt is not physics_dt \* decimation"),
+        (("timing", "decimation"), 0, "decimation is 0"),
+        (("observations", "terms", 0, "scale", 1), 1e9, "scale of positions is 1000000000.0"),
+        (("observations", "terms", 0, "offset", 0), NAN, "offset of positions is nan"),
+        (("observations", "terms", 1, "slice"), [3, 4], "velocity lies at"),
+        (("observations", "inputs", "obs", "shape"), [7], r"obs has shape \[7\], in the graph \[6\]"),
+        (("actions", "terms", 0, "clip"), [1.0, -1.0], r"clip of joint_effort is \[1.0, -1.0\]"),
+        (("actions", "terms", 0, "clip"), [90.0, 99.0], "effort of a has no value inside clip and limits"),
+        (("actions", "terms", 1, "joint_names"), ["d"], "joint_position has joints"),
+        (("actions", "terms", 1, "kind"), "reset", "joint_position commands reset"),
+        (("joints", "effort_limit", 0), -1.0, "effort_limit is -1.0"),
+        (("joints", "position_limits", 2), [1.0, 0.0], "position_limits is"),
+        (("joints", "names", 1), "a", "joint names are doubled"),
+    ],
+)
+def test_numbers_that_no_robot_has_are_named(hand_made, path, value, message):
+    def change(meta):
+        for key in path[:-1]:
+            meta = meta[key]
+        meta[path[-1]] = value
+
+    with pytest.raises(PolicyError, match=message):
+        Policy(hand_made(change))
+
+
+def test_commands_stay_inside_what_joints_can_do(hand_made):
+    def weak(meta):
+        meta["joints"]["effort_limit"][0] = 15.0
+        meta["joints"]["position_limits"][2] = [-0.3, 0.3]
+        meta["golden"]["commands"] = [
+            {"effort": {"a": 10.0}, "position": {"c": 0.3}, "velocity": {}},
+            {"effort": {"a": 15.0}, "position": {"c": 0.3}, "velocity": {}},
+        ]
+
+    command = Policy(hand_made(weak)).act({"a": 9.0, "b": 9.0, "c": 0.0}, VELOCITIES, {"height": 0.0})
+    assert (command.effort, command.position) == ({"a": 15.0}, {"c": 0.3})
+
+
+def test_the_self_test_goes_from_joints_to_commands(hand_made):
+    def swapped(meta):  # the actions are still right: only what is done with joints is not
+        meta["observations"]["terms"][0]["joint_names"] = ["a", "b"]
+
+    def other_scale(meta):
+        meta["actions"]["terms"][0]["scale"] = [101.0]
+
+    assert Policy(hand_made(swapped)).self_test() < 1e-6  # by name a and b are as before, in another order
+    with pytest.raises(PolicyError, match=r"self-test failed: the effort of a is 10.1, not 10"):
+        Policy(hand_made(other_scale))
+
+
+def test_a_file_cannot_choose_its_own_tolerance(hand_made):
+    def generous(meta):
+        meta["golden"]["tolerance"] = 1e30
+        spoil_golden(meta)
+
+    with pytest.raises(PolicyError, match=r"self-test failed: actions differ by 0\.01, more than 0\.0001"):
+        Policy(hand_made(generous))
+
+
+@pytest.mark.parametrize("values", ["abc", [object()] * 3, [["x"]], {"a": "x", "b": 0, "c": 0}, [1e300] * 3, None])
+def test_measurements_that_are_no_numbers(hand_made, values):
+    with pytest.raises(PolicyError):
+        Policy(hand_made()).act(values, VELOCITIES, {"height": 0.0})
+
+
+@pytest.mark.parametrize("age", [0.0, -1.0, NAN, INF])
+def test_the_oldest_age_is_a_time(hand_made, age):
+    with pytest.raises(PolicyError, match="max_age"):
+        Policy(hand_made(), max_age=age)
+    with pytest.raises(PolicyError, match="the time is nan"):
+        Policy(hand_made()).due(NAN)
 
 
 def test_recurrent_states_are_kept_and_reset(tmp_path):

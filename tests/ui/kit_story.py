@@ -25,7 +25,7 @@ async def story(folder: Path) -> dict[str, Any]:
     """Load, train, play, export, stop, and close in the middle of a training."""
     import omni.kit.app  # pyright: ignore[reportMissingImports]
     from omni.myriad.app.runs import make_env_async
-    from omni.myriad.ui.drive import HandOver
+    from omni.myriad.ui.drive import Drive
     from omni.myriad.ui.model import Model, Settings
 
     frames = 0
@@ -35,7 +35,7 @@ async def story(folder: Path) -> dict[str, Any]:
         frames += 1
         await omni.kit.app.get_app().next_update_async()
 
-    drive = HandOver(make_env_async, draw_frame)
+    drive = Drive(make_env_async, draw_frame)
     model = Model(drive, folder)
     model.settings = Settings("Cartpole", num_envs=16, seed=7, device="cpu", more=f"{TINY} max_iterations=3")
     serving = asyncio.ensure_future(drive.serve())

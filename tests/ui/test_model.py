@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The window's logic through whole stories on real physics: driven by its own thread, and by a loop as in Kit."""
+"""The window's logic through whole stories on real physics, which a loop owns as in Kit."""
 
 import asyncio
 import json
@@ -13,16 +13,22 @@ import pytest
 from omni.myriad.app import runs
 from omni.myriad.app.config import load_config
 from omni.myriad.errors import MyriadError
-from omni.myriad.ui.drive import Drive, HandOver, RenderMode
+from omni.myriad.ui.drive import Drive, RenderMode
 from omni.myriad.ui.model import Model, Settings, State
 
 TINY = "train.params.config.horizon_length=8 train.params.config.minibatch_size=64 train.params.config.mini_epochs=2"
 
 
-def tiny_model(folder: Path, drive=None, epochs: int = 3) -> Model:
+def tiny_model(folder: Path, drive: Drive, epochs: int = 3) -> Model:
     model = Model(drive, folder)
     model.settings = Settings("Cartpole", num_envs=16, seed=7, device="cpu", more=f"{TINY} max_iterations={epochs}")
     return model
+
+
+def wait(model: Model, seconds: float) -> None:
+    """Wait until what is going on has ended."""
+    assert model._thread is not None
+    model._thread.join(seconds)
 
 
 def rewards_of(run_dir: Path) -> list[str]:
@@ -38,7 +44,7 @@ class Loop:
     def __init__(self):
         self.frames = {True: 0, False: 0}
         self.threads = set()
-        self.drive = HandOver(self.make_env, self.draw_frame)
+        self.drive = Drive(self.make_env, self.draw_frame)
         self.thread = threading.Thread(target=lambda: asyncio.run(self.run()))
         self.loop: asyncio.AbstractEventLoop | None = None
 
@@ -95,7 +101,7 @@ def kit():
 def headless(tmp_path_factory) -> Path:
     """The folder of a run without any window, with the settings of `tiny_model`."""
     folder = tmp_path_factory.mktemp("headless")
-    line = tiny_model(folder).settings.overrides(str(folder))
+    line = tiny_model(folder, Loop().drive).settings.overrides(str(folder))
     runs.train(load_config([*line, "experiment=headless"]))
     return folder / "headless"
 
@@ -103,20 +109,20 @@ def headless(tmp_path_factory) -> Path:
 class Driven:
     """A model, and a hand that presses its buttons where physics lives."""
 
-    def __init__(self, folder: Path, kit: Loop | None):
-        self.model = tiny_model(folder, kit.drive if kit else None)
-        self.call = kit.call if kit else lambda function: function()
+    def __init__(self, folder: Path, kit: Loop):
+        self.model = tiny_model(folder, kit.drive)
+        self.call = kit.call
 
     def press(self, button):
         """Press a button and wait until it is done."""
         self.call(button)
-        self.model.wait(120)
+        wait(self.model, 120)
         assert not self.model.is_busy
 
 
-@pytest.fixture(params=["own thread", "loop"])
-def driven(request, tmp_path):
-    driven = Driven(tmp_path, request.getfixturevalue("kit") if request.param == "loop" else None)
+@pytest.fixture
+def driven(kit, tmp_path):
+    driven = Driven(tmp_path, kit)
     yield driven
     driven.call(driven.model.unload)
 
@@ -188,7 +194,7 @@ def test_stop_ends_within_a_second_and_leaves_a_checkpoint_to_go_on_with(driven)
 def test_physics_is_stepped_by_the_loop_alone(kit, tmp_path):
     model = tiny_model(tmp_path, kit.drive)
     kit.call(model.train)
-    model.wait(120)
+    wait(model, 120)
     assert model.message.startswith("Trained"), model.message
     assert kit.threads == {kit.thread}
     kit.call(model.unload)
@@ -199,11 +205,11 @@ def test_physics_is_stepped_by_the_loop_alone(kit, tmp_path):
 )
 def test_frames_are_drawn_as_asked(kit, tmp_path, monkeypatch, mode, drawn):
     model = tiny_model(tmp_path, kit.drive)
-    model.drive.rendering.mode, model.drive.rendering.interval = mode, 5
+    model.drive.mode, model.drive.interval = mode, 5
     nothing = SimpleNamespace(save=lambda _: None)
     monkeypatch.setattr(runs.recording, "record", lambda *_: nothing)  # whose steps come on top
     kit.call(model.train)
-    model.wait(120)
+    wait(model, 120)
     assert model.message.startswith("Trained"), model.message
     assert abs(kit.frames[True] - drawn) <= 1  # of 3 epochs of 8 steps, and a reset, which is one
     assert kit.frames[False] > 0
@@ -236,10 +242,10 @@ def test_end_of_the_loop_ends_a_training(tmp_path):
     while len(model.speeds) < 2:
         time.sleep(0.005)
     kit.end()
-    model.wait(10)
+    wait(model, 10)
     assert not model.is_busy
     assert model._env is not None
-    Drive().close_env(model._env)
+    model._env.close()
 
 
 def test_physics_stopped_from_outside_is_said(kit, tmp_path, monkeypatch):
@@ -249,19 +255,18 @@ def test_physics_stopped_from_outside_is_said(kit, tmp_path, monkeypatch):
         time.sleep(0.005)
     assert model._env is not None
     monkeypatch.setattr(model._env.engine, "is_playing", lambda: False)
-    model.wait(30)
+    wait(model, 30)
     assert "Physics was stopped or paused from outside" in model.message
     assert model.state is State.READY
     kit.call(model.unload)
 
 
-def test_one_thing_at_a_time(tmp_path):
-    model = tiny_model(tmp_path)
-    model.load()
+def test_one_thing_at_a_time(driven):
+    model = driven.model
+    driven.call(model.load)
     with pytest.raises(MyriadError, match="loading"):
         model.train()
-    model.wait(60)
-    model.unload()
+    wait(model, 60)
 
 
 @pytest.mark.parametrize(
@@ -274,16 +279,16 @@ def test_one_thing_at_a_time(tmp_path):
     ],
 )
 def test_mistakes_end_in_a_message(tmp_path, change, complaint):
-    model = tiny_model(tmp_path)
+    model = tiny_model(tmp_path, Loop().drive)
     for name, value in change.items():
         setattr(model.settings, name, value)
     model.train()
-    model.wait(30)
+    wait(model, 30)
     assert model.message.startswith("Error: ") and complaint in model.message
     assert model.state is State.EMPTY
 
 
 def test_open_run_folder_without_a_run_is_a_message(tmp_path):
-    model = tiny_model(tmp_path)
+    model = tiny_model(tmp_path, Loop().drive)
     model.open_run_folder(pytest.fail)
     assert "No run of Cartpole" in model.message

@@ -10,6 +10,7 @@ import pytest
 from omni.myriad.ui import model as model_module
 from omni.myriad.ui.model import Model
 from tests.ui.kit_signatures import ATTRIBUTES, CALLS, METHODS
+from tests.ui.test_model import Loop, wait
 
 try:
     import tomllib
@@ -97,7 +98,7 @@ def test_only_the_layer_imports_kit():
         assert not kit, f"{file.name} imports {kit}"
 
 
-def test_model_has_what_the_layer_uses():
+def test_model_has_what_the_layer_uses(tmp_path):
     source = "".join(file.read_text() for file in LAYER)
     used = {
         node.attr
@@ -106,7 +107,7 @@ def test_model_has_what_the_layer_uses():
     }
     used -= {"get_item_value_model"}
     assert {"load", "train", "stop", "play", "export", "rewards", "speeds"} <= used
-    assert not {name for name in used if not hasattr(Model(), name)}
+    assert not {name for name in used if not hasattr(Model(Loop().drive, tmp_path), name)}
 
 
 # -- extension.toml ---------------------------------------------------------------------------------------------------
@@ -142,9 +143,9 @@ def test_root_shadows_no_module():
 
 
 def test_a_missing_package_is_said_with_the_command(tmp_path, monkeypatch):
-    model = Model(train_dir=tmp_path)
+    model = Model(Loop().drive, tmp_path)
     monkeypatch.setitem(sys.modules, "omni.myriad.app.config", None)
     model.train()
-    model.wait(30)
+    wait(model, 30)
     assert "is missing here" in model.message and "-m pip install -e" in model.message
     assert model_module.__name__ not in model.message

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the verbs share: from the command line to an exit code."""
+"""The verbs of the command line, from their arguments to an exit code."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from omni.myriad import oige
-from omni.myriad.errors import MyriadError
+from omni.myriad.errors import Interrupted, MyriadError
+from omni.myriad.places import ROOT
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 
 def run(verb: str, main: Callable[[dict[str, Any]], object], argv: Sequence[str]) -> NoReturn:
-    """Run a verb and exit: 0 when done, 2 with one line on bad input, 130 on Ctrl-C.
+    """Run a verb and exit: 0 when done, 2 with one line on bad input, 128 and the signal's number where one ended it.
 
     Args:
         verb: Key of `schema.VERBS`, which says what the command line may hold and what --help prints.
@@ -50,7 +51,7 @@ def attempt(main: Callable[[], object]) -> NoReturn:
         code = _say(str(error), error)
     except KeyboardInterrupt as interrupt:
         print(f"\nInterrupted. {interrupt}".rstrip(), file=sys.stderr)
-        code = EXIT_INTERRUPTED
+        code = 128 + interrupt.number if isinstance(interrupt, Interrupted) else EXIT_INTERRUPTED
     except Exception as error:
         place = _task_place(error)
         if place is None:
@@ -83,3 +84,70 @@ def _task_place(error: BaseException) -> str | None:
     tasks = {getattr(module, "__file__", None) for name, module in modules if name.startswith(packages)}
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in tasks]
     return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else None
+
+
+# -- the verbs ---------------------------------------------------------------------------------------------------------
+
+
+def run_task(verb: str, arguments: Sequence[str]) -> None:
+    """Train a task, or play or export what was trained; `train test=True` plays."""
+
+    def main(config: dict[str, Any]) -> None:
+        from omni.myriad.app import runs
+
+        does = {"train": runs.train, "play": runs.play, "export": runs.export}
+        does["play" if config["test"] else verb](config)
+
+    run(verb, main, arguments)
+
+
+def deploy(arguments: Sequence[str]) -> None:
+    """Run an exported policy outside its trainer; its settings are its file's."""
+    engines = [text.partition("=")[2] for text in arguments if text.startswith("engine=")]
+    others = [text for text in arguments if not text.startswith("engine=")]
+    files = [text for text in others if "=" not in text and not text.startswith("-")]
+    settings = [text for text in others if text not in files]
+
+    def main(config: dict[str, Any]) -> None:
+        from omni.myriad.deploy.deployment import deploy
+
+        if len(files) != 1:
+            raise MyriadError("Give one policy: ./myriad deploy policy.onnx. ./myriad export writes such a file.")
+        deploy(config, Path(files[0]).expanduser(), engines[-1] if engines else "physx")
+
+    run("deploy", main, ["engine=physx", *settings])
+
+
+def benchmark(arguments: Sequence[str]) -> None:
+    """Measure how fast this machine steps, trains and starts, or put results together."""
+    from omni.myriad.benchmark.options import split
+
+    ours, settings = split(arguments)
+
+    def main(config: dict[str, Any]) -> None:
+        from omni.myriad.benchmark import suite
+
+        suite.run(config, ours, settings)
+
+    run("benchmark", main, settings)
+
+
+def port(arguments: Sequence[str]) -> None:
+    """Say what would change for task files of OmniIsaacGymEnvs that are to become some of ours."""
+
+    def main() -> None:
+        from omni.myriad.oige.port import report
+
+        if not arguments:
+            raise MyriadError("Give a file: ./myriad port omniisaacgymenvs/tasks/cartpole.py")
+        print("\n".join(report(Path(argument)) for argument in arguments))
+
+    attempt(main)
+
+
+def test(arguments: Sequence[str]) -> None:
+    """Become pytest, in the checkout, where its configuration is."""
+    os.chdir(ROOT)
+    for name in ("MYRIAD_EXIT_CODE", "PYTHONSAFEPATH"):  # what the launcher told us, and not those that tests start
+        os.environ.pop(name, None)
+    os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])

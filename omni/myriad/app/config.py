@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml
 from hydra import compose, initialize_config_dir
 from hydra.core.config_store import ConfigStore
 from hydra.core.global_hydra import GlobalHydra
@@ -20,7 +21,6 @@ from hydra.core.override_parser.types import Override
 from hydra.errors import HydraException
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
-from yaml import YAMLError
 
 from omni.myriad.app.options import UNSET, Option, check, find, keys, options
 from omni.myriad.app.schema import GROUPS, VERBS, everything
@@ -30,6 +30,9 @@ from omni.myriad.places import data_folder
 from omni.myriad.task.loader import TASKS_PATH, task_files
 
 CFG_PATH = data_folder("cfg")
+
+_MOST_VALUES = 100_000
+"""Of a YAML file, each alias counted with all that it stands for."""
 
 _ENVS_PER_CORE = 128
 """Environments a CPU core steps well: more lengthen an epoch without making a frame cheaper."""
@@ -87,16 +90,12 @@ def all_tasks(folders: Sequence[Path] = ()) -> list[str]:
 def _parse(overrides: Sequence[str]) -> list[Override]:
     parsed = []
     for text in overrides:
-        if text.startswith("-"):
-            raise MyriadError(
-                f"{text} is not understood; settings are written key=value, such as task=Ant num_envs=512."
-            )
         try:
             override = OverridesParser.create().parse_override(text)
         except (HydraException, ValueError):
             override = None
-        if override is None or override.package is not None:
-            raise MyriadError(f"{text!r} is not understood; settings are written key=value, such as num_envs=512.")
+        if override is None or override.package is not None or text.startswith("-"):
+            raise MyriadError(f"{text} is not understood; settings are written key=value, such as num_envs=512.")
         if override.is_sweep_override():
             raise MyriadError(f"{text} is invalid: a setting has one value; a list is written [1,2].")
         parsed.append(override)
@@ -106,6 +105,7 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
 def _chosen(parsed: Sequence[Override]) -> DictConfig:
     """Return what the YAML files hold that the command line chooses, with the folders that they were found in."""
     folders = _task_folders(parsed)
+    _refuse_bombs(folders)
     given = {override.key_or_group: str(override.value()) for override in parsed}
     checkout = find_checkout(given["oige"]) if given.get("oige") else None
     # A checkout's task and learner are put in the place of these.
@@ -120,8 +120,8 @@ def _chosen(parsed: Sequence[Override]) -> DictConfig:
 
 def _task_folders(parsed: Sequence[Override]) -> list[Path]:
     """Return the folders of the override `task.task_path`, which say where else task files and YAML are found."""
-    values = [override.value() for override in parsed if override.key_or_group == "task.task_path"]
-    items = [item for value in values[-1:] for item in (value if isinstance(value, list) else [value])]
+    *_, value = [[], *(override.value() for override in parsed if override.key_or_group == "task.task_path")]
+    items = value if isinstance(value, list) else [value]
     folders = [Path(str(item)).expanduser().resolve() for item in items]
     for item, folder in zip(items, folders, strict=True):
         if not item or not folder.is_dir():
@@ -134,24 +134,23 @@ def _choose_groups(parsed: Sequence[Override], folders: Sequence[Path]) -> list[
     chosen = {o.key_or_group: str(o.value()) for o in parsed if o.key_or_group in GROUPS and not o.is_delete()}
     roots = [f"file://{folder / 'cfg'}" for folder in folders if (folder / "cfg").is_dir()]
     result = [f"hydra.searchpath=[{','.join(roots)}]"] if roots else []
+    tasks, trains, engines = (_yaml_names(group, folders) for group in ("task", "train", "engine"))
     task = chosen.get("task", "Cartpole")
-    if task in _yaml_names("task", folders):
-        result.append(f"task={task}")
-    elif task in task_files(folders):
+    if task not in tasks and task in task_files(folders):
         result += ["task=Default", f"task.name={task}"]
     else:
-        tasks = all_tasks(folders)
-        raise MyriadError(f"Unknown task {task!r}{_nearest(task, tasks)} The tasks are: {', '.join(tasks)}.")
-    train = chosen.get("train", f"{task}PPO")
-    trains = _yaml_names("train", folders)
-    if train not in trains and "train" in chosen:
-        raise MyriadError(f"Unknown train={train}{_nearest(train, trains)} There are: {', '.join(trains)}.")
-    result.append(f"train={train if train in trains else 'DefaultPPO'}")
-    engine = chosen.get("engine", "auto")
-    engines = _yaml_names("engine", folders)
-    if engine not in engines:
-        raise MyriadError(f"Unknown engine={engine}{_nearest(engine, engines)} The engines are: {', '.join(engines)}.")
-    return [*result, f"engine={engine}"]
+        _require(task, tasks, f"task {task!r}", "The tasks are", all_tasks(folders))
+        result.append(f"task={task}")
+    train, engine = chosen.get("train", f"{task}PPO"), chosen.get("engine", "auto")
+    if "train" in chosen:
+        _require(train, trains, f"train={train}", "There are", trains)
+    _require(engine, engines, f"engine={engine}", "The engines are", engines)
+    return [*result, f"train={train if train in trains else 'DefaultPPO'}", f"engine={engine}"]
+
+
+def _require(name: str, known: Sequence[str], what: str, there_are: str, listed: Sequence[str]) -> None:
+    if name not in known:
+        raise MyriadError(f"Unknown {what}{_nearest(name, listed)} {there_are}: {', '.join(listed)}.")
 
 
 def _yaml_names(group: str, folders: Sequence[Path]) -> list[str]:
@@ -159,12 +158,35 @@ def _yaml_names(group: str, folders: Sequence[Path]) -> list[str]:
     return sorted({path.stem for root in roots for path in (root / group).glob("*.yaml")})
 
 
+def _refuse_bombs(folders: Sequence[Path]) -> None:
+    """Raise where a YAML file's aliases stand for more than a configuration can be: hydra would write them all out."""
+    for path in (path for folder in folders for path in (folder / "cfg").rglob("*.yaml")):
+        sizes: dict[int, int] = {}
+
+        def size(node: Any, sizes: dict[int, int] = sizes) -> int:
+            if id(node) not in sizes:
+                sizes[id(node)] = 0  # of an alias to what it lies in
+                parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+                flat = (part for item in parts for part in (item if isinstance(item, tuple) else (item,)))
+                sizes[id(node)] = 1 + sum(size(part) for part in flat)
+            return sizes[id(node)]
+
+        try:
+            root = yaml.compose(path.read_text())
+        except (yaml.YAMLError, OSError, UnicodeDecodeError):
+            continue  # hydra says it, if it is asked for this file
+        if root is not None and (values := size(root)) > _MOST_VALUES:
+            raise MyriadError(
+                f"{path} writes out to {values:,} values by its aliases; at most {_MOST_VALUES:,} are read."
+            )
+
+
 def _compose(overrides: list[str]) -> DictConfig:
     GlobalHydra.instance().clear()
     try:
         with initialize_config_dir(str(CFG_PATH), version_base="1.3"):
             return compose("config", overrides)
-    except (HydraException, OmegaConfBaseException, YAMLError, OSError) as error:
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, OSError) as error:
         raise MyriadError(f"The configuration cannot be composed: {_first_line(error)}") from None
 
 
@@ -264,19 +286,18 @@ def _device(wanted: str, multi_gpu: bool) -> str:
         return wanted
     import torch
 
-    if wanted == "" and not torch.cuda.is_available():
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if wanted == "" and not count:
         return "cpu"
     # OmniIsaacGymEnvs says gpu.
     wanted = "cuda" if wanted in ("", "gpu") else wanted
-    if not torch.cuda.is_available():
+    if not count:
         raise MyriadError(
             f"sim_device={wanted} asks for CUDA, but torch finds none here; use sim_device=cpu, or see ./myriad doctor."
         )
     index = int(wanted.partition(":")[2] or 0)
-    if index >= torch.cuda.device_count():
-        raise MyriadError(
-            f"sim_device={wanted} does not exist; this machine has cuda:0 to cuda:{torch.cuda.device_count() - 1}."
-        )
+    if index >= count:
+        raise MyriadError(f"sim_device={wanted} does not exist; this machine has cuda:0 to cuda:{count - 1}.")
     return f"cuda:{index}"
 
 

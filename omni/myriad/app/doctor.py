@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from omni.myriad.app.requirements import install_command, requirements
-from omni.myriad.places import ROOT
+from omni.myriad.places import child_environment
 from omni.myriad.provenance import installed
 
 if TYPE_CHECKING:
@@ -82,17 +82,15 @@ def platform_fact(system: str, machine: str, libc: tuple[str, str]) -> Fact:
     return judged("Platform", value, is_good, fix)
 
 
-def cpu_fields(cpuinfo: str | None = None) -> dict[str, str]:
-    """Return what /proc/cpuinfo, or a text like it, says of the processors, which are alike."""
-    file = Path("/proc/cpuinfo")
-    text = cpuinfo if cpuinfo is not None else file.read_text() if file.is_file() else ""
+def fields(text: str) -> dict[str, str]:
+    """Return what a text such as /proc/cpuinfo says, where of processors, which are alike, the last counts."""
     return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
 
 
-def cpu_fact(machine: str, cpuinfo: str | None = None) -> Fact:
+def cpu_fact(machine: str, cpuinfo: str) -> Fact:
     """Check that an x86-64 processor has AVX, from the text of /proc/cpuinfo."""
-    fields = cpu_fields(cpuinfo)
-    model, has_avx = fields.get("model name", machine), "avx" in fields.get("flags", "").split()
+    cpu = fields(cpuinfo)
+    model, has_avx = cpu.get("model name", machine), "avx" in cpu.get("flags", "").split()
     if machine != "x86_64":
         return Fact("Processor", model)
     fix = "PhysX needs AVX: use another machine, or let the hypervisor pass AVX through"
@@ -101,8 +99,7 @@ def cpu_fact(machine: str, cpuinfo: str | None = None) -> Fact:
 
 def capacity_fact(cores: int, meminfo: str) -> Fact:
     """Report cores and memory, from the text of /proc/meminfo, and note when little memory is free."""
-    kib = {line.split(":")[0]: int(line.split()[1]) for line in meminfo.splitlines() if line.endswith("kB")}
-    free, total = kib["MemAvailable"] / 2**20, kib["MemTotal"] / 2**20
+    free, total = (int(fields(meminfo)[name].split()[0]) / 2**20 for name in ("MemAvailable", "MemTotal"))
     value = f"{cores} cores, {free:.1f} of {total:.1f} GiB memory free"
     return judged("Capacity", value, free >= 3.0, "free some memory, or train with a smaller num_envs", "note")
 
@@ -111,10 +108,10 @@ def libgl_fact(load: Callable[[str], object] = ctypes.CDLL) -> Fact:
     """Check that libGL.so.1 loads: without it ovphysx says only that it cannot load itself."""
     try:
         load("libGL.so.1")
+        return Fact("libGL.so.1", "found")
     except OSError:
         fix = "sudo apt-get install -y libgl1  # Fedora, RHEL: sudo dnf install -y mesa-libGL"
         return Fact("libGL.so.1", "missing", "bad", fix)
-    return Fact("libGL.so.1", "found")
 
 
 def torch_fact(version: str | None, cuda: str | None, devices: list[str]) -> Fact:
@@ -139,15 +136,13 @@ def gpu_facts(gpus: list[list[str]], cuda: str | None, devices: list[str]) -> li
         cuda: The CUDA version that torch was built for, None for a CPU build.
         devices: Names of the CUDA devices that torch can use.
     """
-    if not gpus:
-        return [Fact("GPU", "none, or no NVIDIA driver: training runs on the CPU", "note")]
-    facts = []
+    facts = [] if gpus else [Fact("GPU", "none, or no NVIDIA driver: training runs on the CPU", "note")]
     for index, (name, driver, free, total) in enumerate(gpus):
         value = f"{name}, driver {driver}, {free} of {total} MiB free"
         plenty = not free.isdigit() or int(free) >= 4096  # not a number where memory is shared with the CPU
         fix = "nvidia-smi  # shows what uses the memory; end that, or train on the CPU"
         facts.append(judged(f"GPU {index}", value, plenty, fix, "note"))
-    if not devices:
+    if gpus and not devices:
         fix = "update NVIDIA's driver: it is too old for torch's CUDA"
         fix = fix if cuda else pip_install("--force-reinstall torch") + "  # a build with CUDA"
         facts.append(Fact("CUDA in torch", "torch cannot use this GPU: training runs on the CPU", "note", fix))
@@ -164,31 +159,25 @@ def isaac_sim() -> str | None:
 
 def engine_fact(isaac: str | None, ovphysx: str | None) -> Fact:
     """Name the physics engine that `engine=auto` takes."""
-    if isaac and ovphysx:
-        value = f"Isaac Sim {isaac}; ovphysx {ovphysx} is here too, and must never share a process with it"
-        return Fact("Engine", value, "note", f"{sys.executable} -m pip uninstall -y ovphysx usd-core")
-    if isaac:
-        return Fact("Engine", f"Isaac Sim {isaac} (not started here)")
-    if ovphysx:
-        return Fact("Engine", f"standalone PhysX, ovphysx {ovphysx}")
-    return Fact("Engine", "none", "bad", install_command(["physx"]))
+    if not isaac:
+        value = f"standalone PhysX, ovphysx {ovphysx}" if ovphysx else "none"
+        return judged("Engine", value, ovphysx is not None, install_command(["physx"]))
+    also = f"; ovphysx {ovphysx} is here too, and must never share a process with it"
+    fix = f"{sys.executable} -m pip uninstall -y ovphysx usd-core"
+    return judged("Engine", f"Isaac Sim {isaac}{also if ovphysx else ' (not started here)'}", not ovphysx, fix, "note")
 
 
 def probe(device: str) -> dict:
     """Let a body fall in a process of its own and return what `engine.physx.probe` printed."""
     command = [sys.executable, "-m", "omni.myriad.engine.physx.probe", device]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])}
+    how: dict[str, Any] = {"env": child_environment(), "stdin": subprocess.DEVNULL, "timeout": PROBE_SECONDS}
     try:
-        done = subprocess.run(
-            command, env=environment, capture_output=True, text=True, timeout=PROBE_SECONDS, stdin=subprocess.DEVNULL
-        )
+        done = subprocess.run(command, capture_output=True, text=True, **how)
     except subprocess.TimeoutExpired:
         return {"ok": False, "error": f"no answer in {PROBE_SECONDS} s"}
-    for line in reversed(done.stdout.splitlines()):
-        if line.startswith("{"):
-            return json.loads(line)
-    last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-    return {"ok": False, "error": f"exit code {done.returncode}: {last}"}
+    answers = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    *_, last = ["no message", *done.stderr.strip().splitlines()]
+    return json.loads(answers[-1]) if answers else {"ok": False, "error": f"exit code {done.returncode}: {last}"}
 
 
 def physx_fact(device: str, outcome: dict) -> Fact:
@@ -214,11 +203,14 @@ def look_at_torch() -> tuple[str | None, str | None, list[str]]:
     """Return torch's version, the CUDA version it was built for, and the CUDA devices it can use."""
     if importlib.util.find_spec("torch") is None:
         return None, None, []
-    import torch
+    try:
+        import torch
 
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    devices = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(count)]
-    return torch.__version__, torch.version.cuda, devices
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        devices = [f"cuda:{index} {torch.cuda.get_device_name(index)}" for index in range(count)]
+        return torch.__version__, torch.version.cuda, devices
+    except Exception as error:  # it is there but cannot be imported
+        return f"broken ({error})", None, []
 
 
 def nvidia_smi() -> list[list[str]]:
@@ -245,12 +237,9 @@ def collect() -> list[Fact]:
 
     look("Python", python_fact)
     look("Platform", platform_fact, platform.system(), platform.machine(), platform.libc_ver())
-    look("Processor", cpu_fact, platform.machine())
+    look("Processor", lambda: cpu_fact(platform.machine(), Path("/proc/cpuinfo").read_text()))
     look("Capacity", lambda: capacity_fact(len(os.sched_getaffinity(0)), Path("/proc/meminfo").read_text()))
-    try:
-        version, cuda, devices = look_at_torch()
-    except Exception as error:  # torch is there but cannot be imported
-        version, cuda, devices = f"broken ({error})", None, []
+    version, cuda, devices = look_at_torch()
     look("torch", torch_fact, version, cuda, devices)
     look("GPU", gpu_facts, nvidia_smi(), cuda, devices)
     look("Packages", package_facts)

@@ -237,29 +237,19 @@ def check(
         if isinstance(value, dict) and found is not None and found.section:
             below = below if isinstance(below, dict) else {}
             check(options(found.section), value, below, f"{prefix}{name}.", found.section)
-        elif name in known:
-            values[name] = known[name].checked(prefix + name, value)
+        elif name not in known and isinstance(value, dict) and isinstance(below, dict):
+            check({}, value, below, f"{prefix}{name}.")
         else:
-            values[name] = check_like(prefix + name, value, below)
+            values[name] = known.get(name, like(below)).checked(prefix + name, value)
     section.agree(values, prefix)
     return values
 
 
-def check_like(key: str, value: Any, declared: Any) -> Any:
-    """Return what is meant by a value that must be like the one that a YAML declares.
+def like(declared: Any) -> Option:
+    """Return the setting of which a value that a YAML declares is an example.
 
     A whole number must stay one, a list its length, a section a section; null and [] may become anything.
-
-    Raises:
-        MyriadError: If it is not like it.
     """
-    if isinstance(declared, dict) and isinstance(value, dict):
-        return {name: check_like(f"{key}.{name}", item, declared.get(name)) for name, item in value.items()}
-    return like(declared).checked(key, value)
-
-
-def like(declared: Any) -> Option:
-    """Return the setting of which a value that a YAML declares is an example: anything where it has null or []."""
     if declared is None or declared == []:
         return Option(Any)
     if not isinstance(declared, list):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "": ("torch", "rl_games", "gymnasium", "hydra", "rich"),
     "physx": ("ovphysx", "pxr"),
+    "newton": ("newton", "mujoco_warp", "newton_usd_schemas", "pxr"),
     "export": ("onnx", "onnxruntime"),
     "deploy": ("mujoco", "newton", "imageio_ffmpeg"),
     "dev": ("pytest",),
@@ -34,13 +35,12 @@ def requirements(extra: str = "") -> list[Requirement]:
 
 
 def _declared() -> list[str]:
-    try:
+    if IN_WHEEL:
         return importlib.metadata.requires("myriad-rl") or []
-    except importlib.metadata.PackageNotFoundError:  # not installed, but found on the path
-        try:
-            import tomllib
-        except ImportError:  # Python 3.10
-            from pip._vendor import tomli as tomllib
+    try:
+        import tomllib
+    except ImportError:  # Python 3.10
+        from pip._vendor import tomli as tomllib
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     optional = project["optional-dependencies"].items()
     return project["dependencies"] + [f"{text}; extra == '{extra}'" for extra, texts in optional for text in texts]

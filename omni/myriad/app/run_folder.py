@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -84,17 +85,14 @@ def new_run_dir(config: dict[str, Any]) -> Path:
         run_dir = base / str(config["experiment"])
         checkpoints = run_dir / "checkpoints"
         goes_on = Path(config["checkpoint"] or "/").parent == checkpoints.absolute()
-        if checkpoints.exists() and not goes_on:
+        if any(checkpoints.glob("*.pth")) and not goes_on:  # one that ended before its first checkpoint may begin again
             raise MyriadError(
                 f"{run_dir} already holds a run: choose another experiment=NAME, or resume with checkpoint={run_dir}."
             )
     else:
         name = f"{config['task_name']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
-        run_dir = base / name
-        number = 2
-        while run_dir.exists() and is_first_rank():
-            run_dir = base / f"{name}_{number}"
-            number += 1
+        names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
+        run_dir = next(base / name for name in names if not (base / name).exists() or not is_first_rank())
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

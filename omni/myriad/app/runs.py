@@ -7,7 +7,7 @@ import copy
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -274,12 +274,19 @@ def _print_result(summary: dict[str, Any], run_dir: Path, oige: str) -> None:
 
 
 def _print_table(result: dict[str, Any], target: Path) -> None:
-    title = f"{result['task']}: {result['episodes']} episodes of {result['checkpoint']}"
-    table = Table(title=title, title_justify="left")
-    for column in ("", "mean", "std", "min", "max"):
-        table.add_column(column, justify="left" if not column else "right")
+    columns, rows = ("mean", "std", "min", "max"), []
     for row, name in (("reward", "reward"), ("length in steps", "episode_length")):
-        numbers = [result.get(f"{name}_{statistic}") for statistic in ("mean", "std", "min", "max")]
-        table.add_row(row, *("" if number is None else f"{number:,.2f}" for number in numbers))
-    Console().print(table)
+        numbers = [result.get(f"{name}_{column}") for column in columns]
+        rows.append((row, *("" if number is None else f"{number:,.2f}" for number in numbers)))
+    print_table(f"{result['task']}: {result['episodes']} episodes of {result['checkpoint']}", ("", *columns), rows)
     print(f"Written to {target}")
+
+
+def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print a table whose columns are numbers, but for those without a name."""
+    table = Table(title=title, title_justify="left")
+    for column in header:
+        table.add_column(column, justify="right" if column else "left")
+    for row in rows:
+        table.add_row(*row)
+    Console().print(table)

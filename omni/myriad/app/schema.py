@@ -31,12 +31,14 @@ _UINT = {"least": 0, "most": 2**32 - 1}  # PhysX's unsigned int
 class Engine(Section):
     """Physics."""
 
-    name: Literal["auto", "isaacsim", "mujoco", "physx"] = option(UNSET, "which engine; engine=... sets it")
+    name: Literal["auto", "isaacsim", "mujoco", "newton", "physx"] = option(UNSET, "which engine; engine=... sets it")
     shards: Literal["auto"] | int = option(
         UNSET, "PhysX scenes, one thread each; auto: one per core or 4096 envs", least=1
     )
     render_interval: int = option(UNSET, "Isaac Sim: control steps between frames of its window", least=1)
     kit_args: list[str] = option(UNSET, "Isaac Sim: more arguments for Kit")
+    contacts_per_env: Literal["auto"] | int = option(UNSET, "Newton: room for contacts, on average", least=1)
+    constraints_per_env: Literal["auto"] | int = option(UNSET, "Newton: room for constraints: rows, in each", least=1)
 
 
 # -- task -------------------------------------------------------------------------------------------------------------
@@ -88,7 +90,6 @@ class PhysX(Section):
 class Actor(Section):
     """A robot or object, by its name; -1 leaves what its USD file says."""
 
-    override_usd_defaults: bool | None = option(None, "accepted and ignored, as in OmniIsaacGymEnvs")
     enable_self_collisions: Literal[True, False, -1] | None = option(None, "whether its links collide with each other")
     enable_gyroscopic_forces: Literal[True, False, -1] | None = option(None, "whether spinning links precess")
     solver_position_iteration_count: int | None = option(None, "iterations for positions", least=-1, most=255)
@@ -168,7 +169,6 @@ class Mlp(Section):
     units: list[int] = option(UNSET, "width of each hidden layer", least=1, filled=True)
     activation: Activation = option(UNSET, "after each layer")
     initializer: Start = option(UNSET, "how weights begin")
-    regularizer: dict | None = option(None, "has no effect in rl-games")
     d2rl: bool = option(False, "feed the observations to every layer")
     norm_only_first_layer: bool = option(False, "normalise the first layer alone")
 
@@ -260,7 +260,6 @@ class Config(Update):
     horizon_length: int = option(UNSET, "control steps of every environment in an epoch", least=1)
     max_epochs: int | None = option(None, "epochs; max_iterations goes before it", least=1)
     max_frames: int | None = option(None, "environment steps to end after", least=1)
-    max_steps: int | None = option(None, "the same", least=1)
     score_to_win: float = option(float("inf"), "mean reward to end at", infinite=True)
     gamma: float = option(UNSET, "discount of later rewards", least=0, most=1)
     tau: float = option(UNSET, "lambda of generalised advantage estimation", least=0, most=1)
@@ -398,7 +397,7 @@ class DeployVerb(Section):
     settings_of = "its file"
 
     task: OwnTasks = option(UNSET, "the file's own")
-    engine: str = option("physx", "physx: one robot there; mujoco: the same robot in MuJoCo as well")
+    engine: str = option("physx", "physx: one robot there; mujoco, newton: the same robot in that engine as well")
     episodes: int = option(100, "episodes in each place, all from the same starts", least=1)
     seed: int = option(42, "seed of the starts; -1 draws one", **_SEED)
     video: bool = option(True, "film each engine's first episode")
@@ -420,7 +419,7 @@ class Benchmark:
     """What the verb benchmark has beside the settings of the runs that it measures; commas separate several."""
 
     num_envs: tuple[int, ...] = option((), "numbers of environments, each for itself; empty: the task's", least=1)
-    measure: tuple[Measure, ...] = option(get_args(Measure)[:-1], "bare_loop: PhysX alone; env: random actions; all")
+    measure: tuple[Measure, ...] = option(get_args(Measure)[:-1], "bare_loop: physics alone; env: random actions; all")
     peers: tuple[Peer, ...] = option(get_args(Peer), "measure=peers: what to compare with, as far as installed; none")
     reward: tuple[float, ...] = option((3000.0, 5900.0), "measure=reward: mean rewards to train until")
     seeds: tuple[int, ...] = option((1, 2, 3, 4, 5), "measure=reward: a run for each seed", least=0)

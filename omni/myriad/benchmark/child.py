@@ -17,22 +17,16 @@ from omni.myriad.app import cli
 
 def main(job: dict[str, Any], config: dict[str, Any]) -> None:
     """Measure as the job says and write the result."""
-    import torch
-
-    from omni.myriad.benchmark import machine, measurements
+    from omni.myriad.benchmark.machine import describe
+    from omni.myriad.benchmark.measurements import MEASURE
     from omni.myriad.benchmark.options import Options
     from omni.myriad.benchmark.peers import PEERS
 
-    given: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in job["options"].items()}
-    options = Options(**given)
-    file = Path(job["result"])
+    file, peer, options = Path(job["result"]), PEERS.get(job["measure"]), Options(**job["options"])
     config |= {"train_dir": str(file.parent), "started": job["started"]}
-    peer = PEERS.get(job["measure"])
-    measure = peer.measure if peer else measurements.MEASURE[job["measure"]]
-    result = measure(config, options) | ({"versions": peer.versions()} if peer else {})
-    result["machine"] = machine.describe(torch.device(config["sim_device"]))
-    result["num_envs"] = config["task"]["env"]["numEnvs"]
-    file.write_text(json.dumps(result))
+    result = (peer.measure if peer else MEASURE[job["measure"]])(config, options)
+    about = {"machine": describe(config["sim_device"]), "num_envs": config["task"]["env"]["numEnvs"]}
+    file.write_text(json.dumps(result | ({"versions": peer.versions()} if peer else {}) | about))
 
 
 if __name__ == "__main__":

@@ -7,18 +7,24 @@ import os
 import platform
 import re
 import resource
+from pathlib import Path
 from typing import Any
 
 import psutil
 import torch
 
-from omni.myriad.app.doctor import cpu_fields, nvidia_smi
+from omni.myriad.app.doctor import fields, nvidia_smi
 
 
-def describe(device: torch.device) -> dict[str, Any]:
-    """Return CPU, cores, memory, and for CUDA the GPU, its memory, its driver and CUDA's version."""
+def describe(name: str) -> dict[str, Any]:
+    """Return CPU, cores, memory, and for CUDA the GPU, its memory, its driver and CUDA's version.
+
+    Args:
+        name: The device, such as cuda:0.
+    """
+    device = torch.device(name)
     found: dict[str, Any] = {
-        "cpu": " ".join(cpu_fields().get("model name", platform.processor() or platform.machine()).split()),
+        "cpu": " ".join(fields(Path("/proc/cpuinfo").read_text()).get("model name", platform.machine()).split()),
         "cores": len(os.sched_getaffinity(0)),
         "memory_gib": round(psutil.virtual_memory().total / 2**30),
         "system": f"{platform.system()} {platform.release()}",

@@ -7,10 +7,12 @@ Every one takes the resolved configuration and the benchmark's options, and retu
 
 from __future__ import annotations
 
+import importlib
 import tempfile
 import time
 from collections.abc import Callable
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -18,11 +20,10 @@ import torch
 
 from omni.myriad.benchmark import machine
 from omni.myriad.benchmark.options import Options
-from omni.myriad.benchmark.timing import EpochClock, grouped_rates, rates, shares, summary, warm_up_steps
+from omni.myriad.benchmark.timing import EpochClock, grouped_rates, rates, shares, summary
 from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
-    from omni.myriad.engine import Engine
     from omni.myriad.engine.physx.engine import PhysXEngine
 
 Config = dict[str, Any]
@@ -49,7 +50,8 @@ def stepped(step: Callable[[], Any], num_envs: int, device: torch.device, option
 
 def advanced(advance: Callable[[int], None], num_envs: int, device: torch.device, options: Options) -> Result:
     """Measure a function that makes so many steps of `num_envs` environments."""
-    found = rates(advance, synchronizer(device), options.repeats, options.seconds, warm_up_steps(options.seconds))
+    warm_up = 64 if options.seconds >= 0.5 else 8  # robots have landed by then; shorter windows are for trying out
+    found = rates(advance, synchronizer(device), options.repeats, options.seconds, warm_up)
     steps = {**summary([num_envs * rate for rate in found]), "unit": "environment steps/s"}
     return steps | {"memory": machine.memory(device)}
 
@@ -61,30 +63,26 @@ def trained(clock: EpochClock, frames_per_epoch: int, options: Options) -> Resul
 
 
 def bare_loop(config: Config, options: Options) -> Result:
-    """Measure a bare PhysX loop on the task's scene: random torques in, root, joints and joint forces out."""
+    """Measure a bare loop of the engine on the task's scene: random torques in, root and joints out."""
     from omni.myriad.app.runs import make_env
 
     env = make_env(config)
-    engine = _physx(env.engine)
-    if engine is None:
-        raise MyriadError(f"The bare loop is standalone PhysX's, and engine={env.engine.name} runs.")
-    from omni.myriad.engine.physx.bare_loop import READS, BareLoop
+    engine: Any = env.engine
+    if engine.name not in ("physx", "newton"):
+        raise MyriadError(f"Standalone PhysX and Newton have a bare loop, and engine={engine.name} runs.")
+    loops: Any = importlib.import_module(f"omni.myriad.engine.{engine.name}.bare_loop")
 
     efforts = [term.scale for term in env.task.action_terms() if term.kind == "effort"]
     max_effort = max((max(scale) if isinstance(scale, tuple) else scale for scale in efforts), default=1.0)
-    loop = BareLoop(engine, max_effort, env.task.control_frequency_inv)
+    loop = loops.BareLoop(engine, max_effort, env.task.control_frequency_inv)
 
     result = advanced(loop.advance, env.num_envs, env.device, options) | {"phases": shares(loop.seconds)}
     result["free_running"] = advanced(partial(loop.advance, in_step=False), env.num_envs, env.device, options)
-    result |= {"shards": len(engine.shards), "max_effort": max_effort, "reads": list(READS)}
+    result |= {"shards": len(engine.shards), "max_effort": max_effort, "reads": list(loops.READS)}
     if not all(bool(tensor.isfinite().all()) for tensor in loop.state.values()):
         result["warning"] = "the state that was read is not finite"
     env.close()
     return result
-
-
-def _physx(engine: Engine) -> PhysXEngine | None:
-    return cast("PhysXEngine", engine) if engine.name == "physx" else None
 
 
 def env(config: Config, options: Options) -> Result:
@@ -110,8 +108,8 @@ def env(config: Config, options: Options) -> Result:
     spent = {name: seconds - before[name] for name, seconds in env.phase_seconds.items()}
     read = env.engine.phase_seconds["read"] - read_before  # engines read as their steps end
     spent |= {"read": read, "physics": spent["physics"] - read, "other": elapsed - sum(spent.values())}
-    engine = _physx(env.engine)
-    result |= {"phases": shares(spent), "shards": len(engine.shards) if engine else None, "engine": env.engine.version}
+    shards = len(cast("PhysXEngine", env.engine).shards) if env.engine.name == "physx" else None
+    result |= {"phases": shares(spent), "shards": shards, "engine": env.engine.version}
     env.close()
     return result
 
@@ -121,10 +119,8 @@ def train(config: Config, options: Options) -> Result:
     clock, memory = timed_training(config | {"max_iterations": options.epochs})
     warm_up = options.epochs // 5
     kept, frames_per_epoch = clock.epochs[warm_up:], clock.epochs[0].epoch_frames
-    spent: dict[str, float] = {
-        name: sum(getattr(epoch, f"{name}_seconds") for epoch in kept)
-        for name in ("physics", "task", "policy", "update")
-    }
+    parts = ("physics", "task", "policy", "update")
+    spent: dict[str, float] = {part: sum(getattr(epoch, f"{part}_seconds") for epoch in kept) for part in parts}
     spent["other"] = clock.marks[-1] - clock.marks[warm_up] - sum(spent.values())
     return {
         **trained(clock, frames_per_epoch, options),
@@ -145,17 +141,12 @@ def reward(config: Config, options: Options) -> Result:
     # Otherwise it trains on to the end of max_iterations.
     config["train"]["params"]["config"]["score_to_win"] = max(options.reward)
     clock, memory = timed_training(config)
-    curve = [
-        (epoch.frames, round(end, 3), epoch.reward_mean)
-        for epoch, end in zip(clock.epochs, clock.marks[1:], strict=True)
-        if epoch.reward_mean is not None
-    ]
+    ends = zip(clock.epochs, clock.marks[1:], strict=True)
+    curve = [(epoch.frames, round(end, 3), epoch.reward_mean) for epoch, end in ends if epoch.reward_mean is not None]
+    passed = {wanted: next((end for _, end, mean in curve if mean > wanted), None) for wanted in options.reward}
     return {
         "seed": config["seed"],
-        "reached": {
-            f"seconds_to_{threshold:g}": next((end for _, end, mean in curve if mean > threshold), None)
-            for threshold in options.reward
-        },
+        "reached": {f"seconds_to_{wanted:g}": end for wanted, end in passed.items()},
         "best": max((mean for *_, mean in curve), default=None),
         "frames": clock.epochs[-1].frames,
         "seconds": round(clock.marks[-1], 3),
@@ -166,7 +157,7 @@ def reward(config: Config, options: Options) -> Result:
 
 def _thinned(curve: list[tuple[int, float, float]]) -> list[tuple[int, float, float]]:
     step = -(-len(curve) // CURVE_POINTS) or 1
-    return [point for index, point in enumerate(curve) if index % step == 0 or index == len(curve) - 1]
+    return curve[:-1:step] + curve[-1:]
 
 
 def timed_training(config: Config, train: Train | None = None) -> tuple[EpochClock, dict[str, float]]:
@@ -187,21 +178,26 @@ class _FirstStepDoneError(Exception):
 
 
 class _FirstStep:
-    """An environment whose first step, its reset, ends the training; `marks` gets when that begins and ends."""
+    """An environment whose first step, its reset with which every learner begins, ends the training.
 
-    def __init__(self, env: Any, marks: dict[str, float]) -> None:
-        self._env, self._marks = env, marks
+    Attributes:
+        marks: When what came before ended, and that step.
+    """
+
+    def __init__(self, env: Any) -> None:
+        ready = time.time()
+        self._env, self.marks = env, {"engine": ready - env.set_up_seconds, "scene and clones": ready}
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._env, name)
 
     def reset(self) -> None:
-        """Reset as `VecEnv.reset` does, which every learner begins with."""
-        self._marks["learner"] = time.time()
+        """Reset as `VecEnv.reset` does."""
+        self.marks["learner"] = time.time()
         self._env.reset()
         synchronizer(self._env.device)()
-        self._marks["first step"] = time.time()
-        raise _FirstStepDoneError(machine.memory(self._env.device))
+        self.marks["first step"] = time.time()
+        raise _FirstStepDoneError(self.marks, machine.memory(self._env.device))
 
 
 def startup(config: Config, options: Options) -> Result:
@@ -214,20 +210,15 @@ def startup(config: Config, options: Options) -> Result:
     from omni.myriad.app import runs
 
     marks, memory = {"imports and configuration": time.time()}, {}
-
-    def build(config: Config) -> Any:
-        env = runs.make_env(config)
-        ready = time.time()
-        marks.update({"engine": ready - env.set_up_seconds, "scene and clones": ready})
-        return _FirstStep(env, marks)
-
+    settings = config | {"experiment": "startup", "max_iterations": 1}
     try:
-        runs.train(config | {"experiment": "startup", "max_iterations": 1}, build)
+        runs.train(settings, lambda config: cast("Any", _FirstStep(runs.make_env(config))))
     except _FirstStepDoneError as done:
-        (memory,) = done.args
-    begins = (config["started"], *marks.values())
-    phases = {name: round(end - begin, 4) for (name, end), begin in zip(marks.items(), begins, strict=False)}
-    return {"seconds": round(marks["first step"] - config["started"], 4), "phases": phases, "memory": memory}
+        marks |= done.args[0]
+        memory = done.args[1]
+    times = (config["started"], *marks.values())
+    phases = {name: round(end - begin, 4) for name, (begin, end) in zip(marks, pairwise(times), strict=True)}
+    return {"seconds": round(times[-1] - times[0], 4), "phases": phases, "memory": memory}
 
 
 MEASURE = {function.__name__: function for function in (bare_loop, env, train, reward, startup)}

@@ -6,9 +6,9 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, get_args
 
-from omni.myriad.app.options import options
+from omni.myriad.app.options import Option, options
 from omni.myriad.app.schema import Benchmark as Options
 from omni.myriad.errors import MyriadError
 
@@ -29,17 +29,7 @@ def parse(ours: dict[str, str]) -> Options:
     Raises:
         MyriadError: On an invalid value.
     """
-    values: dict[str, Any] = {}
-    for name, text in ours.items():
-        option = options(Options)[name]
-        kind, *_ = get_args(option.hint) or [None]
-        one = dataclasses.replace(option, hint=kind or option.hint)
-        if get_origin(kind) is Literal:
-            values[name] = _choices(name, text, get_args(kind))
-        elif kind:
-            values[name] = tuple(one.checked(name, _read(item, kind)) for item in _items(text))
-        else:
-            values[name] = one.checked(name, _read(text, one.hint))
+    values = {name: _value(name, options(Options)[name], text) for name, text in ours.items()}
     if "num_envs" in values:
         values["num_envs"] = tuple(sorted(set(values["num_envs"])))
     for file in values.get("merge", ()):
@@ -48,16 +38,19 @@ def parse(ours: dict[str, str]) -> Options:
     return Options(**values)
 
 
-def _items(text: str) -> list[str]:
-    return [item.strip() for item in text.strip("[]() ").split(",") if item.strip()]
-
-
-def _choices(name: str, text: str, known: tuple[str, ...]) -> tuple[str, ...]:
-    chosen = known if text == "all" else () if text == "none" else tuple(_items(text))
-    for item in chosen:
-        if item not in known:
-            raise MyriadError(f"{name}={item} is unknown; choose from: {', '.join(known)}, all.")
-    return tuple(item for item in known if item in chosen)
+def _value(name: str, option: Option, text: str) -> Any:
+    kind, *_ = get_args(option.hint) or [None]
+    if kind is None:
+        return option.checked(name, _read(text, option.hint))
+    items = [item.strip() for item in text.strip("[]() ").split(",") if item.strip()]
+    if known := get_args(kind):
+        items = known if text == "all" else () if text == "none" else items
+        for item in items:
+            if item not in known:
+                raise MyriadError(f"{name}={item} is unknown; choose from: {', '.join(known)}, all.")
+        return tuple(item for item in known if item in items)
+    one = dataclasses.replace(option, hint=kind)
+    return tuple(one.checked(name, _read(item, kind)) for item in items)
 
 
 def _read(text: str, kind: Any) -> Any:

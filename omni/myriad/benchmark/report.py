@@ -98,12 +98,10 @@ def _fastest(found: results.Results, measure: str) -> str:
 
 
 def _rewards(found: results.Results) -> Table:
-    seeds = found["over_seeds"]
-    rows = []
-    for name in (key for key in seeds if key.startswith("seconds_to_")):
-        median, reward = seeds[f"median_{name}"], float(name.removeprefix("seconds_to_"))
-        each = ", ".join("never" if time is None else f"{time:.1f}" for time in seeds[name])
-        rows.append((f"{reward:,.0f}", "never" if median is None else f"{median:.1f} s", each))
+    seeds, rows = found["over_seeds"], []
+    for reward, name in _wanted_rewards(seeds).items():
+        median, each = seeds[f"median_{name}"], ", ".join(map(_time, seeds[name]))
+        rows.append((f"{reward:,.0f}", _time(median) + (" s" if median is not None else ""), each))
     note = (
         f"With {seeds.get('num_envs', 0):,} environments; seconds of training by the wall clock, from the start of the "
         "first epoch to the end of the one in which the mean reward of recently finished episodes passed; start-up is "
@@ -111,6 +109,14 @@ def _rewards(found: results.Results) -> Table:
     )
     header = ("mean reward", "median", f"seeds {', '.join(map(str, seeds.get('seeds', [])))}")
     return Table("Seconds to a reward", header, rows, (note,))
+
+
+def _wanted_rewards(seeds: dict[str, Any]) -> dict[float, str]:
+    return {float(name.removeprefix("seconds_to_")): name for name in seeds if name.startswith("seconds_to_")}
+
+
+def _time(seconds: float | None) -> str:
+    return "never" if seconds is None else f"{seconds:.1f}"
 
 
 def _with_spread(measured: dict[str, Any] | None, seconds: bool = False) -> str:
@@ -124,8 +130,7 @@ def _with_spread(measured: dict[str, Any] | None, seconds: bool = False) -> str:
 def in_a_line(result: dict[str, Any]) -> str:
     """Return a measurement in a few words, for the terminal."""
     if "reached" in result:
-        reached = result["reached"].items()
-        return ", ".join(f"{n.replace('_', ' ')}: {'never' if t is None else f'{t:.1f}'}" for n, t in reached)
+        return ", ".join(f"{name.replace('_', ' ')}: {_time(time)}" for name, time in result["reached"].items())
     if "seconds" in result:
         return f"{result['seconds']:.2f} s"
     warning = f", but {result['warning']}" if "warning" in result else ""
@@ -274,9 +279,8 @@ def _throughput_figure(found: results.Results) -> Any:
         if not axes.lines:
             axes.set_axis_off()  # nothing of the kind was measured, and a logarithm of nothing is an error
             continue
-        axes.set_xlabel("num_envs")
         axes.set_xscale("log", base=2)
-        axes.set_xticks(list(entries))
+        axes.set(xlabel="num_envs", xticks=list(entries))
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
         axes.tick_params(axis="x", rotation=30)
         axes.xaxis.set_minor_formatter(NullFormatter())
@@ -291,11 +295,9 @@ def _learning_figure(found: results.Results) -> Any:
     for run in seeds["runs"]:
         _, seconds, rewards = zip(*run["curve"], strict=True) if run["curve"] else ((), (), ())
         axes.plot(seconds, rewards, linewidth=1.4, label=f"seed {run['seed']}")
-    for name in (name for name in seeds if name.startswith("seconds_to_")):
-        axes.axhline(float(name.removeprefix("seconds_to_")), color="#999999", linewidth=0.8, linestyle="--")
-    axes.set_xlabel("training time (s)")
-    axes.set_ylabel("mean episode reward")
-    axes.set_xlim(left=0)
+    for reward in _wanted_rewards(seeds):
+        axes.axhline(reward, color="#999999", linewidth=0.8, linestyle="--")
+    axes.set(xlabel="training time (s)", ylabel="mean episode reward", xlim=(0, None))
     axes.legend(frameon=False, fontsize=9)
     return figure
 

@@ -116,10 +116,8 @@ def merge(files: Sequence[Results]) -> Results:
     """
     merged, *others = copy.deepcopy(list(files))
     for results in others:
-        for what, mine, other in (
-            ("tasks", merged["task"], results["task"]),
-            ("machines", _identity(merged), _identity(results)),
-        ):
+        whose = {"tasks": (merged["task"], results["task"]), "machines": (_identity(merged), _identity(results))}
+        for what, (mine, other) in whose.items():
             if mine != other and mine and other:
                 raise MyriadError(f"Results of different {what} cannot be merged: {mine} and {other}.")
         merged["machine"] = merged["machine"] or results["machine"]

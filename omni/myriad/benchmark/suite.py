@@ -22,7 +22,7 @@ from omni.myriad.benchmark import machine, report, results
 from omni.myriad.benchmark.options import Options, parse
 from omni.myriad.benchmark.peers import PEERS
 from omni.myriad.errors import MyriadError
-from omni.myriad.places import COMMAND, ROOT
+from omni.myriad.places import COMMAND, child_environment
 from omni.myriad.provenance import git_revision, versions
 
 _STARTS = 3
@@ -122,21 +122,14 @@ def jobs(options: Options, settings: Sequence[str], absent: set[str]) -> Iterato
     """Yield the processes to run: what is compared runs back to back, what takes longest comes last."""
     by_num_envs = [(f" {n}", (*settings, f"num_envs={n}")) for n in options.num_envs] or [("", tuple(settings))]
     for title, these in by_num_envs:
-        for name in ("bare_loop", "env", "train"):
-            if name in options.measure:
-                yield Job(name, name + title, these)
-        if "startup" in options.measure:
-            for _ in range(min(options.repeats, _STARTS)):
-                yield Job("startup", f"startup{title}", these)
-    if "peers" in options.measure:
-        for name in options.peers:
-            if name in absent:
-                continue
-            for title, these in by_num_envs if PEERS[name].by_num_envs else [("", by_num_envs[0][1])]:
-                yield Job(name, name + title, these)
-    if "reward" in options.measure:
-        for seed in options.seeds:
-            yield Job("reward", f"reward seed={seed}", (*by_num_envs[0][1], f"seed={seed}"))
+        for name in (name for name in results.HEADLINES if name in options.measure):
+            times = min(options.repeats, _STARTS) if name == "startup" else 1
+            yield from [Job(name, name + title, these)] * times
+    for name in (name for name in options.peers if "peers" in options.measure and name not in absent):
+        for title, these in by_num_envs if PEERS[name].by_num_envs else [("", by_num_envs[0][1])]:
+            yield Job(name, name + title, these)
+    for seed in options.seeds if "reward" in options.measure else ():
+        yield Job("reward", f"reward seed={seed}", (*by_num_envs[0][1], f"seed={seed}"))
 
 
 def _run(job: Job, options: Options, scratch: Path, logs: Path, deadline: float) -> dict[str, Any]:
@@ -145,14 +138,13 @@ def _run(job: Job, options: Options, scratch: Path, logs: Path, deadline: float)
     file, log = folder / "result.json", logs / f"{job.title.replace(' ', '_')}.log"
     about = {**dataclasses.asdict(job), "options": dataclasses.asdict(options), "result": str(file)}
     (folder / "job.json").write_text(json.dumps(about | {"started": time.time()}))
-    path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
     with open(log, "w") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "omni.myriad.benchmark.child", str(folder / "job.json")],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONPATH": path},
+            env=child_environment(),
             start_new_session=True,
         )
         try:

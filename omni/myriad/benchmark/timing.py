@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from omni.myriad.learn.base import Epoch
 
-_WARM_UP_STEPS = 64
 _CALIBRATION_STEPS = 8
 
 
@@ -41,11 +40,6 @@ def rates(
     seconds_for(max(warm_up, 1))
     steps = max(1, round(seconds / (seconds_for(_CALIBRATION_STEPS) / _CALIBRATION_STEPS)))
     return [steps / seconds_for(steps) for _ in range(repeats)]
-
-
-def warm_up_steps(seconds: float) -> int:
-    """Return how many steps to warm up for: robots have landed by then, and shorter windows are for trying out."""
-    return _WARM_UP_STEPS if seconds >= 0.5 else _CALIBRATION_STEPS
 
 
 def summary(values: Sequence[float]) -> dict[str, Any]:

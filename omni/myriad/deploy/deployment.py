@@ -3,19 +3,20 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import math
 from collections.abc import Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from omni.myriad.deploy.episodes import Episodes, FileActor, Film, SingleRobot, Starts, draw_starts, only, play
+from omni.myriad.deploy.episodes import Episodes, FileActor, Film, SingleRobot, draw_starts, only, play
 from omni.myriad.deploy.report import Report
-from omni.myriad.engine.base import RobotView
+from omni.myriad.engine import load
+from omni.myriad.engine.view import RobotView
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import from_finite_json
@@ -24,7 +25,7 @@ from omni.myriad.learn.run import make_actor
 from omni.myriad.oige.config import take_checkout
 from omni.myriad.policy.runtime import Policy, PolicyError
 
-ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo"}
+ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo", "newton": "Newton"}
 """The engines that a policy is judged in, and what the table calls them."""
 FILM_SECONDS = 6.0
 
@@ -38,15 +39,14 @@ def deploy(config: Mapping[str, Any], file: Path, engine: str = "physx") -> Repo
         config: The resolved configuration: `episodes`, `seed`, `video`, `train_dir`, `checkpoint` (else the one the
             file was exported from, where it is found), `task.task_path`. All other settings are the file's.
         file: The .onnx file.
-        engine: "physx", or "mujoco" for the same robot in MuJoCo as well.
+        engine: "physx", or "mujoco" or "newton" for the same robot in that engine as well.
 
     Raises:
         MyriadError: If the file, its task or its robot is not as it must be.
     """
     if engine not in ENGINES:
         raise MyriadError(f"engine={engine} is unknown here; choose one of: {', '.join(ENGINES)}.")
-    if engine == "mujoco":
-        import omni.myriad.engine.mujoco  # noqa: F401 - if MuJoCo is missing, it is said before anything starts
+    load(engine)  # if it is missing, that is said before anything starts
     try:
         return _deploy(config, file, engine)
     except PolicyError as error:
@@ -62,12 +62,11 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
         raise MyriadError(
             f"{file} does not say which joints it observes and commands, so no robot can be driven with it."
         )
-    trained = _settings(meta, config)
     path = _find_checkpoint(meta, config, file)
     report = Report(file, meta["task"]["name"], config["episodes"], config["seed"], policy.control_dt)
 
-    env = runs.make_env(_sized(trained, config["episodes"]))
-    try:
+    trained = _settings(meta, config, config["episodes"])
+    with closing(runs.make_env(trained)) as env:
         view_name = _robot(env, policy)
         starts = draw_starts(env)
         if path is not None:
@@ -76,55 +75,37 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
         else:
             report.notes.append("No checkpoint with the hash in the file was found: the trainer's player is left out.")
         report.add("file, batched", play(env, FileActor(policy), starts, view_name))
-    finally:
-        env.close()
 
-    for name in ENGINES if engine == "mujoco" else ("physx",):
-        env = runs.make_env(_sized(trained, 1, name))
-        try:
-            robot = env.engine.robots()[view_name]
-            _set_drives(robot, meta["joints"])
-            film = Film(robot.body_names)
-            episodes = _alone(env, policy, starts, view_name, film, config["episodes"])
+    for name in dict.fromkeys(("physx", engine)):
+        with closing(runs.make_env(_settings(meta, config, 1, name))) as env:
+            view, film = env.engine.robots()[view_name], Film()
+            _set_drives(view, meta["joints"])
+            robot = SingleRobot(env, policy, view_name)
+            results = [play(robot, robot, only(starts, 0), view_name, film)]
+            results += [play(robot, robot, only(starts, index), view_name) for index in range(1, config["episodes"])]
+            episodes = Episodes(*map(np.concatenate, zip(*results, strict=True)))
             report.add(ENGINES[name], episodes, env.engine.version)
             if config["video"]:
-                report.videos[name] = _film(env.engine.stage, film, report.folder / name, policy.control_dt)
-        finally:
-            env.close()
+                from omni.myriad.render.video import film_robot
+
+                poses = zip(*film[: max(1, math.ceil(FILM_SECONDS / policy.control_dt))], strict=True)
+                what = (env.engine.stage, view.body_names, *poses)
+                report.videos[name] = film_robot(*what, policy.control_dt, report.folder / name)
     report.write()
     return report
 
 
-def _alone(env: VecEnv, policy: Policy, starts: Starts, view_name: str, film: Film, episodes: int) -> Episodes:
-    robot = SingleRobot(env, policy, view_name)
-    results = [
-        play(robot, robot, only(starts, index), view_name, film if index == 0 else None) for index in range(episodes)
-    ]
-    return Episodes(*map(np.concatenate, zip(*results, strict=True)))
-
-
-def _film(stage: Any, film: Film, path: Path, dt: float) -> Path:
-    from omni.myriad.render.video import film_robot
-
-    frames = max(1, math.ceil(FILM_SECONDS / dt))
-    return film_robot(stage, film.body_names, film.positions[:frames], film.orientations[:frames], dt, path)
-
-
-def _settings(meta: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+def _settings(
+    meta: Mapping[str, Any], asked: Mapping[str, Any], num_envs: int, engine: str = "physx"
+) -> dict[str, Any]:
     """Return the configuration that the file carries, for this machine."""
     config = from_finite_json(meta["config"])
     config |= {"sim_device": "cpu", "multi_gpu": False, "test": True, "checkpoint": "", "seed": asked["seed"]}
-    config["engine"] = asked["engine"]
+    config["engine"] = asked["engine"] | {"name": engine}
+    config["task"]["env"]["numEnvs"] = num_envs
     config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
     take_checkout(config, asked)
     return config
-
-
-def _sized(config: dict[str, Any], num_envs: int, engine: str = "physx") -> dict[str, Any]:
-    sized = copy.deepcopy(config)
-    sized["task"]["env"]["numEnvs"] = num_envs
-    sized["engine"]["name"] = engine
-    return sized
 
 
 def _set_drives(robot: RobotView, joints: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,8 @@ from omni.myriad.policy.runtime import Command, Policy
 
 Starts = dict[str, Any]
 """What `VecEnv.get_env_state` returned when every environment had just been reset."""
+Film = list[tuple[np.ndarray, ...]]
+"""A robot's links, control step after control step: positions (links, 3) in m and orientations (links, 4) as wxyz."""
 
 
 class Episodes(NamedTuple):
@@ -31,27 +32,6 @@ class Episodes(NamedTuple):
     rewards: np.ndarray
     lengths: np.ndarray
     distances: np.ndarray
-
-
-@dataclass
-class Film:
-    """Poses of a robot's links, control step after control step, in the order of `body_names`.
-
-    Args:
-        body_names: The links.
-        positions: (links, 3) in m, a step.
-        orientations: (links, 4) as wxyz, a step.
-    """
-
-    body_names: list[str]
-    positions: list[np.ndarray] = field(default_factory=list)
-    orientations: list[np.ndarray] = field(default_factory=list)
-
-    def take(self, view: Any) -> None:
-        """Add the present poses of the robot of environment 0."""
-        positions, orientations = view.get_body_poses()
-        self.positions.append(positions[0].cpu().numpy().copy())
-        self.orientations.append(orientations[0].cpu().numpy().copy())
 
 
 def draw_starts(env: VecEnv) -> Starts:
@@ -81,7 +61,7 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
         actor: Who acts.
         starts: Where the environments start.
         view_name: The robot's view.
-        film: Takes the links' poses of environment 0 until its episode ends.
+        film: Gets the poses of environment 0 until its episode ends.
     """
     env.set_env_state(starts)
     obs = env.step(torch.zeros((env.num_envs, env.num_actions), device=env.device))[0]
@@ -89,8 +69,12 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
     rewards, lengths, distances = torch.zeros(3, env.num_envs, device=env.device)
     first = view.get_world_poses()[0][:, 0].clone()
     running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
-    if film is not None:
-        film.take(view)
+
+    def shoot() -> None:
+        if film is not None and bool(running[0]):
+            film.append(tuple(poses[0].cpu().numpy().copy() for poses in view.get_body_poses()))
+
+    shoot()
     for step in rollout(env, actor, obs):
         rewards += torch.where(running, step.rewards, 0.0)
         lengths += running
@@ -98,8 +82,7 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
         running &= ~step.dones
         if not bool(running.any()):
             break
-        if film is not None and bool(running[0]):
-            film.take(view)
+        shoot()
     return Episodes(rewards.cpu().numpy(), lengths.cpu().numpy(), distances.cpu().numpy())
 
 

@@ -3,11 +3,9 @@
 
 from __future__ import annotations
 
-import math
 import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -30,6 +28,9 @@ class Row:
         length_min: Length of the shortest.
         forward_speed: Distance along x over time in m/s, all episodes together; None for a base that does not move.
         rewards: Of each episode, in the order of the starts.
+        reward_difference: How far the mean reward is from the first row's, as a fraction of that; None if that is 0.
+        reward_difference_error: Its standard error. Starts are the same, so that it is that of the mean of differences
+            between pairs; a single pair has none.
     """
 
     where: str
@@ -41,6 +42,8 @@ class Row:
     length_min: float
     forward_speed: float | None
     rewards: list[float]
+    reward_difference: float | None = None
+    reward_difference_error: float | None = None
 
 
 @dataclass
@@ -71,20 +74,25 @@ class Report:
 
     def add(self, where: str, played: Episodes, engine: str = "") -> None:
         """Add a row about the episodes that were played in one place."""
-        rewards = played.rewards.astype(np.float64)
-        moves = bool(np.abs(played.distances).max() > 1e-3)  # a base held by the world stays where it is
+        rewards, (lengths, distances) = played.rewards.astype(np.float64), played[1:]
+        moves = bool(np.abs(distances).max() > 1e-3)  # a base held by the world stays where it is
         row = Row(
             where=where,
             engine=engine,
             episodes=len(rewards),
             reward_mean=float(rewards.mean()),
             reward_std=float(rewards.std()),
-            length_mean=float(played.lengths.mean()),
-            length_min=float(played.lengths.min()),
-            forward_speed=float(played.distances.sum() / (played.lengths.sum() * self.control_dt)) if moves else None,
+            length_mean=float(lengths.mean()),
+            length_min=float(lengths.min()),
+            forward_speed=float(distances.sum() / (lengths.sum() * self.control_dt)) if moves else None,
             rewards=rewards.tolist(),
         )
         self.rows.append(row)
+        first = self.rows[0]
+        if scale := abs(first.reward_mean):
+            row.reward_difference = (row.reward_mean - first.reward_mean) / scale
+            if len(rewards) > 1:
+                row.reward_difference_error = float((rewards - first.rewards).std() / len(rewards) ** 0.5) / scale
 
     def write(self) -> None:
         """Print the table, and write it as JSON.
@@ -92,57 +100,35 @@ class Report:
         Raises:
             MyriadError: If the folder cannot be written.
         """
-        keys = ("reward_difference", "reward_difference_error")
-        rows = [asdict(row) | dict(zip(keys, self._difference(row), strict=True)) for row in self.rows]
-        report: dict[str, Any] = {
+        target = self.folder / "deploy.json"
+        report = {
             "policy": self.file.name,
             "task": self.task,
             "seed": self.seed,
             "date": time.strftime("%Y-%m-%d"),
             "versions": versions(),
             "git": git_revision(),
-            "rows": rows,
+            "rows": [asdict(row) for row in self.rows],
             "notes": self.notes,
             "videos": {name: path.name for name, path in self.videos.items()},
         }
-        target = self.folder / "deploy.json"
         write_json(target, report)
         self._print()
         for path in [target, *self.videos.values()]:
             print(f"Written: {path}")
 
-    def _difference(self, row: Row) -> tuple[float | None, float | None]:
-        """Return how far a row's reward is from the first row's, and its standard error, as fractions of the first.
-
-        Starts are the same, so that the error is that of the mean of differences between pairs; a single
-        pair has none.
-        """
-        first = self.rows[0]
-        if not first.reward_mean:
-            return None, None
-        pairs = np.subtract(row.rewards, first.rewards)
-        error = float(pairs.std() / math.sqrt(len(pairs))) / abs(first.reward_mean) if len(pairs) > 1 else None
-        return (row.reward_mean - first.reward_mean) / abs(first.reward_mean), error
-
     def _print(self) -> None:
-        from rich.console import Console
-        from rich.table import Table
+        from omni.myriad.app.runs import print_table
 
-        title = f"{self.task}: {self.episodes} episodes from the same starts, seed {self.seed}"
-        table = Table(title=title, title_justify="left")
-        for column in ("", "reward", "std", "difference", "steps", "fewest", "m/s ahead"):
-            table.add_column(column, justify="left" if not column else "right")
+        rows = []
         for row in self.rows:
-            difference, error = self._difference(row) if row is not self.rows[0] else (None, None)
-            table.add_row(
-                row.where,
-                f"{row.reward_mean:,.2f}",
-                f"{row.reward_std:,.2f}",
-                ("" if difference is None else f"{difference:+.2%}") + ("" if error is None else f" ±{error:.2%}"),
-                f"{row.length_mean:,.1f}",
-                f"{row.length_min:,.0f}",
-                "" if row.forward_speed is None else f"{row.forward_speed:.2f}",
-            )
-        Console().print(table)
+            difference, error = row.reward_difference, row.reward_difference_error
+            against = ("" if difference is None else f"{difference:+.2%}") + ("" if error is None else f" ±{error:.2%}")
+            mean, std, length, least = row.reward_mean, row.reward_std, row.length_mean, row.length_min
+            speed = "" if row.forward_speed is None else f"{row.forward_speed:.2f}"
+            numbers = (f"{mean:,.2f}", f"{std:,.2f}", against if rows else "", f"{length:,.1f}", f"{least:,.0f}", speed)
+            rows.append((row.where, *numbers))
+        title = f"{self.task}: {self.episodes} episodes from the same starts, seed {self.seed}"
+        print_table(title, ("", "reward", "std", "difference", "steps", "fewest", "m/s ahead"), rows)
         for note in self.notes:
             print(note)

@@ -27,11 +27,12 @@ __all__ = [
     "Scene",
     "SimConfig",
     "choose",
+    "load",
     "make_engine",
     "make_engine_async",
 ]
 
-ENGINES = ("auto", "isaacsim", "physx", "mujoco")
+ENGINES = ("auto", "isaacsim", "physx", "newton", "mujoco")
 
 _package: Any = None
 """The package of the engine that was made last."""
@@ -47,7 +48,7 @@ def make_engine(sim_config: SimConfig) -> Engine:
         MyriadError: If the engine is unknown or cannot run here.
     """
     global _package
-    package = _import(choose(sim_config))
+    package = load(choose(sim_config))
     engine, _package = package.make(sim_config), package
     return engine
 
@@ -62,7 +63,7 @@ async def make_engine_async(sim_config: SimConfig) -> Engine:
         MyriadError: If Isaac Sim does not run in this process.
     """
     global _package
-    package = _import("isaacsim")
+    package = load("isaacsim")
     engine, _package = await package.make_async(sim_config), package
     return engine
 
@@ -85,7 +86,12 @@ def choose(sim_config: SimConfig) -> str:
     return name
 
 
-def _import(name: str) -> Any:
+def load(name: str) -> Any:
+    """Import the package of an engine.
+
+    Raises:
+        MyriadError: If what it needs is not installed.
+    """
     try:
         return importlib.import_module(f"{__name__}.{name}")
     except ImportError as error:
@@ -94,5 +100,5 @@ def _import(name: str) -> Any:
 
 def __getattr__(name: str) -> Any:
     if name in ("ArticulationView", "RigidPrimView"):
-        return getattr(_package or _import("physx"), name)
+        return getattr(_package or load("physx"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,24 +2,24 @@
 """What every engine promises, and what engines share.
 
 Units are SI (metres, kilograms, seconds, radians), Z is up, quaternions are (w, x, y, z), and every tensor has one row
-per environment and lives on the engine's device. Views keep the names, arguments, shapes and semantics of Isaac Sim's
-`isaacsim.core.prims.Articulation` and `RigidPrim`.
+per environment and lives on the engine's device. What views promise is in `view.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
+from omni.myriad.engine.view import RigidView, RobotView
 from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
     from pxr import Usd
+
+    from omni.myriad.engine.sim_config import SimConfig
 
 ENVS_PATH = "/World/envs"
 """Parent of all environments, as in OmniIsaacGymEnvs."""
@@ -30,242 +30,6 @@ ENV_0_PATH = f"{ENVS_PATH}/env_0"
 NO_ENVIRONMENTS = "The scene has no environments: call super().set_up_scene(scene), which clones environment 0."
 
 Tensor = torch.Tensor
-Indices = Tensor | Sequence[int] | None
-
-
-class DofType(IntEnum):
-    """What a degree of freedom does, with the names and numbers of `omni.physics.tensors.DofType`."""
-
-    Rotation = 0
-    Translation = 1
-
-
-@dataclass
-class ArticulationActions:
-    """Targets and efforts for `ArticulationView.apply_action`, with Isaac Sim's field names.
-
-    Attributes:
-        joint_positions: Position targets in rad or m, (M, K).
-        joint_velocities: Velocity targets in rad/s or m/s, (M, K).
-        joint_efforts: Efforts in N m or N, (M, K); K must be all degrees of freedom.
-        joint_indices: Degrees of freedom, (K,); None means all.
-        joint_names: Degrees of freedom by name, instead of `joint_indices`.
-    """
-
-    joint_positions: Tensor | None = None
-    joint_velocities: Tensor | None = None
-    joint_efforts: Tensor | None = None
-    joint_indices: Any = None
-    joint_names: list[str] | None = None
-
-
-@dataclass
-class JointsState:
-    """Joint positions (rad or m), velocities (rad/s or m/s) and efforts (N m or N), (N, num_dof) each."""
-
-    positions: Tensor | None
-    velocities: Tensor | None
-    efforts: Tensor | None
-
-
-@dataclass
-class XFormPrimViewState:
-    """World positions (N, 3) in m and orientations (N, 4) as wxyz."""
-
-    positions: Tensor | None
-    orientations: Tensor | None
-
-
-@dataclass
-class DynamicsViewState:
-    """World positions (N, 3), orientations (N, 4) as wxyz, linear (m/s) and angular (rad/s) velocities (N, 3)."""
-
-    positions: Tensor | None
-    orientations: Tensor | None
-    linear_velocities: Tensor | None
-    angular_velocities: Tensor | None
-
-
-class View(Protocol):
-    """A batch of prims, the same ones in every environment, in environment order; M of them by `indices`, None for all.
-
-    With `clone=False` a getter of everything may return a buffer that the next read overwrites. A linear velocity is
-    that of the centre of mass.
-    """
-
-    @property
-    def name(self) -> str:
-        """Name under which the scene knows the view."""
-        ...
-
-    @property
-    def count(self) -> int:
-        """Number of prims: those of one environment times `num_envs`."""
-        ...
-
-    @property
-    def prim_paths(self) -> list[str]:
-        """Paths of all prims, in the order of the rows of every tensor."""
-        ...
-
-    def initialize(self, physics_sim_view: Any = None) -> None:
-        """Connect the view to running physics; `Engine.reset` does it."""
-
-    def get_world_poses(self, indices: Indices = None, clone: bool = True) -> tuple[Tensor, Tensor]:
-        """Return positions (M, 3) in m and orientations (M, 4) as wxyz, in the world frame."""
-        ...
-
-    def set_world_poses(
-        self,
-        positions: Tensor | None = None,
-        orientations: Tensor | None = None,
-        indices: Indices = None,
-    ) -> None:
-        """Put prims at positions (M, 3) in m and orientations (M, 4) as wxyz; None leaves them as they are."""
-
-    def get_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return linear (m/s) and angular (rad/s) velocities in the world frame, (M, 6)."""
-        ...
-
-    def set_velocities(self, velocities: Tensor, indices: Indices = None) -> None:
-        """Set linear (m/s) and angular (rad/s) velocities in the world frame, (M, 6)."""
-
-    def get_linear_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return linear velocities in the world frame, (M, 3) in m/s."""
-        ...
-
-    def get_angular_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return angular velocities in the world frame, (M, 3) in rad/s."""
-        ...
-
-
-class RigidView(View, Protocol):
-    """Rigid bodies, any number in every environment: all of one, then all of the next."""
-
-    @property
-    def is_non_root_articulation_link(self) -> bool:
-        """Whether the bodies are links of robots, which only joints can move."""
-        ...
-
-    def get_net_contact_forces(self, indices: Indices = None, clone: bool = True, dt: float = 1.0) -> Tensor:
-        """Return the sum of contact forces on each body, (M, 3) in N s / `dt`, in the world frame."""
-        ...
-
-
-class RobotView(View, Protocol):
-    """Articulations, one in every environment; poses and velocities are those of their root links.
-
-    K degrees of freedom by `joint_indices`, None meaning all in the order of `dof_names`; angles in rad, lengths in m,
-    efforts in N m or N.
-    """
-
-    @property
-    def num_dof(self) -> int:
-        """Number of degrees of freedom of one articulation, the root's aside."""
-        ...
-
-    @property
-    def num_bodies(self) -> int:
-        """Number of links of one articulation."""
-        ...
-
-    @property
-    def dof_names(self) -> list[str]:
-        """Names of the degrees of freedom."""
-        ...
-
-    @property
-    def body_names(self) -> list[str]:
-        """Names of the links; the first one is the root."""
-        ...
-
-    def get_dof_index(self, dof_name: str) -> int:
-        """Return the index of a degree of freedom."""
-        ...
-
-    def get_body_index(self, body_name: str) -> int:
-        """Return the index of a link."""
-        ...
-
-    def get_dof_limits(self) -> Tensor:
-        """Return lower and upper limits, (count, num_dof, 2)."""
-        ...
-
-    def get_joint_positions(
-        self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
-    ) -> Tensor:
-        """Return joint positions, (M, K) in rad or m."""
-        ...
-
-    def set_joint_positions(self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
-        """Put joints at positions, (M, K) in rad or m, and make those their position targets too."""
-
-    def get_joint_velocities(
-        self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
-    ) -> Tensor:
-        """Return joint velocities, (M, K) in rad/s or m/s."""
-        ...
-
-    def set_joint_velocities(self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
-        """Give joints velocities, (M, K) in rad/s or m/s, and make those their velocity targets too."""
-
-    def set_joint_position_targets(
-        self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None
-    ) -> None:
-        """Set what the drives' stiffness pulls to, (M, K) in rad or m."""
-
-    def set_joint_velocity_targets(
-        self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None
-    ) -> None:
-        """Set what the drives' damping pulls to, (M, K) in rad/s or m/s."""
-
-    def set_joint_efforts(self, efforts: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
-        """Apply efforts, (M, K) in N m or N with K all degrees of freedom, in every step until overwritten."""
-
-    def get_applied_actions(self, clone: bool = True) -> ArticulationActions:
-        """Return the targets and efforts last set, (count, num_dof) each."""
-        ...
-
-    def get_measured_joint_forces(
-        self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
-    ) -> Tensor:
-        """Return force and torque that each link's incoming joint transmitted in the last step, (M, K, 6) in N and N m.
-
-        They are in the joint's frame; `joint_indices` counts links as `body_names` does, and the root's row is zero.
-        """
-        ...
-
-    def get_gains(
-        self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
-    ) -> tuple[Tensor, Tensor]:
-        """Return the drives' stiffness (N m/rad or N/m) and damping (N m s/rad or N s/m), (M, K) each."""
-        ...
-
-    def set_gains(
-        self,
-        kps: Tensor | None = None,
-        kds: Tensor | None = None,
-        indices: Indices = None,
-        joint_indices: Indices = None,
-    ) -> None:
-        """Set the drives' stiffness and damping, (M, K) each; None leaves them as they are."""
-
-    def get_armatures(self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True) -> Tensor:
-        """Return the inertia added along each degree of freedom, (M, K) in kg m^2 or kg."""
-        ...
-
-    def set_armatures(self, values: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
-        """Set the inertia added along each degree of freedom, (M, K) in kg m^2 or kg."""
-
-    def get_max_efforts(self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True) -> Tensor:
-        """Return the largest effort of each drive, (M, K) in N m or N."""
-        ...
-
-    def get_joint_max_velocities(
-        self, indices: Indices = None, joint_indices: Indices = None, *, clone: bool = True
-    ) -> Tensor:
-        """Return the largest velocity of each joint, (M, K) in rad/s or m/s."""
-        ...
 
 
 class Scene:
@@ -377,7 +141,7 @@ class Engine(Protocol):
     Engines inherit from this what they share.
 
     Attributes:
-        name: "physx", "isaacsim" or "mujoco".
+        name: "physx", "newton", "isaacsim" or "mujoco".
         version: Name and version of what computes physics.
         device: Device of every tensor.
         physics_dt: Physics step in seconds.
@@ -400,6 +164,8 @@ class Engine(Protocol):
     capture: Capture | None = None
     application: Application | None = None
     _step_seconds: float = 0.0
+    _sim_config: SimConfig
+    _positions: list[tuple[float, float, float]]
 
     @property
     def phase_seconds(self) -> dict[str, float]:
@@ -408,6 +174,18 @@ class Engine(Protocol):
         Engines that cannot tell them apart count all in "step".
         """
         return {"write": 0.0, "step": self._step_seconds, "read": 0.0}
+
+    def _open_stage(self, sim_config: SimConfig, robot_class: type[RobotView], body_class: type[RigidView]) -> None:
+        """Make a stage and a scene as configured, for an engine that no application gives them."""
+        from omni.myriad.engine import usd
+
+        self._sim_config = sim_config
+        self.device = torch.device(sim_config.config["sim_device"])
+        self.physics_dt = sim_config.physics_dt
+        self.env_positions = torch.zeros(0, 3, device=self.device)
+        self.stage = usd.new_stage()
+        self.scene = Scene(robot_class, body_class, self._take_view)
+        usd.define_physics_scene(self.stage, sim_config, self.device)
 
     def add_ground_plane(
         self,
@@ -434,7 +212,12 @@ class Engine(Protocol):
         Raises:
             MyriadError: If the engine cannot have so many.
         """
-        ...
+        if num_envs < 1:
+            raise MyriadError(f"num_envs must be at least 1, not {num_envs}.")
+        self.num_envs = num_envs
+        self._positions = grid_positions(num_envs, spacing)
+        self.env_positions = torch.tensor(self._positions, dtype=torch.float32, device=self.device)
+        return self.env_positions.clone()
 
     def reset(self) -> None:
         """Start physics if needed and initialise every registered view.
@@ -442,6 +225,21 @@ class Engine(Protocol):
         Raises:
             MyriadError: If the scene has no environments, or cannot be simulated.
         """
+        if not self.num_envs:
+            raise MyriadError(NO_ENVIRONMENTS)
+        if not self.is_playing():
+            self._start()
+        for view in self.scene.views():
+            view.initialize(None)  # with its argument, which subclasses may ask for
+
+    def _start(self) -> None:
+        """Start physics on the scene that was authored."""
+
+    def _take_view(self, view: Any) -> None:
+        """Connect a view that was added to the scene."""
+        view.bind(self)
+        if self.is_playing():
+            view.initialize(None)
 
     def step(self, num_steps: int = 1) -> None:
         """Advance all environments by `num_steps` physics steps of `physics_dt` seconds."""

@@ -12,41 +12,31 @@ if TYPE_CHECKING:
 
 
 class SimConfig:
-    """Read-only access to the resolved configuration, with OmniIsaacGymEnvs' property names.
+    """Access to the resolved configuration, with OmniIsaacGymEnvs' property names.
 
     Args:
         config: The whole resolved configuration as plain dictionaries; `config["task"]` is the task's part.
+
+    Attributes:
+        config: The whole resolved configuration.
+        task_config: The task's part of it.
+        sim_params: The task's `sim` section: dt, gravity, ground, actors.
     """
 
     def __init__(self, config: dict[str, Any]) -> None:
-        self._config = config
-        self._task = config["task"]
-        self._sim = self._task["sim"]
-
-    @property
-    def config(self) -> dict[str, Any]:
-        """The whole resolved configuration."""
-        return self._config
-
-    @property
-    def task_config(self) -> dict[str, Any]:
-        """The task's part of the configuration."""
-        return self._task
-
-    @property
-    def sim_params(self) -> dict[str, Any]:
-        """The task's `sim` section: dt, gravity, ground, actors."""
-        return self._sim
+        self.config = config
+        self.task_config: dict[str, Any] = config["task"]
+        self.sim_params: dict[str, Any] = self.task_config["sim"]
 
     @property
     def physx_params(self) -> dict[str, Any]:
         """The task's `sim.physx` section: solver and buffer sizes."""
-        return self._sim["physx"]
+        return self.sim_params["physx"]
 
     @property
     def steps_per_second(self) -> int:
         """Physics steps per second: PhysX counts whole ones, so `dt` is 1/n rounded to the nearest n."""
-        return round(1.0 / self._sim["dt"])
+        return round(1.0 / self.sim_params["dt"])
 
     @property
     def physics_dt(self) -> float:
@@ -55,7 +45,7 @@ class SimConfig:
 
     def get_physics_params(self) -> dict[str, Any]:
         """Return scene and solver parameters in one dictionary."""
-        return {**self._sim, **self._sim["physx"]}
+        return {**self.sim_params, **self.physx_params}
 
     def parse_actor_config(self, actor_name: str) -> dict[str, Any]:
         """Return the settings of `sim.<actor_name>`.
@@ -65,7 +55,7 @@ class SimConfig:
         """
         from omni.myriad.engine import usd
 
-        section = dict(self._sim.get(actor_name) or {})
+        section = dict(self.sim_params.get(actor_name) or {})
         known_keys = usd.actor_settings() | {"override_usd_defaults"}
         unknown = sorted(set(section) - known_keys)
         if unknown:

@@ -32,12 +32,15 @@ class VecEnv:
             default they become CUDA graphs on CUDA, and are called as they are on the CPU.
 
     Attributes:
+        engine: The engine; also `world`, which is OmniIsaacGymEnvs' name.
+        device: Device of every tensor.
         phase_seconds: Seconds spent so far in "physics" and "task", by the host's clock.
         set_up_seconds: Seconds that it took to build the scene and start physics.
     """
 
     def __init__(self, engine: Engine, sim_config: SimConfig, launch: Launch | None = None) -> None:
-        self.engine = engine
+        self.engine = self.world = engine
+        self.device = engine.device
         self.sim_config = sim_config
         self._launch = launch or (Graph if engine.device.type == "cuda" else None)
         self.phase_seconds = {"physics": 0.0, "task": 0.0}
@@ -85,11 +88,6 @@ class VecEnv:
         return self._task
 
     @property
-    def world(self) -> Engine:
-        """The engine, under OmniIsaacGymEnvs' name."""
-        return self.engine
-
-    @property
     def num_envs(self) -> int:
         """Number of environments."""
         return self.task.num_envs
@@ -103,11 +101,6 @@ class VecEnv:
     def num_states(self) -> int:
         """Size of the critic's private observation, 0 for none."""
         return self.task.num_states
-
-    @property
-    def device(self) -> torch.device:
-        """Device of every tensor."""
-        return self.engine.device
 
     @property
     def observation_space(self) -> gymnasium.Space:

@@ -14,6 +14,7 @@ import os
 import pickle
 import random
 import warnings
+import zipfile
 from collections.abc import Mapping
 from datetime import datetime, timezone
 from pathlib import Path
@@ -21,35 +22,39 @@ from typing import Any
 
 import numpy as np
 import torch
+from gymnasium import spaces
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import map_leaves, write_bytes
+from omni.myriad.learn.base import learner_name
 from omni.myriad.provenance import git_revision, versions
 
 FORMAT = 1
+_ARCHIVE = b"PK\x03\x04"  # how files begin that torch writes
 
 
-def describe(cfg: Mapping[str, Any], num_obs: int, num_actions: int, num_envs: int) -> dict[str, Any]:
+def describe(cfg: Mapping[str, Any], env: Any) -> dict[str, Any]:
     """Return the metadata of a checkpoint: what was trained, from what, by which code.
 
     Args:
         cfg: Resolved configuration, a plain nested dict with at least `task_name` and `seed`.
-        num_obs: Size of one observation.
-        num_actions: Size of one action, or number of choices where actions are discrete.
-        num_envs: Number of environments trained in.
+        env: Vectorised environment trained in.
     """
     return {
         "format": FORMAT,
         "task": str(cfg["task_name"]),
-        "num_obs": num_obs,
-        "num_actions": num_actions,
-        "num_envs": num_envs,
-        "seed": cfg.get("seed"),
+        **_sizes(env),
+        "num_envs": env.num_envs,
+        "seed": cfg["seed"],
         "config": plain(cfg),
         "versions": versions(),
         "git": git_revision(),
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
     }
+
+
+def _sizes(env: Any) -> dict[str, int]:
+    return {"num_obs": spaces.flatdim(env.observation_space), "num_actions": env.num_actions}
 
 
 def plain(value: Any) -> Any:
@@ -108,9 +113,11 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
+            if data.startswith(_ARCHIVE) and (member := zipfile.ZipFile(io.BytesIO(data)).testzip()):
+                raise zipfile.BadZipFile(member)  # torch writes checksums, and does not look at them
             state = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        if data.startswith(b"PK\x03\x04"):  # a whole archive, as torch writes them
+        if data.startswith(_ARCHIVE):
             raise MyriadError(
                 f"checkpoint {path} holds more than tensors and plain values, which could run code: "
                 "it was not written by Myriad, and is not loaded"
@@ -126,30 +133,33 @@ def load(path: str | os.PathLike[str]) -> dict[str, Any]:
     return state
 
 
-def check_matches(
-    state: Mapping[str, Any], task: str, num_obs: int, num_actions: int, path: str | os.PathLike[str] = "checkpoint"
-) -> None:
-    """Raise unless the checkpoint was trained for this task and these sizes.
+def check_matches(state: Mapping[str, Any], cfg: Mapping[str, Any], env: Any, path: str | os.PathLike[str]) -> None:
+    """Raise unless the checkpoint was trained by this learner, for this task and its sizes.
 
     Args:
         state: What `load` returned.
-        task: Name of the task about to use it.
-        num_obs: Size of one observation of that task.
-        num_actions: Size of one action of that task, or number of choices.
+        cfg: Resolved configuration of who is about to use it.
+        env: Vectorised environment about to use it.
         path: The file's name, for the message.
 
     Raises:
         MyriadError: Naming what differs.
     """
     about = state["myriad"]
-    if about["task"] != task:
-        raise MyriadError(f"checkpoint {path} was trained for task {about['task']}, not {task}")
-    for name, have, want in (
-        ("observations", about["num_obs"], num_obs),
-        ("actions", about["num_actions"], num_actions),
-    ):
-        if have != want:
-            raise MyriadError(f"checkpoint {path} was trained with {have} {name}, the task now has {want}")
+    if about["task"] != cfg["task_name"]:
+        raise MyriadError(f"checkpoint {path} was trained for task {about['task']}, not {cfg['task_name']}")
+    for name, want in _sizes(env).items():
+        if about[name] != want:
+            what = {"num_obs": "observations", "num_actions": "actions"}[name]
+            raise MyriadError(f"checkpoint {path} was trained with {about[name]} {what}, the task now has {want}")
+    trainer = learner_name(about["config"])
+    if trainer != learner_name(cfg):
+        raise MyriadError(f"checkpoint {path} was trained by {trainer}: give train.learner={trainer}.")
+
+
+def kept(folder: Path) -> Path | None:
+    """Return the best checkpoint in a run's folder of them, or the last, None where there is neither."""
+    return next((path for name in ("best", "last") if (path := folder / f"{name}.pth").exists()), None)
 
 
 def get_random_state() -> dict[str, Any]:

@@ -14,11 +14,10 @@ from types import FrameType
 from typing import Any
 
 import torch
-from gymnasium import spaces
 
-from omni.myriad.errors import MyriadError
+from omni.myriad.errors import Interrupted, MyriadError
 from omni.myriad.learn import checkpoint, rollout
-from omni.myriad.learn.base import Actor, Epoch, Learner, Watch, learner_name, room
+from omni.myriad.learn.base import Actor, Epoch, Learner, Listener, Watch, room
 
 logger = logging.getLogger(__name__)
 
@@ -40,26 +39,23 @@ def train(
         env: Vectorised environment (see omni.myriad.env.vec_env).
         run_dir: The run's folder, created if missing.
         watch: Told of the learner before it trains, and of each epoch.
-        resume: What `checkpoint.load` returned for `checkpoint`; it is read here if not given.
+        resume: What `checkpoint.load` returned for `checkpoint`, to resume from.
 
     Raises:
         MyriadError: If the configuration or the checkpoint is wrong, or training stopped being finite.
-        KeyboardInterrupt: On Ctrl-C, after last.pth was written; its message names it.
+        Interrupted: On Ctrl-C, SIGTERM or SIGHUP, after last.pth was written; its message names it.
     """
     run_dir = Path(run_dir).absolute()
     checkpoints = run_dir / "checkpoints"
-    if config.get("checkpoint"):
-        resume = _matching(config, env, config["checkpoint"], resume)
-    learner: Learner = room(config).make_learner(config, env, run_dir, resume)
     if resume is not None:
+        checkpoint.check_matches(resume, config, env, config["checkpoint"])
         before = resume["myriad"]["num_envs"]
         if "rollout" in resume and before != env.num_envs:
-            logger.warning(
-                "the checkpoint has %d environments, this run %d: the learner resumes, the environments start again",
-                before,
-                env.num_envs,
-            )
-    status, listeners, recorder, progress = "failed", [], None, None
+            what = "the learner resumes, the environments start again"
+            logger.warning("the checkpoint has %d environments, this run %d: %s", before, env.num_envs, what)
+    learner: Learner = room(config).make_learner(config, env, run_dir, resume)
+    status, recorder, progress, received = "failed", None, None, []
+    listeners: list[Listener] = [watch] if watch else []
     try:
         if int(os.environ.get("RANK", "0")) == 0:
             from omni.myriad.learn.record.progress import Progress
@@ -68,17 +64,17 @@ def train(
             recorder = Recorder(run_dir, start_wandb(config, run_dir) if config.get("wandb_activate") else None)
             title = f"{config['task_name']}, {env.num_envs} environments on {env.device}"
             progress = Progress(title, learner.max_epochs, learner.max_frames)
-            listeners += [recorder, progress]
+            listeners = [recorder, progress, *listeners]
         if watch is not None:
-            listeners.append(watch)
             watch.started(learner, run_dir)
-        with _stop_on_interrupt(learner):
+        with _stop_on_signals(learner, received):
             learner.train(lambda epoch: [listener(epoch) for listener in listeners])
         status = "finished"
     except KeyboardInterrupt:
         status = "interrupted"
         last = checkpoints / "last.pth"
-        raise KeyboardInterrupt(f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={last}") from None
+        message = f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={last}"
+        raise Interrupted(message, *received[:1]) from None
     finally:
         if progress is not None:
             progress.close()
@@ -90,9 +86,7 @@ def train(
     return summary, learner
 
 
-def play(
-    config: Mapping[str, Any], env: Any, path: str | os.PathLike[str], episodes: int, state: State | None = None
-) -> dict[str, Any]:
+def play(config: Mapping[str, Any], env: Any, path: Path, episodes: int, state: State) -> dict[str, Any]:
     """Play a policy without exploration, and return the mean and spread of reward and length.
 
     Args:
@@ -100,14 +94,15 @@ def play(
         env: Vectorised environment.
         path: The .pth file to play.
         episodes: Number of episodes, exactly.
-        state: What `checkpoint.load` returned for it; it is read here if not given.
+        state: What `checkpoint.load` returned for it.
 
     Raises:
         MyriadError: If the checkpoint is wrong or does not fit the task.
     """
     if episodes < 1:
         raise MyriadError(f"episodes={episodes}: play at least one")
-    actor = make_actor(config, env, _matching(config, env, path, state), path)
+    checkpoint.check_matches(state, config, env, path)
+    actor = make_actor(config, env, state, path)
     rewards, lengths = rollout.play(env, actor, episodes)
     result = {"task": config["task_name"], "checkpoint": str(path), "episodes": len(rewards)}
     for name, values in (("reward", rewards), ("episode_length", lengths)):
@@ -130,44 +125,52 @@ def make_actor(config: Mapping[str, Any], env: Any, state: State, path: str | os
     return room(config).make_actor(config, env, state, path)
 
 
-def _matching(config: Mapping[str, Any], env: Any, path: str | os.PathLike[str], state: State | None) -> State:
-    state = checkpoint.load(path) if state is None else state
-    num_obs = spaces.flatdim(env.observation_space)
-    checkpoint.check_matches(state, config["task_name"], num_obs, env.num_actions, path)
-    trainer = learner_name(state["myriad"]["config"])
-    if trainer != learner_name(config):
-        raise MyriadError(f"checkpoint {path} was trained by {trainer}: give train.learner={trainer}.")
-    return state
-
-
 @contextlib.contextmanager
-def _stop_on_interrupt(learner: Learner) -> Iterator[None]:
-    """Let the first Ctrl-C finish the step at hand and save; a second one stops at once."""
+def _stop_on_signals(learner: Learner, received: list[int]) -> Iterator[None]:
+    """Let the first signal that would end the process finish the step at hand and save; a second one stops at once.
+
+    Args:
+        learner: Told to stop.
+        received: The signal's number is appended.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = signal.getsignal(signal.SIGINT)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    # What is ignored stays so: `nohup` means that a closed terminal shall not matter.
+    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
 
-    def request_stop(_signal: int, _frame: FrameType | None) -> None:
+    terminals = [stream for stream in (1, 2) if os.isatty(stream)]
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def request_stop(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
         learner.stop()
-        signal.signal(signal.SIGINT, before)
+        restore()
+        if number == signal.SIGHUP:  # to write to a terminal that was closed is an error
+            with open(os.devnull, "w") as nowhere:
+                for stream in terminals:
+                    os.dup2(nowhere.fileno(), stream)
 
-    signal.signal(signal.SIGINT, request_stop)
+    for number in before:
+        signal.signal(number, request_stop)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
 
 
 def _summary(config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Path, status: str) -> dict[str, Any]:
-    engine = config.get("engine")
-    kept = next((path for name in ("best", "last") if (path := checkpoints / f"{name}.pth").exists()), None)
+    kept = checkpoint.kept(checkpoints)
     return {
         "task": config["task_name"],
         "status": status,
-        "seed": config.get("seed"),
+        "seed": config["seed"],
         "num_envs": env.num_envs,
-        "engine": engine.get("name") if isinstance(engine, Mapping) else engine,
+        "engine": config["engine"]["name"],
         "device": str(env.device),
         "frames": latest.frames,
         "epochs": latest.epoch,

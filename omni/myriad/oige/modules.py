@@ -19,6 +19,7 @@ from physx_usd_schemas import PhysxSchema  # registers the schemas with pxr, whi
 from pxr import Sdf, Usd, UsdPhysics
 
 from omni.myriad import engine
+from omni.myriad.engine.view import ArticulationActions
 from omni.myriad.oige import PACKAGE, assets, maths, prims, replicator
 
 logger = logging.getLogger("oige")
@@ -136,8 +137,8 @@ MODULES: dict[str, dict[str, Any] | Callable[[], dict[str, Any]]] = {
     "omni.isaac.core.utils.torch.tensor": _MATHS,
     "omni.isaac.core.utils.torch.transformations": _MATHS,
     "omni.isaac.core.utils.types": {
-        "ArticulationAction": engine.base.ArticulationActions,
-        "ArticulationActions": engine.base.ArticulationActions,
+        "ArticulationAction": ArticulationActions,
+        "ArticulationActions": ArticulationActions,
     },
     "omni.isaac.nucleus": _ROOT,
     "omni.replicator.core": replicator.CORE,

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from pxr import Sdf, Usd, UsdPhysics, UsdShade
 
 from omni.myriad.engine import ENV_0_PATH, ENVS_PATH, Engine, Scene, usd
+from omni.myriad.engine.physx.engine import PhysXEngine
 from omni.myriad.env import vec_env
 from omni.myriad.task import rl_task
 
@@ -73,7 +74,7 @@ class RLTask(rl_task.RLTask):
             filter_collisions: Whether environments pass through each other, which replicated ones always do on a GPU.
             copy_from_source: Unused: copies are references.
         """
-        engine, sim = self._env.engine, self._task_cfg["sim"]
+        engine, sim = cast(PhysXEngine, self._env.engine), self._task_cfg["sim"]
         material = _material(self.stage, f"{usd.PHYSICS_SCENE_PATH}/defaultMaterial", sim["default_physics_material"])
         _bind(self.stage.GetPrimAtPath(usd.PHYSICS_SCENE_PATH), material)
         shared = list(collision_filter_global_paths)
@@ -83,7 +84,8 @@ class RLTask(rl_task.RLTask):
             shared.append(_GROUND)
         # On the CPU PhysX tells replicated environments apart by groups alone.
         replicate = replicate_physics and not (filter_collisions and engine.device.type == "cpu")
-        self._env_pos = engine.clone_environments(self._num_envs, self._env_spacing, replicate)
+        engine.replicate = replicate
+        self._env_pos = engine.clone_environments(self._num_envs, self._env_spacing)
         with Sdf.ChangeBlock():
             layer = self.stage.GetRootLayer()
             for env_id, position in enumerate(self._env_pos.tolist()):

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from omni.myriad.engine import physx
-from omni.myriad.engine.base import Indices
+from omni.myriad.engine.view import Indices
 
 logger = logging.getLogger(__name__)
 

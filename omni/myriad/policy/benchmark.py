@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-import time
+import timeit
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -29,15 +29,10 @@ def measure(policy: Policy, runs: int = 10_000) -> dict[str, float]:
 
 
 def percentiles(name: str, call: Callable[[], Any], runs: int) -> dict[str, float]:
-    """Time a call `runs` times, after some to warm up."""
-    for _ in range(max(1, runs // 20)):
-        call()
-    times = np.empty(runs)
-    for i in range(runs):
-        start = time.perf_counter_ns()
-        call()
-        times[i] = time.perf_counter_ns() - start
-    p50, p99 = np.percentile(times / 1000.0, (50, 99))
+    """Time a call `runs` times, after some to warm up; Python collects its garbage meanwhile, as on a robot."""
+    timeit.repeat(call, number=1, repeat=max(1, runs // 20))
+    seconds = timeit.repeat(call, "gc.enable()", number=1, repeat=runs)
+    p50, p99 = np.percentile(np.array(seconds) * 1e6, (50, 99))
     return {f"{name}_p50_us": float(p50), f"{name}_p99_us": float(p99)}
 
 

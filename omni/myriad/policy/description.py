@@ -142,9 +142,8 @@ def rebuild_space(described: Mapping[str, Any]) -> spaces.Space:
         shape, dtype = tuple(described["shape"]), np.dtype(described["dtype"])
 
         def bound(values: list[Any], infinity: float) -> Any:
-            numbers = np.array(values, dtype=object)
-            numbers[numbers == None] = infinity  # noqa: E711 - elementwise
-            return np.broadcast_to(numbers.astype(dtype), shape)
+            numbers = map_leaves(lambda value: infinity if value is None else value, values)
+            return np.broadcast_to(np.array(numbers, dtype), shape)
 
         return spaces.Box(bound(described["low"], -np.inf), bound(described["high"], np.inf), shape, dtype.type)
     if kind == "discrete":

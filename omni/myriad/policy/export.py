@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.files import replacing, write_text
+from omni.myriad.files import replacing, write_json, write_text
 from omni.myriad.learn.base import Actor
 from omni.myriad.policy.description import rebuild_space
 from omni.myriad.policy.graph import PolicyGraph, to_onnx
 from omni.myriad.policy.metadata import build_metadata, embed
 from omni.myriad.policy.parity import OnnxSide, TrainerSide, golden_pairs, replay
 from omni.myriad.policy.recording import Recording, check_fits
-from omni.myriad.policy.sidecars import readable, sidecar_texts
+from omni.myriad.policy.sidecars import sidecar_texts
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ def export_policy(
     if output.suffix != ".onnx":
         raise MyriadError(f"output={output} must be a file that ends in .onnx.")
     graph = PolicyGraph(actor.export_module(), description)
-    check_fits(recording, graph.parts, "The recording")
+    check_fits(recording, graph.parts)
     if not description["observation_terms"] or not description["action_terms"]:
         logger.warning(
             "task %s does not say what it observes or commands (observation_terms, action_terms): "
@@ -71,17 +71,9 @@ def export_policy(
         )
     model = to_onnx(graph, opset)
     trainer = TrainerSide(actor, description)
-    replayed = replay(trainer, OnnxSide(model.SerializeToString(), graph.states), recording)
-    meta = build_metadata(
-        description=description,
-        state=state,
-        checkpoint=checkpoint,
-        graph=graph,
-        model=model,
-        replayed=replayed,
-        golden=golden_pairs(trainer, recording, sequential=bool(graph.states)),
-        against=actor.library,
-    )
+    meta = build_metadata(description, state, checkpoint, graph, model)
+    meta["parity"] = replay(trainer, OnnxSide(model.SerializeToString(), graph.states), recording)
+    meta["golden"] = golden_pairs(trainer, recording, sequential=bool(graph.states))
     _write(output, embed(model, meta), meta)
     return meta
 
@@ -90,14 +82,13 @@ def _write(output: Path, data: bytes, meta: Mapping[str, Any]) -> None:
     """Write side-cars, then the file itself, each whole or not at all, once the runtime has loaded and tested it."""
     from omni.myriad.policy.runtime import Policy, PolicyError
 
-    sidecars = output.with_suffix(".sidecars")
-    texts = {output.with_suffix(".json"): readable(meta, hashlib.sha256(data).hexdigest())}
-    texts |= {sidecars / name: text for name, text in sidecar_texts(meta).items()}
     with replacing(output) as new:
         new.write_bytes(data)
         try:
             Policy(new)
         except PolicyError as error:
             raise MyriadError(f"The exported policy fails its own self-test, nothing was written: {error}") from error
-        for path, text in texts.items():
-            write_text(path, text)
+        for name, text in sidecar_texts(meta).items():
+            write_text(output.with_suffix(".sidecars") / name, text)
+        # For people, with the hash of the finished file, which cannot be inside it.
+        write_json(output.with_suffix(".json"), {"file_sha256": hashlib.sha256(data).hexdigest(), **meta})

@@ -18,27 +18,8 @@ OPSETS = range(9, 24)
 """What torch's TorchScript exporter writes; 17 is old enough for robots' runtimes, and new enough for all we need."""
 
 
-class TaskClips:
-    """The limits that a task puts around every policy: on what it observes, and on what it does.
-
-    Args:
-        description: What `describe_task` returned.
-    """
-
-    def __init__(self, description: Mapping[str, Any]) -> None:
-        self.observations: float | None = description["clip_observations"]
-        self.actions: float | None = description["clip_actions"]
-
-    def observe(self, observations: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return observations as the policy is given them; pictures stay as they are."""
-        return {name: _clip(value, self.observations) for name, value in observations.items()}
-
-    def act(self, action: torch.Tensor) -> torch.Tensor:
-        """Return an action as the task receives it; choices stay as they are."""
-        return _clip(action, self.actions)
-
-
-def _clip(value: torch.Tensor, limit: float | None) -> torch.Tensor:
+def clipped(value: torch.Tensor, limit: float | None) -> torch.Tensor:
+    """Return a value within the limit that a task puts on it; pictures and choices stay as they are."""
     return value.clamp(-limit, limit) if limit is not None and value.is_floating_point() else value
 
 
@@ -52,18 +33,21 @@ class PolicyGraph(nn.Module):
     Attributes:
         parts: Observation spaces by input name, as `describe_space` gives them.
         states: Layers and units of each recurrent state by name, empty without.
+        input_names: Names of the graph's inputs.
+        output_names: Names of the graph's outputs.
     """
 
     def __init__(self, module: ExportModule, description: Mapping[str, Any]) -> None:
         super().__init__()
         self.module = module
         self.states = module.states
-        self.clips = TaskClips(description)
+        self.clip_observations, self.clip_actions = description["clip_observations"], description["clip_actions"]
         space, action = description["spaces"]["observation"], description["spaces"]["action"]
         self.parts: dict[str, Any] = space["spaces"] if space["kind"] == "dict" else {"obs": space}
-        limit = self.clips.actions
-        if limit is not None and module.is_bounded and _reach(action) <= limit:
-            self.clips.actions = None  # it could not bite
+        self.input_names = [*self.parts, *(f"{name}_in" for name in self.states)]
+        self.output_names = ["actions", *(f"{name}_out" for name in self.states)]
+        if self.clip_actions is not None and module.is_bounded and _reach(action) <= self.clip_actions:
+            self.clip_actions = None  # it could not bite
 
     def forward(self, *inputs: torch.Tensor) -> Any:
         """Return the action, then the next recurrent states.
@@ -71,20 +55,10 @@ class PolicyGraph(nn.Module):
         Args:
             inputs: Observations, (batch, *shape), in the order of `parts`, then the states, (layers, batch, units).
         """
-        observations = dict(zip(self.parts, inputs, strict=False))
-        action, states = self.module(self.clips.observe(observations), tuple(inputs[len(self.parts) :]))
-        action = self.clips.act(action)
+        seen = (clipped(value, self.clip_observations) for value in inputs[: len(self.parts)])
+        action, states = self.module(dict(zip(self.parts, seen, strict=True)), tuple(inputs[len(self.parts) :]))
+        action = clipped(action, self.clip_actions)
         return (action, *states) if states else action
-
-    @property
-    def input_names(self) -> list[str]:
-        """Names of the graph's inputs."""
-        return [*self.parts, *(f"{name}_in" for name in self.states)]
-
-    @property
-    def output_names(self) -> list[str]:
-        """Names of the graph's outputs."""
-        return ["actions", *(f"{name}_out" for name in self.states)]
 
     def example(self, batch: int = 2) -> tuple[torch.Tensor, ...]:
         """Return inputs of the right shapes and types."""

@@ -17,37 +17,13 @@ from typing import Any
 from omni.myriad import __version__
 from omni.myriad.files import finite_json
 from omni.myriad.policy.graph import PolicyGraph
-from omni.myriad.policy.parity import TOLERANCE, Replay
-from omni.myriad.policy.runtime import METADATA_KEY, SCHEMA_VERSION
-
-GOLDEN_TOLERANCE = 1e-4
-"""For the self-test of a runtime: wider than at export, because another processor rounds sums in another order."""
-
-_ROBOT_KEYS = (
-    "joint_names",
-    "default_position",
-    "default_velocity",
-    "stiffness",
-    "damping",
-    "armature",
-    "effort_limit",
-    "velocity_limit",
-    "position_limits",
-)
+from omni.myriad.policy.runtime import METADATA_KEY, SCHEMA_VERSION, seal
 
 
 def build_metadata(
-    *,
-    description: Mapping[str, Any],
-    state: Mapping[str, Any],
-    checkpoint: Path,
-    graph: PolicyGraph,
-    model: Any,
-    replayed: Replay,
-    golden: Mapping[str, Any],
-    against: str,
+    description: Mapping[str, Any], state: Mapping[str, Any], checkpoint: Path, graph: PolicyGraph, model: Any
 ) -> dict[str, Any]:
-    """Return the metadata of a policy, as plain values that JSON can hold without loss.
+    """Return the metadata of a policy but for its proof, as plain values that JSON can hold without loss.
 
     Args:
         description: What `describe_task` returned.
@@ -55,13 +31,8 @@ def build_metadata(
         checkpoint: The checkpoint's file, at `<run>/checkpoints/<name>.pth` where it lies in a run.
         graph: The policy.
         model: Its `onnx.ModelProto`, still without metadata.
-        replayed: Outcome of the parity check.
-        golden: What `golden_pairs` returned.
-        against: Name and version of the library that it was compared with.
     """
     about = state["myriad"]
-    robot = description["robot"]
-    control_dt = description["physics_dt"] * description["decimation"]
     in_run = checkpoint.parent.name == "checkpoints"
     return {
         "schema_version": SCHEMA_VERSION,
@@ -69,8 +40,7 @@ def build_metadata(
         "producer": {"myriad": __version__, "onnx": metadata.version("onnx"), **about["versions"]},
         "task": {
             "name": description["task"],
-            "version": description["version"],
-            "source_sha256": description["source_sha256"],
+            **{key: description[key] for key in ("version", "source_sha256")},
         },
         "run": {
             "name": checkpoint.parent.parent.name if in_run else None,
@@ -78,14 +48,12 @@ def build_metadata(
             "checkpoint_sha256": hashlib.sha256(checkpoint.read_bytes()).hexdigest(),
             "epoch": state.get("epoch"),
             "frames": state.get("frame"),
-            "seed": about.get("seed"),
-            "git": about.get("git"),
-            "created": about.get("created"),
+            **{key: about.get(key) for key in ("seed", "git", "created")},
         },
         "timing": {
             "physics_dt": description["physics_dt"],
             "decimation": description["decimation"],
-            "control_dt": control_dt,
+            "control_dt": description["physics_dt"] * description["decimation"],
         },
         "conventions": {
             "units": "SI: m, kg, s, rad, N, N m",
@@ -93,16 +61,7 @@ def build_metadata(
             "up_axis": "z",
             "gravity": description["gravity"],
         },
-        "joints": None if robot is None else {key.removeprefix("joint_"): robot[key] for key in _ROBOT_KEYS},
-        "initial_pose": None
-        if robot is None
-        else {
-            "position": robot["root_position"],
-            "orientation": robot["root_orientation"],
-            "velocity": robot["root_velocity"],
-            "joint_positions": robot["default_position"],
-        },
-        "body_names": None if robot is None else robot["body_names"],
+        **_robot(description["robot"]),
         "observations": {
             "clip": description["clip_observations"],
             "normalized_in_graph": graph.module.normalizes,
@@ -125,32 +84,36 @@ def build_metadata(
             "ir_version": model.ir_version,
             "sha256": hashlib.sha256(model.SerializeToString(deterministic=True)).hexdigest(),
         },
-        "parity": {
-            "against": against,
-            "steps": replayed.steps,
-            "episodes": replayed.episodes,
-            "max_error": replayed.max_error,
-            "tolerance": TOLERANCE,
-        },
-        "golden": {"tolerance": GOLDEN_TOLERANCE, **golden},
         "config": finite_json(about["config"]),
     }
 
 
+def _robot(robot: Mapping[str, Any] | None) -> dict[str, Any]:
+    """Return what is known of the robot: its joints, where it starts, and its bodies."""
+    if robot is None:
+        return dict.fromkeys(("joints", "initial_pose", "body_names"))
+    pose = {key.removeprefix("root_"): robot[key] for key in robot if key.startswith("root_")}
+    joints = {key.removeprefix("joint_"): robot[key] for key in robot if not key.startswith(("root_", "body_", "name"))}
+    pose["joint_positions"] = joints["default_position"]
+    return {"joints": joints, "initial_pose": pose, "body_names": robot["body_names"]}
+
+
 def _unnamed_observations(graph: PolicyGraph) -> list[dict[str, Any]]:
     """Return one term per input, for tasks that do not say what they observe."""
-    terms = []
-    for name, part in graph.parts.items():
-        size = math.prod(part["shape"])
-        terms.append(
-            {"name": name, "slice": [0, size], "unit": "", "frame": "", "source": "", "scale": None, "offset": None}
-            | {"joint_names": [], "body_names": []}
-        )
-    return terms
+    unknown = {
+        "unit": "",
+        "frame": "",
+        "source": "",
+        "scale": None,
+        "offset": None,
+        "joint_names": [],
+        "body_names": [],
+    }
+    return [{"name": name, "slice": [0, math.prod(part["shape"])], **unknown} for name, part in graph.parts.items()]
 
 
 def embed(model: Any, meta: Mapping[str, Any]) -> bytes:
-    """Return an ONNX model, serialised, with its metadata and mjlab's flat keys inside.
+    """Return an ONNX model, serialised, with its metadata and mjlab's flat keys inside, and its hash at the end.
 
     Args:
         model: The `onnx.ModelProto`; its properties are replaced.
@@ -161,7 +124,7 @@ def embed(model: Any, meta: Mapping[str, Any]) -> bytes:
     properties = {METADATA_KEY: json.dumps(meta, allow_nan=False), **flat_keys(meta)}
     onnx.helper.set_model_props(model, properties)
     model.producer_name, model.producer_version = "myriad", __version__
-    return model.SerializeToString()
+    return seal(model.SerializeToString())
 
 
 def flat_keys(meta: Mapping[str, Any]) -> dict[str, str]:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,22 +11,14 @@ import torch
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn.base import Actor
-from omni.myriad.policy.graph import TaskClips
+from omni.myriad.policy.graph import clipped
 from omni.myriad.policy.recording import Recording
+from omni.myriad.policy.runtime import TOLERANCE as GOLDEN_TOLERANCE
 
 TOLERANCE = 1e-5
 """Greatest difference between two actions that counts as rounding."""
 NUM_GOLDEN = 16
 _SINGLE_STEPS = 256  # steps replayed once more with a batch of one, as on a robot
-
-
-@dataclass(frozen=True)
-class Replay:
-    """The outcome of a replay: what was compared, and the greatest difference between two actions."""
-
-    steps: int
-    episodes: int
-    max_error: float
 
 
 class TrainerSide:
@@ -39,20 +30,16 @@ class TrainerSide:
     """
 
     def __init__(self, actor: Actor, description: Mapping[str, Any]) -> None:
-        self.actor = actor
-        self.is_dict = description["spaces"]["observation"]["kind"] == "dict"
-        self.clips = TaskClips(description)
-
-    def start(self, batch: int) -> None:
-        """Begin with zero recurrent states for `batch` environments."""
-        self.actor.reset(batch)
+        self.library, self.reset = actor.library, actor.reset
+        self._actor, self.description = actor, description
 
     def act(self, observations: dict[str, np.ndarray], resets: np.ndarray) -> np.ndarray:
         """Return the actions the task would receive, (batch, *shape)."""
+        limit, kind = self.description["clip_observations"], self.description["spaces"]["observation"]["kind"]
         tensors = {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in observations.items()}
-        seen: Any = self.clips.observe(tensors)
-        action = self.actor.act({"obs": seen if self.is_dict else seen["obs"]}, torch.from_numpy(resets.copy()))
-        return self.clips.act(action).reshape(len(resets), -1).numpy()
+        seen: Any = {name: clipped(value, limit) for name, value in tensors.items()}
+        action = self._actor.act({"obs": seen if kind == "dict" else seen["obs"]}, torch.from_numpy(resets.copy()))
+        return clipped(action, self.description["clip_actions"]).reshape(len(resets), -1).numpy()
 
 
 class OnnxSide:
@@ -73,10 +60,11 @@ class OnnxSide:
         self.shapes = states
         self.states: dict[str, np.ndarray] = {}
 
-    def start(self, batch: int) -> None:
-        """Begin with zero recurrent states for `batch` environments."""
+    def reset(self, num_envs: int) -> None:
+        """Begin with zero recurrent states."""
         self.states = {
-            f"{name}_in": np.zeros((layers, batch, units), np.float32) for name, (layers, units) in self.shapes.items()
+            f"{name}_in": np.zeros((layers, num_envs, units), np.float32)
+            for name, (layers, units) in self.shapes.items()
         }
 
     def act(self, observations: dict[str, np.ndarray], resets: np.ndarray) -> np.ndarray:
@@ -89,8 +77,8 @@ class OnnxSide:
         return np.asarray(action).reshape(len(resets), -1)
 
 
-def replay(trainer: TrainerSide, onnx: OnnxSide, recording: Recording) -> Replay:
-    """Act on a whole recording with both sides, and on its first environment with a batch of one.
+def replay(trainer: TrainerSide, onnx: OnnxSide, recording: Recording) -> dict[str, Any]:
+    """Act on a whole recording with both sides, on its first environment once more alone, and return what came of it.
 
     Args:
         trainer: The learner's side.
@@ -103,25 +91,29 @@ def replay(trainer: TrainerSide, onnx: OnnxSide, recording: Recording) -> Replay
     worst, steps, episodes = 0.0, 0, 0
     for envs, length in ((slice(None), recording.steps), (slice(0, 1), min(_SINGLE_STEPS, recording.steps))):
         resets = recording.resets[:length, envs]
-        trainer.start(resets.shape[1])
-        onnx.start(resets.shape[1])
+        trainer.reset(resets.shape[1])
+        onnx.reset(resets.shape[1])
         for step in range(length):
             observations = {name: values[step, envs] for name, values in recording.observations.items()}
             want, got = trainer.act(observations, resets[step]), onnx.act(observations, resets[step])
             error = float(np.max(np.abs(want.astype(np.float64) - got.astype(np.float64))))
             if not error <= TOLERANCE:  # written so that NaN is caught
                 raise MyriadError(
-                    f"The exported policy differs from {trainer.actor.library} by {error:.3g} at step {step}, more "
+                    f"The exported policy differs from {trainer.library} by {error:.3g} at step {step}, more "
                     f"than {TOLERANCE:g}: nothing was written."
                 )
             worst = max(worst, error)
         steps += resets.size
         episodes += int(resets.sum())
-    return Replay(steps, episodes, worst)
+    counts = {"steps": steps, "episodes": episodes}
+    return {"against": trainer.library, **counts, "max_error": worst, "tolerance": TOLERANCE}
 
 
 def golden_pairs(trainer: TrainerSide, recording: Recording, sequential: bool) -> dict[str, Any]:
     """Return sixteen observations and what the learner's actor does with them, for a runtime to test itself with.
+
+    Where the task says what it observes and commands, they come with what a robot would have measured, and with the
+    commands that its joints should get.
 
     Args:
         trainer: The learner's side.
@@ -130,19 +122,63 @@ def golden_pairs(trainer: TrainerSide, recording: Recording, sequential: bool) -
             states needs them; else they are spread over the recording.
     """
     if sequential:
-        count = min(NUM_GOLDEN, recording.steps)
+        count, batch = min(NUM_GOLDEN, recording.steps), 1
         chosen = {name: values[:count, 0] for name, values in recording.observations.items()}
-        trainer.start(1)
-        no_reset = np.zeros(1, dtype=bool)
-        steps = [{name: values[i : i + 1] for name, values in chosen.items()} for i in range(count)]
-        actions = np.concatenate([trainer.act(step, no_reset) for step in steps])
     else:
-        rows = np.linspace(0, recording.steps * recording.num_envs - 1, NUM_GOLDEN).round().astype(int)
+        count = batch = NUM_GOLDEN
+        rows = np.linspace(0, recording.resets.size - 1, count).round().astype(int)
         chosen = {name: values.reshape(-1, *values.shape[2:])[rows] for name, values in recording.observations.items()}
-        trainer.start(NUM_GOLDEN)
-        actions = trainer.act(chosen, np.zeros(NUM_GOLDEN, dtype=bool))
-    return {
+    description, measurements = trainer.description, None
+    if description["observation_terms"] and description["action_terms"] and list(chosen) == ["obs"]:
+        measurements, chosen["obs"] = _measured(chosen["obs"], description["observation_terms"])
+    trainer.reset(batch)
+    parts = [{name: values[i : i + batch] for name, values in chosen.items()} for i in range(0, count, batch)]
+    actions = np.concatenate([trainer.act(part, np.zeros(batch, dtype=bool)) for part in parts])
+    golden = {
+        "tolerance": GOLDEN_TOLERANCE,
         "sequential": sequential,
         "observations": {name: values.tolist() for name, values in chosen.items()},
         "actions": actions.tolist(),
     }
+    if measurements is not None:
+        commands = [_commands(action, description["action_terms"], description["robot"]) for action in actions]
+        golden |= {"measurements": measurements.tolist(), "commands": commands}
+    return golden
+
+
+def _measured(observations: np.ndarray, terms: list[dict[str, Any]]) -> tuple[np.ndarray, np.ndarray]:
+    """Return what a robot would have measured, (count, size), and the observations that this would have made.
+
+    They differ from the given ones by rounding, and where two terms saw one joint with different noise.
+    """
+    measured, again = observations.astype(np.float32), observations.astype(np.float32)
+    first: dict[tuple[str, str], int] = {}
+    for term in terms:
+        start, stop = term["slice"]
+        scale, offset = (np.array(term[key], np.float32) for key in ("scale", "offset"))
+        values = np.divide(
+            observations[:, start:stop], scale, where=scale != 0, out=np.zeros_like(again[:, start:stop])
+        )
+        measured[:, start:stop] = values + offset
+        if len(term["joint_names"]) == stop - start:
+            for column, joint in enumerate(term["joint_names"], start):
+                measured[:, column] = measured[:, first.setdefault((term["source"], joint), column)]
+        seen = (measured[:, start:stop] - offset) * scale
+        again[:, start:stop] = seen.clip(*term["clip"]) if term.get("clip") else seen
+    return measured, again
+
+
+def _commands(action: np.ndarray, terms: list[dict[str, Any]], robot: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Return what an action commands, by kind and joint, inside what the joints can do."""
+    commands: dict[str, dict[str, float]] = {"effort": {}, "position": {}, "velocity": {}}
+    for term in terms:
+        wanted = action[slice(*term["slice"])].astype(np.float64) * term["scale"] + term["offset"]
+        for joint, value in zip(term["joint_names"], wanted.tolist(), strict=True):
+            at = robot["joint_names"].index(joint)
+            largest = None if term["kind"] == "position" else robot[f"{term['kind']}_limit"][at]
+            own = robot["position_limits"][at] if term["kind"] == "position" else (largest and -largest, largest)
+            for low, high in (own, term["clip"] or (None, None)):
+                value = value if low is None else max(low, value)
+                value = value if high is None else min(high, value)
+            commands[term["kind"]][joint] = value
+    return commands

@@ -82,27 +82,21 @@ def record(env: Any, actor: Actor) -> Recording:
     row_bytes = sum(part[0].numel() * part.element_size() for part in raw.values())
     steps = max(1, min(MAX_STEPS, MAX_BYTES // row_bytes))
     num_envs = max(1, min(MAX_ENVS, env.num_envs, MAX_BYTES // (row_bytes * steps)))
-    kept = {
-        name: torch.zeros((steps, num_envs, *part.shape[1:]), dtype=part.dtype, device=env.device)
-        for name, part in raw.items()
-    }
-    resets = torch.ones((steps, num_envs), dtype=torch.bool, device=env.device)
 
-    def keep(step: int) -> None:
-        for name, part in _raw(env).items():
-            kept[name][step] = part[:num_envs]
+    def seen() -> dict[str, torch.Tensor]:
+        return {name: part[:num_envs].clone() for name, part in _raw(env).items()}
 
     first = env.step(torch.zeros((env.num_envs, env.num_actions), device=env.device))[0]
-    keep(0)
-    count = 1
-    for count, step in enumerate(rollout(env, actor, first), start=1):
-        ended = count >= MIN_STEPS and count % _CHECK_EVERY == 0 and bool(resets[1:count].any())
-        if count == steps or ended:
+    kept, resets = [seen()], [torch.ones(num_envs, dtype=torch.bool, device=env.device)]
+    for step in rollout(env, actor, first):
+        count = len(kept)
+        look = count >= MIN_STEPS and count % _CHECK_EVERY == 0
+        if count == steps or (look and bool(torch.stack(resets[1:]).any())):
             break
-        keep(count)
-        resets[count] = step.dones[:num_envs]
-    observations = {name: values[:count].cpu().numpy() for name, values in kept.items()}
-    return Recording(observations, resets[:count].cpu().numpy())
+        kept.append(seen())
+        resets.append(step.dones[:num_envs].clone())
+    observations = {name: torch.stack([row[name] for row in kept]).cpu().numpy() for name in raw}
+    return Recording(observations, torch.stack(resets).cpu().numpy())
 
 
 def _raw(env: Any) -> dict[str, torch.Tensor]:
@@ -111,13 +105,12 @@ def _raw(env: Any) -> dict[str, torch.Tensor]:
     return observed if isinstance(observed, dict) else {"obs": observed}
 
 
-def check_fits(recording: Recording, parts: Mapping[str, Any], path: Path | str) -> None:
+def check_fits(recording: Recording, parts: Mapping[str, Any]) -> None:
     """Raise unless a recording has the inputs that a policy asks for, with finite numbers.
 
     Args:
         recording: The recording.
         parts: The observation spaces by input name, as `describe_space` gives them.
-        path: Where it came from, for the message.
 
     Raises:
         MyriadError: Naming what differs.
@@ -127,7 +120,7 @@ def check_fits(recording: Recording, parts: Mapping[str, Any], path: Path | str)
         if values is None or list(values.shape[2:]) != list(part["shape"]):
             has = "none" if values is None else tuple(values.shape[2:])
             raise MyriadError(
-                f"{path} does not fit the policy: observations {name} are {has}, not {tuple(part['shape'])}."
+                f"The recording does not fit the policy: observations {name} are {has}, not {tuple(part['shape'])}."
             )
         if not np.isfinite(values).all():
-            raise MyriadError(f"{path} holds observations that are not finite.")
+            raise MyriadError("The recording holds observations that are not finite.")

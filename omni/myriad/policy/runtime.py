@@ -11,9 +11,11 @@ omni/myriad/policy/benchmark.py describes a file and measures how long it takes.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +25,14 @@ import numpy as np
 import onnxruntime
 
 METADATA_KEY = "myriad"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+TOLERANCE = 1e-4
+"""Greatest difference of an action in the self-test: another processor rounds sums in another order."""
+LARGEST = 1e6
+"""No scale, offset, limit or clip of a robot's joint is larger, in any unit: such a number is damage."""
+
+_SEAL = b"\x72\x51\x0a\x0dmyriad_sha256\x12\x40"
+"""What begins the last bytes of a file: in ONNX's own format, a metadata property whose value is 64 characters long."""
 
 Values = Mapping[str, float] | Sequence[float] | np.ndarray
 
@@ -81,7 +90,7 @@ class Policy:
 
     Raises:
         PolicyError: If the file is missing, damaged, of a newer schema, does not pass its self-test, or needs joints
-            that the robot lacks.
+            that the robot lacks. Nothing else is raised, whatever the file holds.
     """
 
     def __init__(
@@ -91,13 +100,19 @@ class Policy:
         max_age: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._session: Any = _open(Path(path))
-        self.metadata = _read_metadata(self._session, path)
+        self._session, sealed = _open(Path(path))
         try:
+            self.metadata = _read_metadata(self._session, path, sealed)
+            _check_metadata(self.metadata, self._session)
             self._prepare(joint_names)
-        except (KeyError, TypeError, IndexError, ValueError) as error:
-            raise PolicyError(f"{path}: its metadata is damaged ({type(error).__name__}: {error})") from error
+        except PolicyError:
+            raise
+        except Exception as error:  # whatever a damaged file can make of JSON
+            reason = " ".join(str(error).split())
+            raise PolicyError(f"{path}: its metadata is damaged ({type(error).__name__}: {reason})") from error
         self.max_age = 2.0 * self.control_dt if max_age is None else max_age
+        if not 0.0 < self.max_age < math.inf:
+            raise PolicyError(f"max_age={max_age} must be a number of seconds above 0")
         self._clock = clock
         self.missed = 0
         self.reset()
@@ -147,7 +162,7 @@ class Policy:
             tuple(np.concatenate(parts) for parts in zip(*gathers[source], strict=True)) if gathers[source] else None
             for source in ("joint_position", "joint_velocity")
         )
-        self._outputs = _outputs(meta["actions"]["terms"], place)
+        self._outputs = _outputs(meta["actions"]["terms"], place, meta["joints"])
         vector = list(self.inputs) == ["obs"] and self.inputs["obs"][0] == (self._size,)
         self.can_act = vector and bool(self._outputs) and meta["actions"]["space"]["kind"] == "box"
         self._quantities = np.zeros(self._size, np.float32)
@@ -178,6 +193,8 @@ class Policy:
             now: Seconds on the clock; by default the clock's.
         """
         now = self._clock() if now is None else now
+        if not math.isfinite(now):
+            raise PolicyError(f"the time is {now}")
         if self._next_due is None:
             self._next_due = now
         if now < self._next_due - 1e-9:
@@ -229,6 +246,8 @@ class Policy:
         command = Command()
         for output in self._outputs:
             values = np.clip(action[output.index] * output.scale + output.offset, output.low, output.high)
+            if not np.isfinite(values).all():
+                raise PolicyError(f"the {output.kind} commanded is not finite")
             getattr(command, output.kind).update(zip(output.names, values.tolist(), strict=True))
         return command
 
@@ -248,7 +267,7 @@ class Policy:
         for name, (shape, dtype) in self.inputs.items():
             if name not in given:
                 raise PolicyError(f"observation {name!r} is missing; given: {', '.join(given) or 'none'}")
-            value = np.asarray(given[name], dtype)
+            value = _array(given[name], f"observation {name!r}", dtype)
             single = value.ndim == len(shape)
             value = value[None] if single else value
             if value.shape[1:] != shape or (self._memory and len(value) != self._batch):
@@ -258,7 +277,12 @@ class Policy:
                 where = np.argwhere(~np.isfinite(value))[0].tolist()
                 raise PolicyError(f"observation {name!r} is not finite at {where}")
             feed[name] = value
-        action, *states = self._session.run(self._output_names, feed)
+        try:
+            action, *states = self._session.run(self._output_names, feed)
+        except Exception as error:  # onnxruntime has a class of error for everything that a graph can do
+            raise PolicyError(f"the policy cannot be run: {' '.join(str(error).split())}") from error
+        if action.size != len(value) * self._action_size:
+            raise PolicyError(f"the policy's actions have shape {action.shape}, not {self._action_size} numbers each")
         if not np.isfinite(action).all():
             raise PolicyError("the policy's action is not finite")
         for (name, _, _), state in zip(self._states, states, strict=True):
@@ -276,12 +300,12 @@ class Policy:
     def _in_order(self, values: Values, what: str) -> np.ndarray:
         if isinstance(values, Mapping):
             # Joints the policy does not need may be absent, and are then not looked at.
-            row = np.array([values.get(name, math.nan) for name in self.joint_names], np.float32)
+            row = _array([values.get(name, math.nan) for name in self.joint_names], what)
             missing = [name for name in self.joint_names if name not in values and self._is_needed(name)]
             if missing:
                 raise PolicyError(f"{what} lacks {', '.join(missing)}")
             return row
-        row = np.asarray(values, np.float32)
+        row = _array(values, what)
         if row.shape != (len(self.joint_names),):
             raise PolicyError(f"{what} has shape {row.shape}, not ({len(self.joint_names)},), one per joint")
         return row
@@ -295,7 +319,7 @@ class Policy:
             if name not in terms:
                 raise PolicyError(f"observation term {name!r} is missing; act() needs: {', '.join(self.required)}")
             start, stop = term["slice"]
-            value = np.asarray(terms[name], np.float32).reshape(-1)
+            value = _array(terms[name], f"observation term {name!r}").reshape(-1)
             if value.size != stop - start:
                 raise PolicyError(f"observation term {name!r} has {value.size} numbers, not {stop - start}")
             self._quantities[start:stop] = value
@@ -314,56 +338,232 @@ class Policy:
     # -- testing ------------------------------------------------------------------------------------------------------
 
     def self_test(self) -> float:
-        """Replay the golden pairs in the file and return the greatest difference; the states are reset.
+        """Replay the golden pairs in the file, from joints to commands where it names these; the states are reset.
+
+        Returns:
+            The greatest difference between two actions.
 
         Raises:
-            PolicyError: If it exceeds the file's tolerance.
+            PolicyError: If it exceeds `TOLERANCE`, or a command differs by more than its scale makes of that.
         """
-        golden = self.metadata["golden"]
         try:
-            inputs = {name: np.array(golden["observations"][name], self.inputs[name][1]) for name in self.inputs}
+            golden = self.metadata["golden"]
+            inputs = {
+                name: _array(golden["observations"][name], name, dtype) for name, (_, dtype) in self.inputs.items()
+            }
             wanted = np.array(golden["actions"], np.float64)
+            self.reset()
             if golden["sequential"]:
-                self.reset()
                 rows = [self.infer({name: values[i] for name, values in inputs.items()}) for i in range(len(wanted))]
                 got = np.stack(rows)
             else:
                 got = self.infer(inputs).reshape(len(wanted), -1)
-        except (KeyError, TypeError, ValueError) as error:
+            error = float(np.max(np.abs(got - wanted)))
+            if self.can_act and "commands" in golden:
+                self._test_commands(golden)
+        except PolicyError:
+            raise
+        except Exception as error:
             raise PolicyError(f"the golden pairs are damaged ({type(error).__name__}: {error})") from error
         self.reset()
-        error = float(np.max(np.abs(got - wanted)))
-        if not error <= golden["tolerance"]:
-            raise PolicyError(f"self-test failed: actions differ by {error:.3g}, more than {golden['tolerance']:g}")
+        if not error <= TOLERANCE:
+            raise PolicyError(f"self-test failed: actions differ by {error:.3g}, more than {TOLERANCE:g}")
         return error
 
+    def _test_commands(self, golden: Mapping[str, Any]) -> None:
+        """Act on what was measured in each golden pair, joints given by name, and compare the commands."""
+        scales = {
+            (output.kind, name): max(1.0, abs(scale))
+            for output in self._outputs
+            for name, scale in zip(output.names, output.scale, strict=True)
+        }
+        own = set(self.metadata["joints"]["names"])
+        self.reset()
+        for measured, wanted in zip(golden["measurements"], golden["commands"], strict=True):
+            row = np.array(measured, np.float32)
+            joints = []
+            for gather in (self._positions, self._velocities):
+                values = dict.fromkeys(own, 0.0)
+                if gather is not None:
+                    names = [self.joint_names[place] for place in gather[1]]
+                    values |= dict(zip(names, row[gather[0]].tolist(), strict=True))
+                joints.append(values)
+            for slots in self._last_action_slots:
+                self.last_action = row[slots]
+            terms = {name: row[slice(term["slice"][0], term["slice"][1])] for name, term in self.required.items()}
+            command = self.act(*joints, terms)
+            if not golden["sequential"]:
+                self.reset()
+            for kind, names in vars(command).items():
+                if set(names) != set(wanted[kind]):
+                    raise PolicyError(f"self-test failed: it commands the {kind} of other joints than it should")
+                for name, value in names.items():
+                    if not abs(value - wanted[kind][name]) <= TOLERANCE * scales[kind, name]:
+                        raise PolicyError(
+                            f"self-test failed: the {kind} of {name} is {value:g}, not {wanted[kind][name]:g}"
+                        )
 
-def _open(path: Path) -> onnxruntime.InferenceSession:
-    if not path.is_file():
-        raise PolicyError(f"{path} does not exist")
+
+def seal(data: bytes) -> bytes:
+    """Return a serialised model without a seal with its hash behind it, as `Policy` demands it."""
+    return data + _SEAL + hashlib.sha256(data).hexdigest().encode()
+
+
+def _check_seal(data: bytes, path: Path) -> bool:
+    """Return whether a file carries its hash.
+
+    Raises:
+        PolicyError: If the file is not what was hashed.
+    """
+    end = len(data) - 64
+    if data[max(0, end - len(_SEAL)) : max(0, end)] != _SEAL:
+        return False
+    if hashlib.sha256(data[: end - len(_SEAL)]).hexdigest().encode() != data[end:]:
+        raise PolicyError(f"{path} is damaged: it is not what was exported, by its own hash")
+    return True
+
+
+def _open(path: Path) -> tuple[Any, bool]:
+    """Return a session with the file's graph, and whether the file carries its hash."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        raise PolicyError(f"{path} does not exist") from None
+    except OSError as error:
+        raise PolicyError(f"{path} cannot be read: {error.strerror}") from None
+    sealed = _check_seal(data, path)
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1  # waking a second thread costs more than it does
     options.execution_mode = onnxruntime.ExecutionMode.ORT_SEQUENTIAL
     options.log_severity_level = 4
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"]), sealed
     except Exception as error:  # onnxruntime has a class of error for every way in which a file can be broken
         reason = " ".join(str(error).split())
         raise PolicyError(f"{path} is damaged, or needs a newer onnxruntime: {reason}") from error
 
 
-def _read_metadata(session: onnxruntime.InferenceSession, path: str | Path) -> dict[str, Any]:
+def _read_metadata(session: Any, path: str | Path, sealed: bool) -> dict[str, Any]:
     text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
     if text is None:
         raise PolicyError(f"{path} has no Myriad metadata; export it with ./myriad export")
-    try:
-        meta = json.loads(text)
-        version = int(meta["schema_version"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise PolicyError(f"{path}: its metadata is damaged ({type(error).__name__}: {error})") from error
+    meta = json.loads(text)
+    version = int(meta["schema_version"])
     if version > SCHEMA_VERSION:
         raise PolicyError(f"{path} has schema {version}, this runtime reads up to {SCHEMA_VERSION}: update the runtime")
+    if version >= 2 and not sealed:
+        raise PolicyError(f"{path} is damaged: the hash at its end is missing")
+    if not sealed:
+        warnings.warn(f"{path} was exported without a hash, so damage may go unnoticed: export it again", stacklevel=4)
     return meta
+
+
+# -- what metadata must be: sizes that agree, finite numbers, limits in order -----------------------------------------
+
+
+def _check_metadata(meta: Mapping[str, Any], session: Any) -> None:
+    """Raise unless everything that `Policy` uses is as it must be, and fits the graph."""
+    timing = meta["timing"]
+    control_dt = _number(timing["control_dt"], "control_dt", 1e-5, 1e3)
+    physics_dt, decimation = _number(timing["physics_dt"], "physics_dt", 1e-6, 1e3), timing["decimation"]
+    _demand(decimation == int(decimation) and decimation >= 1, f"decimation is {decimation}")
+    _demand(
+        math.isclose(control_dt, physics_dt * decimation, rel_tol=1e-6), "control_dt is not physics_dt * decimation"
+    )
+    shapes = {part.name: part.shape[1:] for part in session.get_inputs()}
+    own = {name: list(part["shape"]) for name, part in meta["observations"]["inputs"].items()}
+    own |= {state["input"]: [None, state["units"]] for state in meta["recurrent"]}
+    _demand(bool(own) and set(own) == set(shapes), f"the graph takes {sorted(shapes)}, not {sorted(own)}")
+    for name, shape in shapes.items():
+        fits = len(shape) == len(own[name]) and all(
+            a == b or None in (a, b) for a, b in zip(shape, own[name], strict=True)
+        )
+        _demand(fits, f"{name} has shape {own[name]}, in the graph {shape}")
+    for state in meta["recurrent"]:
+        layers = next(part.shape[0] for part in session.get_inputs() if part.name == state["input"])
+        _demand(state["layers"] == layers, f"{state['input']} has {state['layers']} layers, in the graph {layers}")
+        _number(state["initial"], f"{state['input']} at the start")
+    names = meta["joints"]["names"] if meta["joints"] else []
+    _demand(all(isinstance(name, str) for name in names) and len(set(names)) == len(names), "joint names are doubled")
+    if meta["joints"]:
+        _limits(meta["joints"])
+    stop = 0
+    for term in meta["observations"]["terms"]:
+        stop = _check_term(term, stop, names) if list(own) == ["obs"] else 0
+    _demand(list(own) != ["obs"] or math.prod(own["obs"]) == stop, "terms do not add up to the observation")
+    stop = 0
+    for term in meta["actions"]["terms"]:
+        stop = _check_term(term, stop, names)
+        _demand(term["kind"] in ("effort", "position", "velocity"), f"{term['name']} commands {term['kind']}")
+        _demand(len(term["joint_names"]) == term["slice"][1] - term["slice"][0], f"{term['name']} lacks joints")
+    _demand(stop in (0, _action_size(meta["actions"]["space"])), "terms do not add up to the action")
+    for what in ("actions", "observations"):
+        if meta[what].get("clip") is not None:
+            _number(meta[what]["clip"], f"the clip of {what}", 1e-9, math.inf)
+
+
+def _check_term(term: Mapping[str, Any], start: int, joints: Sequence[str]) -> int:
+    """Raise unless a term begins at `start` and its numbers are as they must be; return where it ends."""
+    name, (begin, stop) = term["name"], term["slice"]
+    _demand(type(begin) is type(stop) is int and begin == start < stop, f"{name} lies at {term['slice']}")
+    for key in ("scale", "offset"):
+        if term[key] is not None:
+            _numbers(term[key], stop - start, f"{key} of {name}")
+    _demand((term["scale"] is None) == (term["offset"] is None), f"{name} has a scale or an offset alone")
+    _ordered(term.get("clip"), f"clip of {name}")
+    unknown = [joint for joint in term["joint_names"] if joint not in joints]
+    _demand(not unknown and len(set(term["joint_names"])) == len(term["joint_names"]), f"{name} has joints {unknown}")
+    return stop
+
+
+def _limits(joints: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:
+    """Return the lowest and the highest command of each joint by kind; a limit that is null is none."""
+    count = len(joints["names"])
+    limits = {}
+    for kind in ("effort", "velocity"):
+        key = f"{kind}_limit"
+        values = joints.get(key) or [None] * count
+        _demand(len(values) == count, f"{key} has {len(values)} numbers")
+        highest = [math.inf if value is None else _number(value, key, 0.0, math.inf) for value in values]
+        limits[kind] = [(-value, value) for value in highest]
+    pairs = joints.get("position_limits") or [[None, None]] * count
+    _demand(len(pairs) == count, f"position_limits has {len(pairs)} pairs")
+    limits["position"] = [_ordered(pair, "position_limits", equal=True) for pair in pairs]
+    return limits
+
+
+def _demand(ok: bool, what: str) -> None:
+    if not ok:
+        raise ValueError(what)
+
+
+def _number(value: Any, what: str, low: float = -LARGEST, high: float = LARGEST) -> float:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    _demand(is_number and low <= value <= high, f"{what} is {value}")
+    return float(value)
+
+
+def _numbers(values: Any, count: int, what: str) -> None:
+    _demand(isinstance(values, list) and len(values) == count, f"{what} has not {count} numbers")
+    for value in values:
+        _number(value, what)
+
+
+def _ordered(pair: Any, what: str, equal: bool = False) -> tuple[float, float]:
+    """Return a pair of limits, with infinities for null."""
+    low, high = pair or (None, None)
+    low = -math.inf if low is None else _number(low, what)
+    high = math.inf if high is None else _number(high, what)
+    _demand(low < high or (equal and low == high), f"{what} is {pair}")
+    return low, high
+
+
+def _array(values: Any, what: str, dtype: Any = np.float32) -> np.ndarray:
+    try:
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
+            return np.asarray(values, dtype)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise PolicyError(f"{what} is no array of numbers: {' '.join(str(error).split())}") from None
 
 
 def _action_size(space: Mapping[str, Any]) -> int:
@@ -371,20 +571,26 @@ def _action_size(space: Mapping[str, Any]) -> int:
     return sizes[space["kind"]]()
 
 
-def _outputs(terms: list[dict[str, Any]], place: Mapping[str, int]) -> list[_Output]:
+def _outputs(terms: list[dict[str, Any]], place: Mapping[str, int], joints: Mapping[str, Any] | None) -> list[_Output]:
     outputs = []
     for term in terms:
-        order = sorted(range(len(term["joint_names"])), key=lambda i, t=term: place.get(t["joint_names"][i], -1))
-        low, high = term["clip"] or (-math.inf, math.inf)
+        assert joints is not None  # as terms name joints of it
+        limits = dict(zip(joints["names"], _limits(joints)[term["kind"]], strict=True))
+        low, high = _ordered(term["clip"], "clip")
+        names = sorted(term["joint_names"], key=lambda name: place.get(name, -1))
+        order = [term["joint_names"].index(name) for name in names]
+        bounds = [(max(low, limits[name][0]), min(high, limits[name][1])) for name in names]
+        for name, bound in zip(names, bounds, strict=True):
+            _demand(bound[0] <= bound[1], f"the {term['kind']} of {name} has no value inside clip and limits")
         outputs.append(
             _Output(
                 kind=term["kind"],
-                names=[term["joint_names"][i] for i in order],
-                index=np.array([term["slice"][0] + i for i in order]),
+                names=names,
+                index=term["slice"][0] + np.array(order),
                 scale=np.array(term["scale"], np.float64)[order],
                 offset=np.array(term["offset"], np.float64)[order],
-                low=np.full(len(order), low),
-                high=np.full(len(order), high),
+                low=np.array([bound[0] for bound in bounds]),
+                high=np.array([bound[1] for bound in bounds]),
             )
         )
     return outputs

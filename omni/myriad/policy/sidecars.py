@@ -26,32 +26,33 @@ def sidecar_texts(meta: Mapping[str, Any]) -> dict[str, str]:
     if meta["joints"] is None or not meta["actions"]["terms"]:
         return {}
     files = {"IO_descriptors.yaml": io_descriptors, "env.yaml": env_config, "deploy.yaml": deploy_config}
-    return {name: _yaml(describe(meta)) for name, describe in files.items()}
-
-
-def readable(meta: Mapping[str, Any], file_sha256: str) -> str:
-    """Return the metadata for people, with the hash of the finished file, which cannot be inside it."""
-    return json.dumps({"file_sha256": file_sha256, **meta}, indent=2, allow_nan=False) + "\n"
+    # Copied through JSON, so that lists used twice are not written as YAML references, which few readers follow.
+    plain = {name: json.loads(json.dumps(describe(meta))) for name, describe in files.items()}
+    style: dict[str, Any] = {"sort_keys": False, "default_flow_style": None, "width": 120}
+    return {name: yaml.safe_dump(value, **style) for name, value in plain.items()}
 
 
 def io_descriptors(meta: Mapping[str, Any]) -> dict[str, Any]:
     """Return what Isaac Lab exports with a policy: each term's names and shapes, the robot's joints, the time steps."""
     joints, timing = meta["joints"], meta["timing"]
+
+    def described(term: Mapping[str, Any], kind: str, *extras: str) -> dict[str, Any]:
+        path = f"myriad.{meta['task']['name']}.{term['name']}"
+        more = {key: term[key] for key in ("unit", *extras)}
+        return {"dtype": "torch.float32", "extras": more, "full_path": path, "mdp_type": kind, "name": term["name"]}
+
     actions = [
         {
-            **_described(meta, term, "Action", {}),
+            **described(term, "Action"),
             "action_type": _ACTION_TYPES[term["kind"]],
-            "clip": term["clip"],
-            "joint_names": term["joint_names"],
-            "offset": term["offset"],
-            "scale": term["scale"],
+            **{key: term[key] for key in ("clip", "joint_names", "offset", "scale")},
             "shape": [len(term["joint_names"])],
         }
         for term in meta["actions"]["terms"]
     ]
     observations = [
         {
-            **_described(meta, term, "Observation", {"frame": term["frame"], "offset": term["offset"]}),
+            **described(term, "Observation", "frame", "offset"),
             "observation_type": term["source"] or "unknown",
             "overloads": {"clip": None, "scale": term["scale"], "history_length": 0, "flatten_history_dim": True},
             "shape": [term["slice"][1] - term["slice"][0]],
@@ -59,12 +60,11 @@ def io_descriptors(meta: Mapping[str, Any]) -> dict[str, Any]:
         }
         for term in meta["observations"]["terms"]
     ]
-    limits = [[_or_infinite(low, -math.inf), _or_infinite(high)] for low, high in joints["position_limits"]]
     robot = {
         "joint_names": joints["names"],
         "default_joint_pos": joints["default_position"],
         "default_joint_vel": joints["default_velocity"],
-        "default_joint_pos_limits": limits,
+        "default_joint_pos_limits": [[_or(-math.inf, low), _or(math.inf, up)] for low, up in joints["position_limits"]],
         **{f"default_joint_{key}": joints[key] for key in ("stiffness", "damping", "armature")},
     }
     scene = {"decimation": timing["decimation"], "dt": timing["control_dt"], "physics_dt": timing["physics_dt"]}
@@ -72,20 +72,7 @@ def io_descriptors(meta: Mapping[str, Any]) -> dict[str, Any]:
     return {"actions": actions, "articulations": robots, "observations": policy, "scene": scene}
 
 
-def _described(
-    meta: Mapping[str, Any], term: Mapping[str, Any], kind: str, extras: Mapping[str, Any]
-) -> dict[str, Any]:
-    """Return what Isaac Lab says of actions and observations alike."""
-    return {
-        "dtype": "torch.float32",
-        "extras": {"unit": term["unit"], **extras},
-        "full_path": f"myriad.{meta['task']['name']}.{term['name']}",
-        "mdp_type": kind,
-        "name": term["name"],
-    }
-
-
-def _or_infinite(value: float | None, infinity: float = math.inf) -> float:
+def _or(infinity: float, value: float | None) -> float:
     return infinity if value is None else value
 
 
@@ -93,15 +80,11 @@ def env_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     """Return what Isaac Sim's policy examples read: steps, start of the robot, and its drives by joint name."""
     joints, timing, pose = meta["joints"], meta["timing"], meta["initial_pose"]
 
-    def by_name(key: str) -> dict[str, Any]:
-        return dict(zip(joints["names"], map(_or_infinite, joints[key]), strict=True))
+    def by_name(key: str) -> dict[str, float]:
+        return {name: _or(math.inf, value) for name, value in zip(joints["names"], joints[key], strict=True)}
 
     limits_and_gains = ("effort_limit", "velocity_limit", "stiffness", "damping", "armature")
-    actuators = {
-        "class_type": "ImplicitActuator",
-        "joint_names_expr": joints["names"],
-        **{key: by_name(key) for key in limits_and_gains},
-    }
+    actuators = {"class_type": "ImplicitActuator", "joint_names_expr": joints["names"]}
     start = {
         "pos": pose["position"],
         "rot": pose["orientation"],
@@ -110,7 +93,7 @@ def env_config(meta: Mapping[str, Any]) -> dict[str, Any]:
         "joint_pos": by_name("default_position"),
         "joint_vel": by_name("default_velocity"),
     }
-    robot = {"init_state": start, "actuators": {"all": actuators}}
+    robot = {"init_state": start, "actuators": {"all": actuators | {key: by_name(key) for key in limits_and_gains}}}
     gravity, decimation = meta["conventions"]["gravity"], timing["decimation"]
     sim = {"dt": timing["physics_dt"], "render_interval": decimation, "gravity": gravity}
     return {"sim": sim, "decimation": decimation, "scene": {"robot": robot}}
@@ -142,15 +125,9 @@ def deploy_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "joint_ids_map": list(range(len(joints["names"]))),
         "step_dt": meta["timing"]["control_dt"],
-        "stiffness": joints["stiffness"],
-        "damping": joints["damping"],
+        **{key: joints[key] for key in ("stiffness", "damping")},
         "default_joint_pos": joints["default_position"],
         "commands": {},
         "actions": actions,
         "observations": observations,
     }
-
-
-def _yaml(value: dict[str, Any]) -> str:
-    # Copied through JSON, so that lists used twice are not written as YAML references, which few readers follow.
-    return yaml.safe_dump(json.loads(json.dumps(value)), sort_keys=False, default_flow_style=None, width=120)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -46,7 +47,9 @@ class Camera:
     """
 
     def __init__(self, link_names: Sequence[str], shapes: Sequence[Shape], width: int = 640, height: int = 368) -> None:
-        self._wp, newton, SensorCamera = _import_newton()  # noqa: N806 - a class
+        self._wp = warp = needed("warp", "newton>=1.8")
+        warp.config.log_level = warp.LOG_ERROR  # before newton is imported
+        newton, camera = needed("newton", "newton>=1.8"), needed("newton.sensors", "newton>=1.8").SensorCamera
         self.width, self.height = width, height
         builder = newton.ModelBuilder()
         links = {name: builder.add_body(mass=1.0, label=name) for name in link_names}
@@ -62,15 +65,15 @@ class Camera:
         floor = builder.add_ground_plane(color=_FLOOR)
         self._model = builder.finalize(device=_DEVICE)
         self._state = self._model.state()
-        self._camera = SensorCamera(self._model)
+        self._camera = camera(self._model)
         light = np.array(_LIGHT) / np.linalg.norm(_LIGHT)
         self._camera.create_default_light(direction=self._wp.vec3f(*light))
         self._camera.set_ambient_light((0.32, 0.34, 0.38), (0.16, 0.15, 0.14))
         self._camera.assign_checkerboard_material(shape_indices=np.array([floor], np.uint32))
         config = self._camera.default_render_config
         config.enable_shadows = config.enable_textures = True
-        config.anti_aliasing = SensorCamera.AntiAliasing.MSAA  # rays for all samples, one shading per surface
-        self._rays = SensorCamera.compute_camera_rays_pinhole(
+        config.anti_aliasing = camera.AntiAliasing.MSAA  # rays for all samples, one shading per surface
+        self._rays = camera.compute_camera_rays_pinhole(
             width, height, camera_fov=FIELD_OF_VIEW, sample_count=_SAMPLES, device=_DEVICE
         )
         self._colour = self._camera.allocate_image_color(1, width, height)
@@ -106,18 +109,19 @@ class Camera:
         return _under_the_sky(colour, self._depth.numpy()[0], self._hit.numpy()[0], self._directions @ rotation.T)
 
 
-def _import_newton() -> tuple[Any, Any, Any]:
-    try:
-        import warp
+def needed(module: str, package: str) -> Any:
+    """Import what videos need.
 
-        warp.config.log_level = warp.LOG_ERROR
-        import newton
-        from newton.sensors import SensorCamera
+    Raises:
+        MyriadError: If it is not installed, with the package to install.
+    """
+    try:
+        return import_module(module)
     except ImportError:
+        what = package.partition(">")[0]
         raise MyriadError(
-            "Videos need newton, which is not installed: pip install 'newton>=1.8', or say video=False."
+            f"Videos need {what}, which is not installed: pip install '{package}', or say video=False."
         ) from None
-    return warp, newton, SensorCamera
 
 
 def _look(eye: np.ndarray, target: np.ndarray) -> np.ndarray:

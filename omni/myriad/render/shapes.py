@@ -94,10 +94,6 @@ def _shapes_of(prim: Usd.Prim, link: str, place: Gf.Transform) -> Iterator[Shape
 
 def _fans(mesh: UsdGeom.Mesh) -> np.ndarray:
     """Cut a mesh's polygons into triangles that share their first corner."""
-    corners, triangles, start = list(mesh.GetFaceVertexIndicesAttr().Get()), [], 0
-    for count in mesh.GetFaceVertexCountsAttr().Get():
-        face = corners[start : start + count]
-        for second, third in pairwise(face[1:]):
-            triangles += [face[0], second, third]
-        start += count
-    return np.array(triangles, np.int32)
+    ends = np.cumsum(mesh.GetFaceVertexCountsAttr().Get())
+    faces = np.split(np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32), ends[:-1])
+    return np.array([(face[0], *edge) for face in faces for edge in pairwise(face[1:])], np.int32).ravel()

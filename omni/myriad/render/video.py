@@ -12,7 +12,7 @@ import numpy as np
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import replacing
-from omni.myriad.render.camera import FIELD_OF_VIEW, Camera
+from omni.myriad.render.camera import FIELD_OF_VIEW, Camera, needed
 from omni.myriad.render.shapes import Shape, robot_shapes
 
 FRAMES_PER_SECOND = 30
@@ -42,12 +42,7 @@ def film_robot(
     Raises:
         MyriadError: If newton or imageio-ffmpeg is not installed, or the robot has no shapes to be drawn.
     """
-    try:
-        import imageio_ffmpeg
-    except ImportError:
-        raise MyriadError(
-            "Videos need imageio-ffmpeg, which is not installed: pip install imageio-ffmpeg, or say video=False."
-        ) from None
+    imageio_ffmpeg = needed("imageio_ffmpeg", "imageio-ffmpeg")
     shapes = robot_shapes(stage, link_names)
     if not shapes:
         raise MyriadError("The robot has no visible shapes, so there is nothing to film: say video=False.")

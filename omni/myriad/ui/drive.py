@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who steps physics while a thread learns: the thread itself, or a loop that owns physics, such as Kit's."""
+"""Who steps physics while a thread learns: a loop that owns physics, such as Kit's."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -34,49 +35,6 @@ class RenderMode(Enum):
 
 
 @dataclass
-class Rendering:
-    """What is drawn; may be changed at any time.
-
-    Attributes:
-        mode: When the scene is drawn.
-        interval: Control steps from one drawn frame to the next, for `RenderMode.EVERY_NTH`.
-    """
-
-    mode: RenderMode = RenderMode.EVERY_NTH
-    interval: int = 10
-
-    def is_due(self, steps: int) -> bool:
-        """Tell whether the scene is drawn after this many control steps."""
-        interval = {RenderMode.EVERY_STEP: 1, RenderMode.EVERY_NTH: max(1, self.interval)}.get(self.mode)
-        return interval is not None and steps % interval == 0
-
-
-class Drive:
-    """Makes environments and calls what touches physics, on the job's own thread: right for standalone PhysX."""
-
-    def __init__(self) -> None:
-        self.rendering = Rendering()
-
-    def make_env(self, config: dict[str, Any]) -> VecEnv:
-        """Make an environment; called from a job's thread."""
-        from omni.myriad.app.runs import make_env
-
-        return make_env(config)
-
-    def close_env(self, env: VecEnv) -> None:
-        """Release an environment; called from a job's thread."""
-        env.close()
-
-    def call(self, function: Callable[..., Any], *args: Any, is_step: bool = False) -> Any:
-        """Call a function that touches physics, and return what it returns; called from a job's thread."""
-        return function(*args)
-
-    def wait_for(self, thread: threading.Thread, seconds: float) -> None:
-        """Wait until a thread that may still call has ended, or the seconds have passed; called where physics lives."""
-        thread.join(seconds)
-
-
-@dataclass
 class _Request:
     function: Callable[..., Any]
     args: tuple[Any, ...]
@@ -85,19 +43,28 @@ class _Request:
     grad_enabled: bool = field(default_factory=torch.is_grad_enabled)
     result: Future[Any] = field(default_factory=Future)
 
+    def begin(self) -> Any:
+        with torch.set_grad_enabled(self.grad_enabled):
+            return self.function(*self.args)
 
-class HandOver(Drive):
+
+class Drive:
     """A loop that owns physics, such as Kit's, performs what the job's thread asks for, and draws frames in between.
 
     Args:
         make_env: Makes an environment on the loop.
         draw_frame: Lets the application draw itself; with the scene if its argument is True.
+
+    Attributes:
+        mode: When the scene is drawn; may be changed at any time, as may the interval.
+        interval: Control steps from one drawn frame to the next, for `RenderMode.EVERY_NTH`.
+        is_performing: Whether a request is being performed.
     """
 
     def __init__(
         self, make_env: Callable[[dict[str, Any]], Awaitable[VecEnv]], draw_frame: Callable[[bool], Awaitable[Any]]
     ) -> None:
-        super().__init__()
+        self.mode, self.interval = RenderMode.EVERY_NTH, 10
         self.is_performing = False
         self._is_shut = False
         self._make_env = make_env
@@ -142,7 +109,7 @@ class HandOver(Drive):
                 return False
             self.is_performing = True
             try:
-                result = self._begin(request)
+                result = request.begin()
                 request.result.set_result(await result if inspect.isawaitable(result) else result)
             except (Exception, KeyboardInterrupt) as error:
                 request.result.set_exception(error)
@@ -153,16 +120,13 @@ class HandOver(Drive):
                 self.is_performing = False
             if request.is_step:
                 self._steps += 1
-                if self.rendering.is_due(self._steps):
+                interval = {RenderMode.EVERY_STEP: 1, RenderMode.EVERY_NTH: max(1, self.interval)}.get(self.mode)
+                if interval and self._steps % interval == 0:
                     return True
             # A learner between two steps asks again within milliseconds, which is no time for a frame.
             patience = deadline - time.monotonic()
             if patience <= 0.0:
                 return False
-
-    def _begin(self, request: _Request) -> Any:
-        with torch.set_grad_enabled(request.grad_enabled):
-            return request.function(*request.args)
 
     def wait_for(self, thread: threading.Thread, seconds: float) -> None:
         """Perform what a thread still asks for until it has ended or the seconds have passed, drawing nothing.
@@ -179,7 +143,7 @@ class HandOver(Drive):
             try:
                 if inspect.iscoroutinefunction(request.function):
                     raise MyriadError("The application is closing the scene.")
-                request.result.set_result(self._begin(request))
+                request.result.set_result(request.begin())
             except BaseException as error:
                 request.result.set_exception(error)
 
@@ -206,7 +170,8 @@ class DrivenEnv:
         self._stop = stop
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(self._env, name)
+        value = getattr(self._env, name)
+        return partial(self._drive.call, value) if name in ("get_env_state", "set_env_state") else value
 
     def step(self, actions: torch.Tensor) -> Any:
         """Step as `VecEnv.step` does."""
@@ -229,14 +194,6 @@ class DrivenEnv:
     def perform(self, function: Callable[[VecEnv], Any]) -> Any:
         """Return `function(env)`, called where physics lives."""
         return self._drive.call(function, self._env)
-
-    def get_env_state(self) -> dict[str, Any]:
-        """Read the state as `VecEnv.get_env_state` does."""
-        return self._drive.call(self._env.get_env_state)
-
-    def set_env_state(self, state: dict[str, Any] | None) -> None:
-        """Write a state as `VecEnv.set_env_state` does."""
-        self._drive.call(self._env.set_env_state, state)
 
     def close(self) -> None:
         """Leave the environment loaded: the window goes on showing it."""

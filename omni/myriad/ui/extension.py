@@ -19,7 +19,7 @@ from omni.kit.menu.utils import (  # type: ignore[import-not-found]
 )
 from omni.kit.viewport.utility import get_active_viewport  # type: ignore[import-not-found]
 from omni.myriad.places import ROOT
-from omni.myriad.ui.drive import HandOver
+from omni.myriad.ui.drive import Drive
 from omni.myriad.ui.model import Model
 from omni.myriad.ui.window import TITLE, Window
 
@@ -36,7 +36,7 @@ class Extension(omni.ext.IExt):
         Args:
             ext_id: Name and version of the extension.
         """
-        self._drive = HandOver(self._make_env, self._draw_frame)
+        self._drive = Drive(self._make_env, self._draw_frame)
         self._model = Model(self._drive, RUNS_PATH)
         self._window = Window(self._model, on_close=self._unload)
         self._menu_items = [MenuItemDescription(name=TITLE, onclick_fn=lambda *_: self._window.show())]
@@ -62,9 +62,7 @@ class Extension(omni.ext.IExt):
         return await make_env_async(config)
 
     async def _draw_frame(self, with_scene: bool) -> None:
-        viewport = get_active_viewport()
-        if viewport is not None:
-            viewport.updates_enabled = with_scene or not self._model.is_busy
+        self._draw_scene(with_scene or not self._model.is_busy)
         self._window.refresh()
         await omni.kit.app.get_app().next_update_async()
 
@@ -73,9 +71,12 @@ class Extension(omni.ext.IExt):
         self._model.unload()
         if is_loaded:
             omni.timeline.get_timeline_interface().stop()
+        self._draw_scene(True)
+
+    def _draw_scene(self, is_drawn: bool) -> None:
         viewport = get_active_viewport()
         if viewport is not None:
-            viewport.updates_enabled = True
+            viewport.updates_enabled = is_drawn
 
     def _stage_is_closing(self, _event: Any) -> None:
         # Loading a task opens a new stage, too, and then this is its own doing.

@@ -95,8 +95,8 @@ class Model:
         result: What the last training, playing or export returned.
     """
 
-    def __init__(self, drive: Drive | None = None, train_dir: str | Path = "runs") -> None:
-        self.drive: Drive = drive or Drive()
+    def __init__(self, drive: Drive, train_dir: Path) -> None:
+        self.drive = drive
         self.settings = Settings()
         self.state = State.EMPTY
         self.message = ""
@@ -105,7 +105,7 @@ class Model:
         self.rewards: list[float] = []
         self.speeds: list[float] = []
         self.result: dict[str, Any] | None = None
-        self._train_dir = str(Path(train_dir).absolute())
+        self._train_dir = str(train_dir.absolute())
         self._env: VecEnv | None = None
         self._loaded: tuple[str, int] | None = None  # settings and seed of an environment nobody has stepped yet
         self._learner: Learner | None = None
@@ -176,14 +176,9 @@ class Model:
         except MyriadError as error:
             self.message = str(error)
 
-    def wait(self, seconds: float | None = None) -> None:
-        """Wait until what is going on has ended; not for a thread that physics waits on."""
-        if self._thread is not None:
-            self._thread.join(seconds)
-
     # -- the jobs, each on its own thread -----------------------------------------------------------------------------
 
-    def _start(self, state: State, job: Callable[[dict[str, Any]], str]) -> None:
+    def _start(self, state: State, job: Callable[[Any, dict[str, Any]], str]) -> None:
         if self.is_busy:
             raise MyriadError(f"The window is {self.state.value}: stop that first.")
         self._stop = threading.Event()
@@ -194,12 +189,15 @@ class Model:
         )
         self._thread.start()
 
-    def _work(self, job: Callable[[dict[str, Any]], str], settings: Settings) -> None:
+    def _work(self, job: Callable[[Any, dict[str, Any]], str], settings: Settings) -> None:
         try:
             # Here, because Kit starts the extension before anybody may have installed what this imports.
             from omni.myriad.app.config import load_config
 
-            message = job(load_config(settings.overrides(self._train_dir)))
+            config = load_config(settings.overrides(self._train_dir))  # mistakes are said before what takes seconds
+            from omni.myriad.app import runs
+
+            message = job(runs, config)
         except MyriadError as error:
             message = f"Error: {error}"
         except KeyboardInterrupt as interrupt:
@@ -213,34 +211,25 @@ class Model:
         self.message = message
         self.state = State.EMPTY if self._env is None else State.READY
 
-    def _load(self, config: dict[str, Any]) -> str:
-        self._build(config)
+    def _load(self, runs: Any, config: dict[str, Any]) -> str:
         from omni.myriad.learn import base
 
+        num_envs = self._build(config).num_envs
         base.room(config)  # seconds of imports, better spent here than when Train is pressed
-        return (
-            f"Loaded {config['task_name']}: {config['task']['env']['numEnvs']} environments on {config['sim_device']}"
-        )
+        return f"Loaded {config['task_name']}: {num_envs} environments on {config['sim_device']}"
 
-    def _train(self, config: dict[str, Any]) -> str:
-        from omni.myriad.app import runs
-
+    def _train(self, runs: Any, config: dict[str, Any]) -> str:
         self.run_dir, self.epoch, self.rewards, self.speeds = None, None, [], []
-        self.result = runs.train(config, self._build, self._watch())
+        self.result = runs.train(config, self._build, self)
         reward = self.result["reward_mean"]
         return f"Trained {self.result['epochs']} epochs: reward {'none yet' if reward is None else f'{reward:.1f}'}"
 
-    def _play(self, config: dict[str, Any]) -> str:
-        from omni.myriad.app import runs
-
+    def _play(self, runs: Any, config: dict[str, Any]) -> str:
         self.result = runs.play(config, self._build)
         return f"Played {self.result['episodes']} episodes: mean reward {self.result['reward_mean']:.1f}"
 
-    def _export(self, config: dict[str, Any]) -> str:
-        from omni.myriad.app import runs
-
-        checkpoint = trained_checkpoint(config)
-        config["checkpoint"] = str(checkpoint)
+    def _export(self, runs: Any, config: dict[str, Any]) -> str:
+        config["checkpoint"] = checkpoint = str(trained_checkpoint(config))
         self.result = runs.export(config, self._build)
         parity = self.result["parity"]
         return f"Exported {checkpoint}; maximum error against {parity['against']} {parity['max_error']:.2g}"
@@ -270,22 +259,20 @@ class Model:
             self._loaded = (wanted, config["seed"])
         return DrivenEnv(self._env, self.drive, self._stop)
 
-    def _watch(self) -> Any:
-        model, stop = self, self._stop
+    # -- what a learner tells, as to its `Watch` -----------------------------------------------------------------------
 
-        class Watch:
-            def started(self, learner: Learner, run_dir: Path) -> None:
-                model.run_dir, model._learner = run_dir, learner
-                if stop.is_set():
-                    learner.stop()
+    def started(self, learner: Learner, run_dir: Path) -> None:
+        """Take note of who learns, and where."""
+        self.run_dir, self._learner = run_dir, learner
+        if self._stop.is_set():
+            learner.stop()
 
-            def __call__(self, epoch: Epoch) -> None:
-                model.epoch = epoch
-                model.speeds.append(epoch.frames_per_second)
-                if epoch.reward_mean is not None:
-                    model.rewards.append(epoch.reward_mean)
-
-        return Watch()
+    def __call__(self, epoch: Epoch) -> None:
+        """Take note of an epoch."""
+        self.epoch = epoch
+        self.speeds.append(epoch.frames_per_second)
+        if epoch.reward_mean is not None:
+            self.rewards.append(epoch.reward_mean)
 
 
 def _essence(config: dict[str, Any]) -> str:

@@ -65,15 +65,15 @@ class Window:
     # -- building -----------------------------------------------------------------------------------------------------
 
     def _build_settings(self) -> None:
-        settings, rendering = self._model.settings, self._model.drive.rendering
+        settings, drive = self._model.settings, self._model.drive
         self._choice("Task", {task: task for task in self._model.tasks()}, settings, "task")
         self._text("Environments", settings, "num_envs", lambda text: _number(text, settings.num_envs))
         self._text("Seed", settings, "seed", lambda text: _number(text, None) or 0)
         self._text("Checkpoint", settings, "checkpoint")
         self._choice("Device", _DEVICES, settings, "device")
         self._text("More settings", settings, "more")
-        self._choice("Draw", {mode.value: mode for mode in RenderMode}, rendering, "mode")
-        self._text("n", rendering, "interval", lambda text: _number(text, None) or 1)
+        self._choice("Draw", {mode.value: mode for mode in RenderMode}, drive, "mode")
+        self._text("n", drive, "interval", lambda text: _number(text, None) or 1)
 
     def _build_buttons(self) -> None:
         model = self._model

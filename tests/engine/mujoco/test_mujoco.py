@@ -169,7 +169,7 @@ def test_what_mujoco_lacks_is_named(lopsided, engine_of):
         ArticulationView("/World/envs/.*/Robot", name="robot", scales=torch.ones(1, 3))
     with pytest.raises(MyriadError, match="one view of its robot; 'another'"):
         engine.scene.add(ArticulationView("/World/envs/.*/Robot", name="another"))
-    with pytest.raises(MyriadError, match="robot in MuJoCo has no 'elbow'; it has: hinge"):
+    with pytest.raises(MyriadError, match="dof_name has no 'elbow'; the names are: hinge"):
         view.get_dof_index("elbow")
     with pytest.raises(MyriadError, match=r"lacks joints.*elbow"):
         lopsided(joint="elbow")

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 
-from omni.myriad.learn import run
+from omni.myriad.learn import checkpoint, run
 
 
 class CartPoleEnv:
@@ -155,4 +155,9 @@ def make_cfg(env: CartPoleEnv, *, max_iterations: int = 5, rnn: bool = False, **
 
 def train(cfg: dict[str, Any], env: Any, run_dir: Any) -> dict[str, Any]:
     """Train, and return the summary."""
-    return run.train(cfg, env, run_dir)[0]
+    return run.train(cfg, env, run_dir, resume=checkpoint.load(cfg["checkpoint"]) if cfg["checkpoint"] else None)[0]
+
+
+def play(cfg: dict[str, Any], env: Any, path: Any, episodes: int) -> dict[str, Any]:
+    """Play a checkpoint, and return how it went."""
+    return run.play(cfg, env, path, episodes, checkpoint.load(path))

@@ -16,10 +16,10 @@ from gymnasium import spaces
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.rl_games.learner import make_learner
-from omni.myriad.learn.run import make_actor, play
+from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.export import Spaces, export_policy
 from omni.myriad.policy.recording import load_recording, record
-from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, train
+from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, play, train
 from tests.learn.rl_games.test_learner import differences, without_clocks
 from tests.policy.synthetic import CNN, describe
 

@@ -85,7 +85,7 @@ def test_same_mathematics_as_rl_games(learner: str, tmp_path: Path) -> None:
     env = make_env(learner)
     vecenv.register("STOCK", lambda config_name, num_actors, **_: EnvAdapter(env))
     env_configurations.register("stock", {"vecenv_type": "STOCK", "env_creator": lambda **_: EnvAdapter(env)})
-    params = rl_games_params(cfg, env, tmp_path / "theirs")
+    params = rl_games_params(cfg, env)
     fit_minibatches(params)
     params["config"]["env_name"] = "stock"
     runner = Runner()
@@ -217,6 +217,20 @@ def test_linear_schedule_over_frames(tmp_path: Path) -> None:
     assert state["epoch"] == 4
     # In the last epoch three of four batches have been played: a quarter of the way is left, above a floor of 1e-6.
     assert state["learner"]["last_lr"] == pytest.approx(1e-6 + (1e-2 - 1e-6) / 4)
+
+
+def test_a_critic_resumes_its_schedule_over_frames(tmp_path: Path) -> None:
+    def learning_rate(folder: str, resume: Path | None = None) -> float:
+        env = make_env("asymmetric")
+        cfg = make_cfg(env, max_epochs=-1, max_frames=4 * 256, save_frequency=2)
+        cfg["train"]["params"]["config"]["central_value_config"]["lr_schedule"] = "linear"
+        train(cfg | {"max_iterations": None, "checkpoint": resume}, env, tmp_path / folder)
+        return checkpoint.load(tmp_path / folder / "checkpoints" / "last.pth")["learner"]["critic"]["lr"]
+
+    # As in the test before, a quarter of the way from 1e-3 is left, whether or not the run was resumed in its middle.
+    wanted = pytest.approx(1e-6 + (1e-3 - 1e-6) / 4)
+    assert learning_rate("whole") == wanted
+    assert learning_rate("resumed", tmp_path / "whole" / "checkpoints" / "epoch_2.pth") == wanted
 
 
 def test_settings_that_break_rl_games(tmp_path: Path) -> None:

@@ -12,10 +12,10 @@ from omni.myriad.learn.rl_games.settings import fit_minibatches, rl_games_params
 from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg
 
 
-def test_minibatch_follows_the_number_of_environments(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_minibatch_follows_the_number_of_environments(caplog: pytest.LogCaptureFixture) -> None:
     def fitted(num_envs: int, wanted: int, rnn: bool = False) -> int:
         env = CartPoleEnv(num_envs)
-        params = rl_games_params(make_cfg(env, rnn=rnn, minibatch_size=wanted), env, tmp_path)
+        params = rl_games_params(make_cfg(env, rnn=rnn, minibatch_size=wanted), env)
         fit_minibatches(params)
         return params["config"]["minibatch_size"]
 
@@ -27,17 +27,16 @@ def test_minibatch_follows_the_number_of_environments(tmp_path: Path, caplog: py
     assert fitted(10, 50, rnn=True) == 40  # 160 steps in sequences of 4
     with pytest.raises(MyriadError, match="a batch of 16 steps cannot be cut into sequences of seq_length=5"):
         env = CartPoleEnv(1)
-        fit_minibatches(rl_games_params(make_cfg(env, rnn=True, seq_length=5), env, tmp_path))
+        fit_minibatches(rl_games_params(make_cfg(env, rnn=True, seq_length=5), env))
 
 
-def test_command_line_and_task_are_filled_in(tmp_path: Path) -> None:
+def test_command_line_and_task_are_filled_in() -> None:
     env = CartPoleEnv(8)
     cfg: dict[str, Any] = make_cfg(env, max_iterations=3, max_epochs=500) | {"save_every": 10}
-    config = rl_games_params(cfg, env, tmp_path / "run")["config"]
+    config = rl_games_params(cfg, env)["config"]
     assert (config["max_epochs"], config["save_frequency"], config["num_actors"]) == (3, 10, 8)
-    assert (config["train_dir"], config["full_experiment_name"]) == (str(tmp_path), "run")
     assert config["torch_compile"] is False
-    assert "train_dir" not in cfg["train"]["params"]["config"]  # the configuration itself stays as it was
+    assert "num_actors" not in cfg["train"]["params"]["config"]  # the configuration itself stays as it was
 
 
 @pytest.mark.parametrize(

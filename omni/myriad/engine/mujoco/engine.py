@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from omni.myriad.engine import usd
-from omni.myriad.engine.base import NO_ENVIRONMENTS, Engine, Scene
+from omni.myriad.engine.base import Engine
 from omni.myriad.engine.mujoco.robot import Robot, find_mjcf, read_robot
 from omni.myriad.engine.mujoco.view import ArticulationView, RigidPrimView, mujoco
 from omni.myriad.engine.sim_config import SimConfig
@@ -46,13 +45,7 @@ class MujocoEngine(Engine):
         if sim_config.config["sim_device"] != "cpu":
             raise MyriadError("engine=mujoco computes on the CPU: give sim_device=cpu.")
         self.version = f"mujoco {mujoco.__version__}"
-        self.device = torch.device("cpu")
-        self.physics_dt = sim_config.physics_dt
-        self.env_positions = torch.zeros(0, 3)
-        self.stage = usd.new_stage()
-        self.scene = Scene(ArticulationView, RigidPrimView, self._take_view)
-        self._sim_config = sim_config
-        usd.define_physics_scene(self.stage, sim_config, self.device)
+        self._open_stage(sim_config, ArticulationView, RigidPrimView)
 
     def clone_environments(self, num_envs: int, spacing: float) -> torch.Tensor:
         """Place the one environment at the origin.
@@ -62,22 +55,7 @@ class MujocoEngine(Engine):
         """
         if num_envs != 1:
             raise MyriadError(f"engine=mujoco steps one environment, not {num_envs}: give num_envs=1.")
-        self.num_envs = 1
-        self.env_positions = torch.zeros(1, 3)
-        return self.env_positions.clone()
-
-    def reset(self) -> None:
-        """Start physics if needed and initialise the view.
-
-        Raises:
-            MyriadError: If there is no environment, the robot has no MJCF, MuJoCo cannot read it, or it lacks joints.
-        """
-        if not self.num_envs:
-            raise MyriadError(NO_ENVIRONMENTS)
-        if self.model is None:
-            self._start()
-        for view in self.scene.views():
-            view.initialize()
+        return super().clone_environments(num_envs, spacing)
 
     def step(self, num_steps: int = 1) -> None:
         """Advance by `num_steps` steps of `physics_dt` seconds.
@@ -114,11 +92,14 @@ class MujocoEngine(Engine):
             raise MyriadError(f"{view.name!r} is a {type(view).__name__} of another engine, where engine=mujoco runs.")
         if self.scene.views():
             raise MyriadError(f"engine=mujoco has one view of its robot; {view.name!r} is another.")
-        view.bind(self)
-        if self.is_playing():
-            view.initialize()
+        super()._take_view(view)
 
     def _start(self) -> None:
+        """Read the robot's MJCF.
+
+        Raises:
+            MyriadError: If the robot has no MJCF, MuJoCo cannot read it, or it lacks joints or bodies.
+        """
         self.robot = read_robot(self.stage)
         mjcf = find_mjcf(self.stage, self.robot.prim_path, self._sim_config.task_config["name"])
         try:

@@ -40,12 +40,14 @@ class Robot:
         prim_path: Path of the articulation's root prim.
         root_pose: Position (3,) in m and orientation (4,) as wxyz of the root link in the world.
         links: For each link its name, and its incoming joint's position (3,) and rotation (4,) as wxyz in its frame.
+        joint_names: Names of these joints; that of the root link, which has none, is left out.
         dofs: The degrees of freedom: limits, their drives' gains and armature, where they are and are pulled to.
     """
 
     prim_path: str
     root_pose: tuple[np.ndarray, np.ndarray]
     links: list[tuple[str, np.ndarray, np.ndarray]]
+    joint_names: list[str]
     dofs: list[Dof]
 
 
@@ -72,7 +74,7 @@ def read_robot(stage: Usd.Stage) -> Robot:
         raise MyriadError(f"engine=mujoco has the robot alone, and these bodies are not linked to each other: {names}.")
     pose = UsdGeom.XformCache().GetLocalToWorldTransform(heads[0]).RemoveScaleShear()
     root_pose = np.array(pose.ExtractTranslation()), _wxyz(pose.ExtractRotationQuat())
-    links, dofs = [(heads[0].GetName(), np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))], []
+    links, names, dofs = [(heads[0].GetName(), np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))], [], []
     waiting = [heads[0].GetPath()]
     while waiting:
         parent = waiting.pop(0)
@@ -82,9 +84,10 @@ def read_robot(stage: Usd.Stage) -> Robot:
                 waiting.append(child)
                 frame = np.array(joint.GetLocalPos1Attr().Get()), _wxyz(joint.GetLocalRot1Attr().Get())
                 links.append((child.name, *frame))
+                names.append(joint.GetPrim().GetName())
                 if not joint.GetPrim().IsA(UsdPhysics.FixedJoint):
                     dofs.append(_read_dof(joint.GetPrim()))
-    return Robot(str(roots[0].GetPath()), root_pose, links, dofs)
+    return Robot(str(roots[0].GetPath()), root_pose, links, names, dofs)
 
 
 def _read_dof(joint: Usd.Prim) -> Dof:

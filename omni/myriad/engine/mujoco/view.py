@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from omni.myriad.engine.base import ArticulationActions, Indices, RigidView
 from omni.myriad.engine.mujoco.robot import UNLIMITED
+from omni.myriad.engine.view import Indices, Poses, RigidView, RobotView
 from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ class RigidPrimView(RigidView):
         raise NotInMujocoError("The task looks at bodies besides its robot: MuJoCo has the robot alone.")
 
 
-class ArticulationView:
+class ArticulationView(RobotView):
     """One robot in MuJoCo, under the names, shapes, orders, units and frames of PhysX's `ArticulationView`.
 
     Three things are said differently by the two engines, and brought together here. MuJoCo's free joint has the
@@ -54,241 +54,149 @@ class ArticulationView:
         options: Isaac Sim's others, none of which can be given.
     """
 
-    count = 1
-
     def __init__(self, prim_paths_expr: str | list[str], name: str = "articulation_prim_view", **options: Any) -> None:
         if options:
             raise NotInMujocoError(f"ArticulationView({next(iter(options))}=...) is not to be had in MuJoCo.")
         self.name = name
-        self._engine: MujocoEngine | None = None
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):
             raise MyriadError(f"View {self.name!r} has no physics yet: scene.add(view), then reset the engine.")
         raise NotInMujocoError(f"The task asks its robot for {name}, which the robot in MuJoCo does not have.")
 
-    def bind(self, engine: MujocoEngine) -> None:
-        """Connect the view to the engine whose scene it was added to."""
-        self._engine = engine
-
     def initialize(self, physics_sim_view: Any = None) -> None:
         """Find the robot in MuJoCo's model, and give it the state and the drives that USD says."""
-        assert self._engine is not None
-        robot, model, data = self._engine.robot, self._engine.model, self._engine.data
+        engine: MujocoEngine = self._engine
+        robot, model, data = engine.robot, engine.model, engine.data
         self._robot, self._model, self._data = robot, model, data
-        self.dof_names, self.body_names = [dof.name for dof in robot.dofs], [name for name, *_ in robot.links]
-        self._joints = np.array([model.joint(name).id for name in self.dof_names], dtype=int)
-        self._positions, self._velocities = model.jnt_qposadr[self._joints], model.jnt_dofadr[self._joints]
-        self._bodies = [model.body(name).id for name in self.body_names]
-        self._root = self._bodies[0]
+        self._dof_names, self._joint_names = [dof.name for dof in robot.dofs], robot.joint_names
+        self._body_names = [name for name, *_ in robot.links]
+        joints = np.array([model.joint(name).id for name in self._dof_names], dtype=int)
+        positions, self._velocities = model.jnt_qposadr[joints], model.jnt_dofadr[joints]
+        self._links = np.array([model.body(name).id for name in self._body_names])
+        self._root = self._links[0]
         first = model.body_jntadr[self._root]
         free = first >= 0 and model.jnt_type[first] == mujoco.mjtJoint.mjJNT_FREE
         self._free = (int(model.jnt_qposadr[first]), int(model.jnt_dofadr[first])) if free else None
         self._efforts, self._velocity_targets = np.zeros(self.num_dof), np.zeros(self.num_dof)
         self._wrenches = np.zeros((self.num_bodies, 6))
-        self._stale = True
-        position, orientation = robot.root_pose
-        self.set_world_poses(torch.from_numpy(position)[None], torch.from_numpy(orientation)[None])
+        unlimited, every_dof = np.full(self.num_dof, UNLIMITED), np.arange(self.num_dof)
+        # Where MuJoCo has what PhysX has under these names: an array, and its entries in the order of PhysX's columns.
+        self._arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {
+            "ARTICULATION_DOF_POSITION": (data.qpos, positions),
+            "ARTICULATION_DOF_VELOCITY": (data.qvel, self._velocities),
+            "ARTICULATION_DOF_POSITION_TARGET": (model.qpos_spring, positions),
+            "ARTICULATION_DOF_VELOCITY_TARGET": (self._velocity_targets, every_dof),
+            "ARTICULATION_DOF_ACTUATION_FORCE": (self._efforts, every_dof),
+            "ARTICULATION_DOF_STIFFNESS": (model.jnt_stiffness, joints),
+            "ARTICULATION_DOF_DAMPING": (model.dof_damping, self._velocities),
+            "ARTICULATION_DOF_ARMATURE": (model.dof_armature, self._velocities),
+            "ARTICULATION_DOF_MAX_FORCE": (unlimited, every_dof),
+            "ARTICULATION_DOF_MAX_VELOCITY": (unlimited, every_dof),
+            "ARTICULATION_LINK_INCOMING_JOINT_FORCE": (self._wrenches, np.arange(self.num_bodies)),
+        }
+        self._put_root(*robot.root_pose)
         _, _, *drives, positions, targets = torch.tensor([dof[1:] for dof in robot.dofs]).view(-1, 7).T[:, None]
-        self.set_gains(*drives[:2])
+        self.set_gains(drives[0], drives[1])
         self.set_armatures(drives[2])
         self.set_joint_positions(positions)
         self.set_joint_position_targets(targets)
 
-    # -- names --------------------------------------------------------------------------------------------------------
+    @property
+    def count(self) -> int:
+        """One robot."""
+        return 1
 
     @property
     def prim_paths(self) -> list[str]:
         """The path of the robot's articulation root."""
         return [self._robot.prim_path]
 
-    @property
-    def num_dof(self) -> int:
-        """Number of degrees of freedom, the root's aside."""
-        return len(self.dof_names)
-
-    @property
-    def num_bodies(self) -> int:
-        """Number of links."""
-        return len(self.body_names)
-
-    def get_dof_index(self, dof_name: str) -> int:
-        """Return the place of a degree of freedom."""
-        return _place(dof_name, self.dof_names)
-
-    def get_body_index(self, body_name: str) -> int:
-        """Return the place of a link."""
-        return _place(body_name, self.body_names)
-
-    get_link_index = get_body_index
-
     def get_dof_limits(self) -> Tensor:
         """Return lower and upper limits, (1, num_dof, 2)."""
         return torch.tensor([(dof.lower, dof.upper) for dof in self._robot.dofs]).view(1, -1, 2)
 
-    # -- joints -------------------------------------------------------------------------------------------------------
-
-    def get_joint_positions(self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return joint positions, (1, K) in rad or m."""
-        return _row(self._data.qpos[self._positions][_index(joint_indices)])
-
-    def get_joint_velocities(
-        self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True
-    ) -> Tensor:
-        """Return joint velocities, (1, K) in rad/s or m/s."""
-        return _row(self._data.qvel[self._velocities][_index(joint_indices)])
-
-    def set_joint_positions(self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
-        """Put joints at positions, and make those their targets too."""
-        self._data.qpos[self._positions[_index(joint_indices)]] = _values(positions)
-        self.set_joint_position_targets(positions, indices, joint_indices)
-        self._stale = True
-
-    def set_joint_velocities(self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
-        """Give joints velocities, and make those their targets too."""
-        self._data.qvel[self._velocities[_index(joint_indices)]] = _values(velocities)
-        self.set_joint_velocity_targets(velocities, indices, joint_indices)
-        self._stale = True
-
-    def set_joint_position_targets(
-        self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None
-    ) -> None:
-        """Set where the springs of the drives pull to."""
-        self._model.qpos_spring[self._positions[_index(joint_indices)]] = _values(positions)
-
-    def set_joint_velocity_targets(
-        self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None
-    ) -> None:
-        """Set what the dampers of the drives pull to."""
-        self._velocity_targets[_index(joint_indices)] = _values(velocities)
-
-    def set_joint_efforts(self, efforts: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
-        """Apply efforts in every step until they are overwritten."""
-        self._efforts[_index(joint_indices)] = _values(efforts)
-
-    def get_applied_actions(self, clone: bool = True) -> ArticulationActions:
-        """Return targets and efforts of all joints."""
-        return ArticulationActions(
-            joint_positions=_row(self._model.qpos_spring[self._positions]),
-            joint_velocities=_row(self._velocity_targets),
-            joint_efforts=_row(self._efforts),
-        )
-
-    def get_measured_joint_forces(
-        self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True
-    ) -> Tensor:
-        """Return what each link's incoming joint transmitted to it in the last step, (1, K, 6) in N and N m."""
-        return _row(self._wrenches[_index(joint_indices)])
-
-    # -- drives -------------------------------------------------------------------------------------------------------
-
-    def get_gains(
-        self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True
-    ) -> tuple[Tensor, Tensor]:
-        """Return stiffness and damping of the drives, (1, K) each."""
-        which = _index(joint_indices)
-        stiffness = self._model.jnt_stiffness[self._joints[which]]
-        return _row(stiffness), _row(self._model.dof_damping[self._velocities[which]])
-
-    def set_gains(
-        self,
-        kps: Tensor | None = None,
-        kds: Tensor | None = None,
-        indices: Indices = None,
-        joint_indices: Indices = None,
-    ) -> None:
-        """Set stiffness and damping of the drives, (1, K) each; None leaves them as they are."""
-        which = _index(joint_indices)
-        if kps is not None:
-            self._model.jnt_stiffness[self._joints[which]] = _values(kps)
-        if kds is not None:
-            self._model.dof_damping[self._velocities[which]] = _values(kds)
-
-    def get_armatures(self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return the inertia added along each degree of freedom, (1, K) in kg m^2 or kg."""
-        return _row(self._model.dof_armature[self._velocities[_index(joint_indices)]])
-
-    def set_armatures(self, values: Tensor, indices: Indices = None, joint_indices: Indices = None) -> None:
-        """Set the inertia added along each degree of freedom, (1, K) in kg m^2 or kg."""
-        self._model.dof_armature[self._velocities[_index(joint_indices)]] = _values(values)
-
-    def get_max_efforts(self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return that efforts have no limit, (1, K)."""
-        return _row(np.full(self.num_dof, UNLIMITED)[_index(joint_indices)])
-
-    def get_joint_max_velocities(
-        self, indices: Indices = None, joint_indices: Indices = None, clone: bool = True
-    ) -> Tensor:
-        """Return that velocities have no limit, (1, K)."""
-        return self.get_max_efforts(indices, joint_indices)
-
-    # -- root and links -----------------------------------------------------------------------------------------------
-
-    def get_world_poses(self, indices: Indices = None, clone: bool = True, usd: bool = True) -> tuple[Tensor, Tensor]:
-        """Return the root's position (1, 3) and orientation (1, 4) as wxyz."""
-        self._refresh()
-        return _row(self._data.xpos[self._root]), _row(self._data.xquat[self._root])
-
-    def set_world_poses(
-        self,
-        positions: Tensor | None = None,
-        orientations: Tensor | None = None,
-        indices: Indices = None,
-        usd: bool = True,
-    ) -> None:
-        """Put the root somewhere; one that is fixed is moved with what it is fixed to."""
-        if self._free:
-            place = self._data.qpos[self._free[0] : self._free[0] + 7]
-            position, orientation = place[:3], place[3:]
-        else:
-            position, orientation = self._model.body_pos[self._root], self._model.body_quat[self._root]
-        if positions is not None:
-            position[:] = _values(positions)
-        if orientations is not None:
-            orientation[:] = _values(orientations)
-        self._stale = True
-
-    def get_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return the root's linear velocity, of its centre of mass, and angular velocity in the world, (1, 6)."""
-        return self.get_body_velocities(body_indices=[0])[:, 0]
-
     def set_velocities(self, velocities: Tensor, indices: Indices = None) -> None:
         """Give the root the velocities that `get_velocities` would return."""
-        if not self._free:
+        rows = self._rows(indices)
+        velocities = self._floats("velocities", velocities, (self._num_rows(rows), 6))
+        if not self._free or not len(velocities):
             return
         self._refresh()
-        linear, angular = np.split(_values(velocities), 2)
+        linear, angular = np.split(velocities[0].double().numpy(), 2)
         to_origin = self._data.xpos[self._root] - self._data.xipos[self._root]
         start = self._free[1]
         self._data.qvel[start : start + 3] = linear + np.cross(angular, to_origin)
         self._data.qvel[start + 3 : start + 6] = self._rotation(0).T @ angular
         self._stale = True
 
-    def get_linear_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return the velocity of the root's centre of mass, (1, 3)."""
-        return self.get_velocities()[:, :3]
+    # -- reading and writing ------------------------------------------------------------------------------------------
 
-    def get_angular_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return the root's angular velocity, (1, 3)."""
-        return self.get_velocities()[:, 3:]
+    def _read(self, tensor_type: str, indices: Indices, columns: Tensor | None, clone: bool) -> Tensor:
+        if tensor_type in self._arrays:
+            array, where = self._arrays[tensor_type]
+            values = array[where if columns is None else where[columns.numpy()]]
+        elif tensor_type == self._VELOCITY:
+            values = self._link_velocities(self._links[:1])[0]
+        else:
+            values = self._link_velocities(self._chosen_links(columns))
+        return self._pick(torch.from_numpy(values.astype(np.float32))[None], indices)
 
-    def get_body_poses(
-        self, indices: Indices = None, body_indices: Indices = None, clone: bool = True
-    ) -> tuple[Tensor, Tensor]:
-        """Return the links' positions (1, K, 3) and orientations (1, K, 4) as wxyz."""
+    def _read_poses(self, tensor_type: str, indices: Indices, columns: Tensor | None, clone: bool) -> Poses:
         self._refresh()
-        bodies = np.array(self._bodies)[_index(body_indices)]
-        return _row(self._data.xpos[bodies]), _row(self._data.xquat[bodies])
+        links = self._root if tensor_type == self._POSE else self._chosen_links(columns)
+        position, orientation = (
+            self._pick(torch.from_numpy(array[links].astype(np.float32))[None], indices)
+            for array in (self._data.xpos, self._data.xquat)
+        )
+        return position, orientation
 
-    def get_body_velocities(self, indices: Indices = None, body_indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return the links' linear (centre of mass) and angular velocities in the world, (1, K, 6)."""
+    def _chosen_links(self, columns: Tensor | None) -> np.ndarray:
+        return self._links if columns is None else self._links[columns.numpy()]
+
+    def _link_velocities(self, links: np.ndarray) -> np.ndarray:
+        """Return linear (centre of mass) and angular velocities in the world, a row per link."""
         self._refresh()
-        bodies = np.array(self._bodies)[_index(body_indices)]
-        velocities = np.zeros((len(bodies), 6))
-        for row, body in zip(velocities, bodies, strict=True):
+        velocities = np.zeros((len(links), 6))
+        for row, link in zip(velocities, links, strict=True):
             # MuJoCo's "body" object is the inertial frame, in the centre of mass; angular comes first.
-            mujoco.mj_objectVelocity(self._model, self._data, mujoco.mjtObj.mjOBJ_BODY, body, row, 0)
-        return _row(np.roll(velocities, 3, axis=1))
+            mujoco.mj_objectVelocity(self._model, self._data, mujoco.mjtObj.mjOBJ_BODY, link, row, 0)
+        return np.roll(velocities, 3, axis=1)
+
+    def _write(self, tensor_type: str, name: str, values: Any, indices: Indices, columns: Tensor | None = None) -> None:
+        array, where = self._arrays[tensor_type]
+        where = where if columns is None else where[columns.numpy()]
+        values = self._floats(name, values, (self._num_rows(self._rows(indices)), len(where)))
+        if len(values):
+            array[where] = values[0].numpy()
+            self._stale = True
+
+    def _write_poses(
+        self,
+        tensor_type: str,
+        positions: Tensor | None,
+        orientations: Tensor | None,
+        indices: Indices,
+        columns: Tensor | None = None,
+    ) -> None:
+        num_rows = self._num_rows(self._rows(indices))
+        poses = (("positions", positions, 3), ("orientations", orientations, 4))
+        checked = [None if part is None else self._floats(name, part, (num_rows, width)) for name, part, width in poses]
+        if num_rows:
+            self._put_root(*(None if part is None else part[0].numpy() for part in checked))
+
+    def _put_root(self, position: np.ndarray | None, orientation: np.ndarray | None) -> None:
+        """Put the root somewhere; one that is fixed is moved with what it is fixed to."""
+        if self._free:
+            place = self._data.qpos[self._free[0] : self._free[0] + 7]
+            positions, orientations = place[:3], place[3:]
+        else:
+            positions, orientations = self._model.body_pos[self._root], self._model.body_quat[self._root]
+        if position is not None:
+            positions[:] = position
+        if orientation is not None:
+            orientations[:] = orientation
+        self._stale = True
 
     # -- for the engine -----------------------------------------------------------------------------------------------
 
@@ -299,7 +207,7 @@ class ArticulationView:
 
     def stepped(self) -> None:
         """Take note of the forces that the joints transmitted, whose poses are those before the state moved on."""
-        for i, body in enumerate(self._bodies):
+        for i, body in enumerate(self._links):
             torque, force = np.split(self._data.cfrc_int[body], 2)
             _, position, rotation = self._robot.links[i]
             body_rotation = self._rotation(i)
@@ -311,7 +219,7 @@ class ArticulationView:
         self._stale = True
 
     def _rotation(self, index: int) -> np.ndarray:
-        return self._data.xmat[self._bodies[index]].reshape(3, 3)
+        return self._data.xmat[self._links[index]].reshape(3, 3)
 
     def _refresh(self) -> None:
         if self._stale:
@@ -319,26 +227,6 @@ class ArticulationView:
             mujoco.mj_comPos(self._model, self._data)
             mujoco.mj_comVel(self._model, self._data)
             self._stale = False
-
-
-def _row(values: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.array(values, np.float32))[None]
-
-
-def _values(tensor: Tensor) -> np.ndarray:
-    return torch.as_tensor(tensor).detach().cpu().numpy()[0].astype(np.float64)
-
-
-def _place(name: str, names: list[str]) -> int:
-    if name not in names:
-        raise MyriadError(f"The robot in MuJoCo has no {name!r}; it has: {', '.join(names)}.")
-    return names.index(name)
-
-
-def _index(selection: Indices) -> Any:
-    if selection is None:
-        return slice(None)
-    return np.asarray(selection.cpu() if isinstance(selection, torch.Tensor) else selection, dtype=np.int64)
 
 
 def _matrix(quaternion: np.ndarray) -> np.ndarray:

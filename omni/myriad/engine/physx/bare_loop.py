@@ -9,18 +9,17 @@ from __future__ import annotations
 
 import threading
 import time
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
 
 import torch
 
 from omni.myriad.engine import usd
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
-from omni.myriad.engine.physx.quantity import describe
+from omni.myriad.engine.physx.engine import PHASES, PhysXEngine
+from omni.myriad.engine.physx.ledger import Kind
+from omni.myriad.engine.physx.quantity import Quantity, describe_parts
 from omni.myriad.errors import MyriadError
 
-if TYPE_CHECKING:
-    from omni.myriad.engine.physx.engine import PhysXEngine
+_EFFORT = "ARTICULATION_DOF_ACTUATION_FORCE"
 
 READS = (
     "ARTICULATION_ROOT_POSE",
@@ -55,32 +54,21 @@ class BareLoop:
 
         self._engine = engine
         self._decimation = decimation
-        self.seconds = {"write": 0.0, "step": 0.0, "read": 0.0}
+        self.seconds: dict[str, float] = dict.fromkeys(PHASES, 0.0)
         roots = [str(prim.GetPath())[len(ENV_0_PATH) :] for prim in usd.articulation_roots(engine.stage)]
         if len(roots) != 1:
             raise MyriadError(f"The bare loop needs one articulation per environment, and this task has {len(roots)}.")
         paths = [[f"{ENVS_PATH}/env_{env}{roots[0]}" for env in shard.env_ids] for shard in engine.shards]
-
-        def bind(name: str) -> list[Any]:
-            return [shard.bind(prims, TensorType[name]) for shard, prims in zip(engine.shards, paths, strict=True)]
-
-        bounds = [shard.env_ids.start for shard in engine.shards] + [engine.num_envs]
-
-        def cut(tensor: torch.Tensor) -> list[Any]:
-            return [describe(tensor[first:last]) for first, last in pairwise(bounds)]
-
-        self._efforts = bind("ARTICULATION_DOF_ACTUATION_FORCE")
-        shape = (engine.num_envs, *self._efforts[0].shape[1:])
-        drawn = [(torch.rand(shape, device=engine.device) * 2.0 - 1.0) * max_effort for _ in range(_TORQUES)]
-        by_draw = [cut(tensor) for tensor in drawn]
-        self._torques = [list(of_shard) for of_shard in zip(*by_draw, strict=True)]
-        self._reads: list[list[tuple[Any, Any]]] = [[] for _ in engine.shards]
-        self.state: dict[str, torch.Tensor] = {}
-        for name in READS:
-            bindings = bind(name)
-            self.state[name] = torch.zeros((engine.num_envs, *bindings[0].shape[1:]), device=engine.device)
-            for reads, binding, rows in zip(self._reads, bindings, cut(self.state[name]), strict=True):
-                reads.append((binding, rows))
+        # As controls, which the engine does not read again after its own steps.
+        efforts, *reads = (Quantity(engine, paths, TensorType[name], Kind.CONTROL) for name in (_EFFORT, *READS))
+        self.state = {name: quantity.data for name, quantity in zip(READS, reads, strict=True)}
+        self._efforts = efforts.bindings
+        self._reads = [
+            [(read.bindings[shard], read.parts[shard]) for read in reads] for shard in range(len(engine.shards))
+        ]
+        drawn = [(torch.rand_like(efforts.data) * 2.0 - 1.0) * max_effort for _ in range(_TORQUES)]
+        lengths = [len(shard.env_ids) for shard in engine.shards]
+        self._torques = [list(of_shard) for of_shard in zip(*(describe_parts(t, lengths) for t in drawn), strict=True)]
         engine.ledger.synchronize()
 
     def advance(self, steps: int, in_step: bool = True) -> None:
@@ -95,28 +83,20 @@ class BareLoop:
             RuntimeError: The error of the first shard that failed.
         """
         barrier = threading.Barrier(len(self._reads)) if in_step and len(self._reads) > 1 else None
-        seconds = [[0.0, 0.0, 0.0] for _ in self._reads]
-        errors: list[BaseException] = []
+        seconds = [[0.0] * len(PHASES) for _ in self._reads]
 
         def run(shard: int) -> None:
             try:
                 self._run(shard, steps, barrier, seconds[shard])
             except threading.BrokenBarrierError:
                 pass  # another shard failed, and says so
-            except BaseException as error:
-                errors.append(error)
+            except BaseException:
                 if barrier is not None:
                     barrier.abort()
+                raise
 
-        threads = [threading.Thread(target=run, args=(shard,)) for shard in range(1, len(self._reads))]
-        for thread in threads:
-            thread.start()
-        run(0)
-        for thread in threads:
-            thread.join()
-        if errors:
-            raise errors[0]
-        for name, spent in zip(self.seconds, zip(*seconds, strict=True), strict=True):
+        self._engine.on_all_shards(run)
+        for name, spent in zip(PHASES, zip(*seconds, strict=True), strict=True):
             self.seconds[name] += sum(spent) / len(spent)
 
     def _run(self, shard: int, steps: int, barrier: threading.Barrier | None, seconds: list[float]) -> None:

@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 
-from omni.myriad.engine.physx.quantity import describe
+from omni.myriad.engine.physx.quantity import describe, describe_parts
 
 if TYPE_CHECKING:
     from .engine import PhysXEngine
@@ -38,27 +38,22 @@ class ContactSensors:
             shard.bind_contacts(paths, filter_paths, max_contacts)
             for shard, paths, filter_paths in zip(engine.shards, sensors, filters, strict=True)
         ]
-        self._rows: list[slice] = []
-        start = 0
-        for binding, paths in zip(self._bindings, sensors, strict=True):
-            if binding.sensor_count != len(paths):
-                raise RuntimeError(f"PhysX made contact sensors of {binding.sensor_count} of {len(paths)} bodies")
-            self._rows.append(slice(start, start + len(paths)))
-            start += len(paths)
-        self._net = torch.zeros(start, 3, device=engine.device)
-        self._matrix = torch.zeros(start, self.num_filters, 3, device=engine.device)
-        self._net_slices = [describe(self._net[rows]) for rows in self._rows]
-        self._matrix_slices = [describe(self._matrix[rows]) for rows in self._rows]
+        self._lengths, made = [len(paths) for paths in sensors], [binding.sensor_count for binding in self._bindings]
+        if made != self._lengths:
+            raise RuntimeError(f"PhysX made contact sensors of {made} of {self._lengths} bodies")
+        self._net = torch.zeros(sum(made), 3, device=engine.device)
+        self._matrix = torch.zeros(sum(made), self.num_filters, 3, device=engine.device)
+        self._net_parts, self._matrix_parts = (describe_parts(data, made) for data in (self._net, self._matrix))
 
     def net_forces(self, dt: float) -> torch.Tensor:
         """Return the sum of normal forces on each body, (sensors, 3)."""
-        for binding, rows in zip(self._bindings, self._net_slices, strict=True):
+        for binding, rows in zip(self._bindings, self._net_parts, strict=True):
             binding.read_net_normal_forces(rows)
         return self._net * (self._engine.physics_dt / dt)
 
     def force_matrix(self, dt: float) -> torch.Tensor:
         """Return the normal force from each filter on each body, (sensors, num_filters, 3)."""
-        for binding, rows in zip(self._bindings, self._matrix_slices, strict=True):
+        for binding, rows in zip(self._bindings, self._matrix_parts, strict=True):
             binding.read_normal_force_matrix(rows)
         return self._matrix * (self._engine.physics_dt / dt)
 
@@ -76,19 +71,15 @@ class ContactSensors:
         """Read flat buffers of each shard and put them one after another, as one scene would have filled them."""
         device, most = self._engine.device, self._max_contacts
         flat = [torch.zeros(most, width, device=device) for width in widths]
-        pairs = [
-            torch.zeros(self._rows[-1].stop, self.num_filters, dtype=torch.int32, device=device)
-            for _ in ("counts", "starts")
-        ]
+        shape = (sum(self._lengths), self.num_filters)
+        pairs = [torch.zeros(shape, dtype=torch.int32, device=device) for _ in ("counts", "starts")]
         filled = 0
-        for binding, rows in zip(self._bindings, self._rows, strict=True):
+        for binding, counts, starts in zip(self._bindings, *(pair.split(self._lengths) for pair in pairs), strict=True):
             shard_flat = [torch.zeros_like(buffer) for buffer in flat]
-            buffers: list[Any] = [describe(buffer) for buffer in (*shard_flat, *(pair[rows] for pair in pairs))]
-            found = getattr(binding, reader)(*buffers)
+            found = getattr(binding, reader)(*(describe(buffer) for buffer in (*shard_flat, counts, starts)))
             used = min(found, most - filled)
             for buffer, shard_buffer in zip(flat, shard_flat, strict=True):
                 buffer[filled : filled + used] = shard_buffer[:used]
-            counts, starts = (pair[rows] for pair in pairs)
             starts.add_(filled).clamp_(max=most)
             torch.minimum(counts, most - starts, out=counts)
             filled += used

@@ -13,16 +13,15 @@ from typing import Any
 
 import torch
 
-from omni.myriad.engine import usd
-from omni.myriad.engine.base import NO_ENVIRONMENTS, Engine, Scene, grid_positions
+from omni.myriad.engine.base import Engine
 from omni.myriad.engine.physx import runtime, scene
-from omni.myriad.engine.physx.capture import PhysXCapture
-from omni.myriad.engine.physx.ledger import Ledger
+from omni.myriad.engine.physx.contacts import ContactSensors
+from omni.myriad.engine.physx.ledger import Kind, Ledger
+from omni.myriad.engine.physx.quantity import Quantity
 from omni.myriad.engine.physx.shard import Shard
 from omni.myriad.engine.physx.views.articulation import ArticulationView
 from omni.myriad.engine.physx.views.rigid_prim import RigidPrimView
 from omni.myriad.engine.sim_config import SimConfig
-from omni.myriad.errors import MyriadError
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +32,12 @@ _ENVS_PER_GPU_SHARD_BEYOND_FOUR = 8192
 """More than four scenes get into each other's way on the GPU, so beyond them scenes grow before their number does."""
 
 _MIN_ENVS_PER_CPU_SHARD = 16
+
+_FOLLOWED_WITH = {
+    "ARTICULATION_DOF_POSITION_TARGET": "ARTICULATION_DOF_STIFFNESS",
+    "ARTICULATION_DOF_VELOCITY_TARGET": "ARTICULATION_DOF_DAMPING",
+}
+"""The gains with which drives follow targets: where all are zero, targets need not be sent."""
 
 PHASES = ("write", "step", "read")
 """What each shard's thread does in a step, in this order."""
@@ -45,6 +50,7 @@ class PhysXEngine(Engine):
         sim_config: The run's configuration.
 
     Attributes:
+        replicate: Whether PhysX copies environment 0; False where the stage holds all, each as it shall be.
         shards: The PhysX scenes, each with a contiguous run of environments; empty until `reset`.
         ledger: What the views' quantities have written and read.
     """
@@ -52,55 +58,20 @@ class PhysXEngine(Engine):
     name = "physx"
 
     def __init__(self, sim_config: SimConfig) -> None:
-        self.device = torch.device(sim_config.config["sim_device"])
-        runtime.start(self.device)
+        runtime.start(torch.device(sim_config.config["sim_device"]))
         self.version = f"ovphysx {runtime.version()}"
-        self.physics_dt = sim_config.physics_dt
-        self.stage = usd.new_stage()
-        self.scene = Scene(ArticulationView, RigidPrimView, self._take_view)
+        self._open_stage(sim_config, ArticulationView, RigidPrimView)
+        self.replicate = True
         self.shards: list[Shard] = []
-        self.env_positions = torch.zeros(0, 3, device=self.device)
-        self.ledger = Ledger(self.device, self._on_all_shards)
-        self.capture = PhysXCapture(self.ledger)
-        self._sim_config = sim_config
-        self._positions: list[tuple[float, float, float]] = []
-        self._replicate = True
+        self.ledger = self.capture = Ledger(self.device, self.on_all_shards)
         self._threads: ThreadPoolExecutor | None = None
         self._seconds: list[list[float]] = []
-        usd.define_physics_scene(self.stage, sim_config, self.device)
 
     @property
     def phase_seconds(self) -> dict[str, float]:
         """Seconds spent in `step` so far in "write", "step" and "read", by the host's clock: means over the shards."""
         spent = [sum(seconds) / len(seconds) for seconds in zip(*self._seconds, strict=True)]
         return dict(zip(PHASES, spent or [0.0] * len(PHASES), strict=True))
-
-    def clone_environments(self, num_envs: int, spacing: float, replicate: bool = True) -> torch.Tensor:
-        """Place `num_envs` copies of environment 0 on a grid.
-
-        PhysX makes the copies when physics starts, so environment 0 may still be edited until then.
-
-        Args:
-            num_envs: Number of environments, at least 1.
-            spacing: Distance between neighbours in metres.
-            replicate: False where the stage holds all environments, each as it shall be.
-
-        Returns:
-            World positions of the environments in metres, (num_envs, 3).
-        """
-        if num_envs < 1:
-            raise MyriadError(f"num_envs must be at least 1, not {num_envs}.")
-        self.num_envs, self._replicate = num_envs, replicate
-        self._positions = grid_positions(num_envs, spacing)
-        self.env_positions = torch.tensor(self._positions, dtype=torch.float32, device=self.device)
-        return self.env_positions.clone()
-
-    def reset(self) -> None:
-        """Start physics if needed and initialise every registered view."""
-        if not self.shards:
-            self._start()
-        for view in self.scene.views():
-            view.initialize(None)  # with its argument, which subclasses may ask for
 
     def step(self, num_steps: int = 1) -> None:
         """Advance all environments by `num_steps` physics steps, every shard on a thread of its own.
@@ -127,22 +98,42 @@ class PhysXEngine(Engine):
             seconds[1] += stepped - written
             seconds[2] += time.perf_counter() - stepped
 
-        self._on_all_shards(advance)
+        self.on_all_shards(advance)
         self.ledger.stepped(writes, reads)
 
     def update_kinematics(self) -> None:
         """Propagate written joint and root states to link poses without stepping."""
-        self.ledger.flush()
+        self.ledger.send()
         for shard in self.shards:
             shard.update_kinematics()
         self.ledger.state_version += 1
 
-    def _take_view(self, view: ArticulationView | RigidPrimView) -> None:
-        view.bind(self)
-        if self.is_playing():
-            view.initialize(None)
+    def quantity(self, tensor_type: str, prim_paths: list[list[str]]) -> Quantity:
+        """Return what views read and write by the name of an `ovphysx.TensorType`.
 
-    def _on_all_shards(self, function: Callable[[int], Any]) -> None:
+        Args:
+            tensor_type: The name.
+            prim_paths: Paths of the rows, a list per shard.
+        """
+        from ovphysx.types import TensorType
+
+        quantity = Quantity(self, prim_paths, TensorType[tensor_type], Kind.of(tensor_type))
+        if tensor_type in _FOLLOWED_WITH:
+            quantity.read()
+            # Gains of its own to look at: those that a view writes may be on their way just then.
+            quantity.idle = self.quantity(_FOLLOWED_WITH[tensor_type], prim_paths).is_zero
+        return quantity
+
+    def contact_sensors(self, sensors: list[list[str]], filters: list[list[str]], max_contacts: int) -> ContactSensors:
+        """Return what reads the contacts of some bodies; see `ContactSensors`."""
+        return ContactSensors(self, sensors, filters, max_contacts)
+
+    def on_all_shards(self, function: Callable[[int], Any]) -> None:
+        """Call a function with every shard's index, each on its own thread.
+
+        Raises:
+            Exception: The error of the first shard that failed, once all have stopped.
+        """
         if self._threads is None:
             function(0)
             return
@@ -171,9 +162,7 @@ class PhysXEngine(Engine):
         self.ledger.clear()
 
     def _start(self) -> None:
-        if not self._positions:
-            raise MyriadError(NO_ENVIRONMENTS)
-        layer = scene.flatten(self.stage, self.device, self._replicate)
+        layer = scene.flatten(self.stage, self.device, self.replicate)
         num_shards = self._num_shards()
         without_contacts = self._sim_config.sim_params.get("disable_contact_processing", False)
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
@@ -181,17 +170,16 @@ class PhysXEngine(Engine):
         try:
             for first, last in itertools.pairwise(bounds):
                 positions = self._positions[first:last]
-                if self._replicate:
+                if self.replicate:
                     usda = scene.shard_usda(layer, first, positions[0])
                 else:
                     usda = scene.part_usda(layer, range(first, last))
                 self.shards.append(Shard(usda, first, positions, self.device, without_contacts))
-            start = Shard.clone if self._replicate else Shard.warm_up
             if num_shards > 1:
                 self._threads = ThreadPoolExecutor(num_shards - 1, thread_name_prefix="shard")
-                list(self._threads.map(start, self.shards))
+                list(self._threads.map(lambda shard: shard.clone(self.replicate), self.shards))
             else:
-                start(self.shards[0])
+                self.shards[0].clone(self.replicate)
         except BaseException:
             self.close()
             raise

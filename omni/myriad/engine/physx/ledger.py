@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -12,8 +14,34 @@ if TYPE_CHECKING:
     from .quantity import Quantity, RowSelection
 
 
+_CONTROLS = ("DOF_POSITION_TARGET", "DOF_VELOCITY_TARGET", "DOF_ACTUATION_FORCE")
+_PROPERTIES = (
+    *("_MASS", "_INERTIA", "_COM_POSE", "_DISABLE_SIMULATION", "_DISABLE_GRAVITY", "_STIFFNESS", "_DAMPING", "_LIMIT"),
+    *("_MAX_VELOCITY", "_MAX_FORCE", "_ARMATURE", "_FRICTION_PROPERTIES", "_DRIVE_TYPE", "_REST_LENGTH", "_OFFSET"),
+    "_FRICTION_AND_RESTITUTION",
+)
+
+
+class Kind(Enum):
+    """When a quantity has to be read again."""
+
+    STATE = auto()
+    """After a step and after any write: poses, velocities, forces that were measured, matrices."""
+    CONTROL = auto()
+    """As a state, but PhysX keeps it as it was written: targets and efforts."""
+    PROPERTY = auto()
+    """After a write of a property alone: masses, gains, limits."""
+
+    @classmethod
+    def of(cls, tensor_type: str) -> Kind:
+        """Return the kind of a quantity by the name of its `ovphysx.TensorType`."""
+        if tensor_type.endswith(_CONTROLS):
+            return cls.CONTROL
+        return cls.PROPERTY if tensor_type.endswith(_PROPERTIES) else cls.STATE
+
+
 class Ledger:
-    """The book that an engine keeps of its quantities.
+    """The book that an engine keeps of its quantities, and so its `Capture`.
 
     Args:
         device: Device of the tensors.
@@ -44,7 +72,7 @@ class Ledger:
 
     def register(self, quantity: Quantity) -> None:
         """Take note of a new quantity."""
-        if quantity.is_state:
+        if quantity.kind is Kind.STATE:
             self._states.append(quantity)
 
     def wrote(self, quantity: Quantity) -> None:
@@ -54,24 +82,49 @@ class Ledger:
             self.pending.append(quantity)
         # Also other views of the same prims have to see what was written.
         self.state_version += 1
-        if quantity.is_property:
-            self.flush()
+        if quantity.kind is Kind.PROPERTY:
+            self.send()
             self.property_version += 1
 
     def share_selection(self, quantity: Quantity, indices: torch.Tensor) -> RowSelection:
         """Return a selection of these rows: one that there is already, as for a reset's other writes, or its own."""
         shared = self._shared_selection
         if shared is None or not shared.fits(quantity) or not shared.selects(indices, self.only_envs):
-            shared = self._shared_selection = quantity.selection.select(indices, self.only_envs)
+            shared = self._shared_selection = quantity.select(indices, self.only_envs)
         return shared
 
+    # -- for CUDA graphs, or on the CPU for whoever launches eagerly ---------------------------------------------------
+
+    @contextmanager
+    def only(self, envs: torch.Tensor) -> Iterator[None]:
+        """Confine partial writes to some environments, (num_envs,) bool, while the context lasts."""
+        self.only_envs = envs
+        try:
+            yield
+        finally:
+            self.only_envs = None
+
+    def flush(self) -> None:
+        """Send what others wrote, before a graph fills the same tensors; where nothing waits, nothing is done."""
+        if self.pending:
+            self.send()
+
     def keep_reading(self) -> None:
-        """Keep reading after every step what was read since the last one."""
+        """Keep reading after every step what was read since the last one, whether or not somebody asks for it."""
         self._kept = {quantity for quantity in self._states if quantity.used}
+
+    def pending_writes(self) -> list[tuple[Quantity, RowSelection | None]]:
+        """Return what waits to be sent, for `write_again`."""
+        return [(quantity, quantity.pending_rows) for quantity in self.pending]
+
+    def write_again(self, writes: list[tuple[Quantity, RowSelection | None]]) -> None:
+        """Mark the same tensors and rows as written once more: a graph has filled them without asking."""
+        for quantity, rows in writes:
+            quantity.send_later(rows)
 
     # -- around a step ------------------------------------------------------------------------------------------------
 
-    def flush(self, everything: bool = False) -> None:
+    def send(self, everything: bool = False) -> None:
         """Send pending writes to PhysX now, for somebody who wants to read what follows from them.
 
         Args:

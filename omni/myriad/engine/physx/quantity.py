@@ -3,29 +3,19 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
-from enum import Enum, auto
-from itertools import accumulate, pairwise
+from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 import torch
+
+from omni.myriad.engine.physx.ledger import Kind
+from omni.myriad.engine.view import selection
 
 if TYPE_CHECKING:
     from .engine import PhysXEngine
 
 _DTYPES = {"float32": torch.float32, "int32": torch.int32, "uint8": torch.uint8, "bool": torch.uint8}
-
-
-class Kind(Enum):
-    """When a quantity has to be read again."""
-
-    STATE = auto()
-    """After a step and after any write: poses, velocities, forces that were measured, matrices."""
-    CONTROL = auto()
-    """As a state, but PhysX keeps it as it was written: targets and efforts."""
-    PROPERTY = auto()
-    """After a write of a property alone: masses, gains, limits."""
 
 
 class RowSelection:
@@ -40,16 +30,15 @@ class RowSelection:
 
     def __init__(self, quantity: Quantity) -> None:
         rows, device = quantity.data.shape[0], quantity.data.device
-        bounds = list(accumulate((binding.shape[0] for binding in quantity.bindings), initial=0))
+        lengths = [binding.shape[0] for binding in quantity.bindings]
         self._mask = torch.zeros(rows, dtype=torch.bool, device=device)
-        self._bounds = torch.tensor(bounds, device=device)
-        lengths = self._bounds.diff()
-        self._shard_starts = self._bounds[:-1].repeat_interleave(lengths)
+        self._bounds = torch.tensor([0, *accumulate(lengths)], device=device)
+        self._shard_starts = self._bounds[:-1].repeat_interleave(self._bounds.diff())
         self._row_in_shard = torch.arange(rows, dtype=torch.int32, device=device) - self._shard_starts.int()
         self._selected_before = torch.zeros(rows + 1, dtype=torch.int64, device=device)
         self._numbers = torch.zeros(rows + 1, dtype=torch.int32, device=device)
-        self._descriptors = [describe(self._numbers[first:last]) for first, last in pairwise(bounds)]
-        self._counts = torch.zeros(len(bounds) - 1, dtype=torch.int64, pin_memory=device.type == "cuda")
+        self._descriptors = describe_parts(self._numbers[:rows], lengths)
+        self._counts = torch.zeros(len(lengths), dtype=torch.int64, pin_memory=device.type == "cuda")
         self._key: tuple[torch.Tensor, int, torch.Tensor | None] | None = None
 
     def select(self, indices: torch.Tensor, envs: torch.Tensor | None = None) -> RowSelection:
@@ -109,69 +98,53 @@ class Quantity:
 
     Attributes:
         data: The tensor, (rows, ...); on the engine's device, or on the CPU for properties that PhysX keeps there.
+        bindings: The native bindings, one per shard.
+        parts: Descriptors of the rows of each shard.
         used: Whether it was read since the last step.
         is_pending: Whether it waits to be sent.
+        pending_rows: The rows that wait to be sent; None for all.
         idle: Says whether nothing in PhysX looks at the quantity, so that sending it can wait; None if never.
     """
 
     def __init__(self, engine: PhysXEngine, prim_paths: list[list[str]], tensor_type: int, kind: Kind) -> None:
         self._ledger = engine.ledger
-        self._kind = kind
+        self.kind = kind
         self._version = -1
-        self._bindings = [
+        self.bindings: list[Any] = [
             shard.bind(paths, tensor_type) for shard, paths in zip(engine.shards, prim_paths, strict=True)
         ]
-        for binding, paths in zip(self._bindings, prim_paths, strict=True):
-            if binding.shape[0] != len(paths):
-                raise RuntimeError(f"PhysX found {binding.shape[0]} of {len(paths)} prims for tensor {tensor_type}")
-        rows = sum(binding.shape[0] for binding in self._bindings)
-        on_cpu = str(self._bindings[0].native_device).lower().startswith("cpu")
-        device = torch.device("cpu") if on_cpu else engine.device
-        dtype = _DTYPES[self._bindings[0].dtype_name]
-        self.data = torch.zeros((rows, *self._bindings[0].shape[1:]), dtype=dtype, device=device)
-        self.used = False
+        lengths = [binding.shape[0] for binding in self.bindings]
+        if lengths != [len(paths) for paths in prim_paths]:
+            raise RuntimeError(f"PhysX found {lengths} of {list(map(len, prim_paths))} prims for tensor {tensor_type}")
+        first = self.bindings[0]
+        device = "cpu" if str(first.native_device).lower().startswith("cpu") else engine.device
+        self.data = torch.zeros((sum(lengths), *first.shape[1:]), dtype=_DTYPES[first.dtype_name], device=device)
+        self.parts = describe_parts(self.data, lengths)
+        self.used = self.is_pending = False
+        self.pending_rows: RowSelection | None = None
         self.idle: Callable[[], bool] | None = None
-        self._slices = _slices(self.data, self._bindings)
         self._selection: RowSelection | None = None
-        self._pending_rows: RowSelection | None = None
-        self.is_pending = False
         self._zero: tuple[int, bool] | None = None
         self._ledger.register(self)
 
-    @property
-    def pending_rows(self) -> RowSelection | None:
-        """The rows that wait to be sent; None for all."""
-        return self._pending_rows
-
-    @property
-    def selection(self) -> RowSelection:
-        """A selection of its own, for partial writes, made when first wanted."""
+    def select(self, indices: torch.Tensor, envs: torch.Tensor | None) -> RowSelection:
+        """Select these rows in a selection of its own, made when first wanted; see `RowSelection.select`."""
         if self._selection is None:
             self._selection = RowSelection(self)
-        return self._selection
-
-    @property
-    def is_state(self) -> bool:
-        """Whether steps change it."""
-        return self._kind is Kind.STATE
-
-    @property
-    def is_property(self) -> bool:
-        """Whether it changes by being written alone, and then at once."""
-        return self._kind is Kind.PROPERTY
+        return self._selection.select(indices, envs)
 
     def read(self) -> torch.Tensor:
         """Refresh `data` from PhysX, unless nothing has changed since the last time, and return it."""
         self.used = True
         if self._version != self._clock():
             # Targets may be waiting in another view of the same prims, too.
-            self._ledger.flush(everything=self._kind is Kind.CONTROL)
+            self._ledger.send(everything=self.kind is Kind.CONTROL)
             self.read_now()
         return self.data
 
     def read_now(self) -> torch.Tensor:
         """Refresh `data` from what PhysX has, whatever waits to be sent, and return it."""
-        for shard in range(len(self._bindings)):
+        for shard in range(len(self.bindings)):
             self.read_shard(shard)
         self._version = self._clock()
         return self.data
@@ -189,67 +162,76 @@ class Quantity:
             indices: Rows to send, int64 on the engine's device; None sends all.
         """
         rows = None
-        if indices is not None and not (self.is_pending and self._pending_rows is None):
+        if indices is not None and not (self.is_pending and self.pending_rows is None):
             envs = self._ledger.only_envs
-            rows = self._pending_rows
+            rows = self.pending_rows
             if rows is None:
                 rows = self._ledger.share_selection(self, indices)
             elif not rows.selects(indices, envs):
                 rows = rows.merged(self, indices, envs)
         self.send_later(rows)
 
+    def put(self, values: torch.Tensor, rows: torch.Tensor | None = None, columns: torch.Tensor | None = None) -> None:
+        """Fill rows, and columns of the second dimension, of `data` and send them; columns left out keep their value.
+
+        Args:
+            values: A value for each row and column, of `data`'s type.
+            rows: Row numbers, int64 on the engine's device; None means all.
+            columns: Column numbers; None means all.
+        """
+        data = self.data if columns is None else self.read()
+        values, where = values.to(data.device), selection(rows, columns, data.device)
+        envs = self._ledger.only_envs
+        if self.idle and rows is not None and envs is not None:
+            # It may be sent as a whole one day, so rows of other environments have to stay as they are.
+            mask = envs[rows // (len(data) // len(envs))].view(-1, *[1] * (values.ndim - 1))
+            values = torch.where(mask, values, data[where])
+        data[where] = values
+        self.write(rows)
+
     def send_later(self, rows: RowSelection | None) -> None:
         """Send these rows of `data` to PhysX before the next step or read; None sends all."""
-        self._pending_rows = rows
+        self.pending_rows = rows
         self._ledger.wrote(self)
-        as_written = self._kind is Kind.CONTROL and rows is None
+        as_written = self.kind is Kind.CONTROL and rows is None
         self._version = self._clock() if as_written else -1
 
     def read_shard(self, shard: int) -> None:
         """Read one shard's rows; called by that shard's thread."""
-        self._bindings[shard].read(self._slices[shard])
+        self.bindings[shard].read(self.parts[shard])
 
     def write_shard(self, shard: int) -> None:
         """Send one shard's rows; called by that shard's thread."""
-        if self._pending_rows is None:
-            self._bindings[shard].write(self._slices[shard])
-        elif (rows := self._pending_rows.rows_of(shard)) is not None:
-            self._bindings[shard].write(self._slices[shard], indices=rows)
+        if self.pending_rows is None:
+            self.bindings[shard].write(self.parts[shard])
+        elif (rows := self.pending_rows.rows_of(shard)) is not None:
+            self.bindings[shard].write(self.parts[shard], indices=rows)
 
     def send_all(self) -> None:
         """Send every row with the writes at hand."""
         self.is_pending = True
-        self._pending_rows = None
+        self.pending_rows = None
 
     def written(self) -> None:
         """Note that every shard has sent its rows, or need not yet."""
         self.is_pending = False
-        self._pending_rows = None
+        self.pending_rows = None
 
     def fresh(self) -> None:
         """Note that every shard has read its rows."""
         self._version = self._clock()
 
     def _clock(self) -> int:
-        return self._ledger.property_version if self._kind is Kind.PROPERTY else self._ledger.state_version
-
-    @property
-    def bindings(self) -> list[Any]:
-        """The native bindings, one per shard, for names and counts."""
-        return self._bindings
+        return self._ledger.property_version if self.kind is Kind.PROPERTY else self._ledger.state_version
 
 
 def _version(tensor: torch.Tensor) -> int:
     return -1 if tensor.is_inference() else tensor._version
 
 
-def _slices(tensor: torch.Tensor, bindings: list[Any]) -> list[Any]:
-    slices, start = [], 0
-    for binding in bindings:
-        stop = start + binding.shape[0]
-        slices.append(describe(tensor[start:stop]))
-        start = stop
-    return slices
+def describe_parts(tensor: torch.Tensor, lengths: list[int]) -> list[Any]:
+    """Return descriptors of consecutive runs of a tensor's rows, such as those of each shard."""
+    return [describe(rows) for rows in tensor.split(lengths)]
 
 
 def describe(tensor: torch.Tensor) -> Any:
@@ -257,24 +239,9 @@ def describe(tensor: torch.Tensor) -> Any:
 
     Built once: handing over the tensor itself would make PhysX import Warp and wait for an event on every call.
     """
-    from ovphysx.dlpack import DLDataTypeCode, DLDeviceType, DLTensor
+    from ovphysx.dlpack import DLManagedTensor, PyCapsule_GetPointer  # pyright: ignore[reportAttributeAccessIssue]
 
-    codes = {
-        torch.float32: (DLDataTypeCode.kDLFloat, 32),
-        torch.int32: (DLDataTypeCode.kDLInt, 32),
-        torch.uint8: (DLDataTypeCode.kDLUInt, 8),
-    }
-    descriptor: Any = DLTensor()
-    shape = (ctypes.c_int64 * tensor.ndim)(*tensor.shape)
-    strides = (ctypes.c_int64 * tensor.ndim)(*tensor.stride())
-    descriptor.data = ctypes.c_void_p(tensor.data_ptr())
-    descriptor.ndim = tensor.ndim
-    descriptor.shape = ctypes.cast(shape, ctypes.POINTER(ctypes.c_int64))
-    descriptor.strides = ctypes.cast(strides, ctypes.POINTER(ctypes.c_int64))
-    descriptor.device.device_type = DLDeviceType.kDLCUDA if tensor.is_cuda else DLDeviceType.kDLCPU
-    descriptor.device.device_id = tensor.device.index or 0 if tensor.is_cuda else 0
-    descriptor.dtype.code, descriptor.dtype.bits = codes[tensor.dtype]
-    descriptor.dtype.lanes = 1
-    descriptor.byte_offset = 0
-    descriptor._keepalive = (tensor, shape, strides)
+    capsule = torch.to_dlpack(tensor)
+    descriptor: Any = DLManagedTensor.from_address(PyCapsule_GetPointer(capsule, b"dltensor")).dl_tensor
+    descriptor._keepalive = capsule  # which owns the descriptor, and holds the tensor
     return descriptor

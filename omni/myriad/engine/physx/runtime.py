@@ -78,13 +78,13 @@ def start(device: torch.device) -> None:
     except ImportError as error:
         raise MyriadError(f"Standalone PhysX is not installed ({error}): pip install -e '.[physx]'.") from None
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        # Each shard is stepped by a thread of ours; PhysX's own workers would only compete with them.
-        ovphysx.set_global_config(ovphysx.types.GlobalConfigKey.NUM_THREADS, 0)
-        if device.type == "cpu":
-            ovphysx.set_global_config(ovphysx.types.GlobalConfigKey.CPU_ONLY, True)
-        ovphysx.set_log_level(ovphysx.types.LogLevel.WARNING)
+    # Such as bindings, in favour of sessions, which have no masks and use degrees.
+    warnings.filterwarnings("ignore", category=DeprecationWarning, module=r"omni\.myriad\.engine\.physx")
+    # Each shard is stepped by a thread of ours; PhysX's own workers would only compete with them.
+    ovphysx.set_global_config(ovphysx.types.GlobalConfigKey.NUM_THREADS, 0)
+    if device.type == "cpu":
+        ovphysx.set_global_config(ovphysx.types.GlobalConfigKey.CPU_ONLY, True)
+    ovphysx.set_log_level(ovphysx.types.LogLevel.WARNING)
     ovstage.population.register_usd_schemas([*_physx_schema_paths(), str(ovphysx.newton_schema_root())])
     logger.addFilter(_Repeats())
     _device_type = device.type
@@ -113,11 +113,9 @@ def create_instance(device: torch.device, disable_contact_processing: bool = Fal
     else:
         # Environment ids isolate environments on the GPU only; asking for them here would only print warnings.
         overrides["/ovphysx/clone/useEnvIds"] = False
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        config = ovphysx.PhysXConfig(carbonite_overrides=overrides)
-        gpus = str(device.index or 0) if device.type == "cuda" else None
-        instance = ovphysx.PhysX(config=config, active_cuda_gpus=gpus)
+    config = ovphysx.PhysXConfig(carbonite_overrides=overrides)
+    gpus = str(device.index or 0) if device.type == "cuda" else None
+    instance = ovphysx.PhysX(config=config, active_cuda_gpus=gpus)
     # The bridge ends with the last instance of a process, so each new one asks for it again.
     ovphysx.enable_python_logging(logger.name, min_severity=ovphysx.types.LogLevel.WARNING)
     ovphysx.enable_default_log_output(False)

@@ -21,11 +21,26 @@ def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True) -> S
     environments are kept apart by distance alone.
 
     Raises:
-        MyriadError: If a rigid body lies outside environment 0, since each shard would get its own copy, or if there is
-            none at all.
+        MyriadError: See `check`.
     """
     if replicate and len(stage.GetPrimAtPath(ENVS_PATH).GetChildren()) > 1:
         stage = _without_copies(stage)
+    check(stage)
+    env_0 = stage.GetPrimAtPath(ENV_0_PATH)
+    if replicate and device.type == "cpu" and _robots_never_touch(env_0):
+        group = UsdPhysics.CollisionGroup.Define(stage, _COLLISION_GROUP_PATH)
+        group.GetCollidersCollectionAPI().CreateIncludesRel().SetTargets([ENVS_PATH])
+        group.CreateFilteredGroupsRel().SetTargets([_COLLISION_GROUP_PATH])
+    return stage.Flatten()
+
+
+def check(stage: Usd.Stage) -> None:
+    """Make sure that environment 0 can be copied, and make ordinary prims of instances in it.
+
+    Raises:
+        MyriadError: If a rigid body lies outside environment 0, of which all environments would share one, or if there
+            is none at all.
+    """
     env_0 = stage.GetPrimAtPath(ENV_0_PATH)
     usd.break_instances(env_0)
     for prim in stage.Traverse():
@@ -33,11 +48,6 @@ def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True) -> S
             raise MyriadError(f"{prim.GetPath()} is a rigid body outside {ENV_0_PATH}: move it into the environment.")
     if not any(prim.HasAPI(UsdPhysics.RigidBodyAPI) for prim in Usd.PrimRange(env_0)):
         raise MyriadError(f"{ENV_0_PATH} holds no rigid body: author a robot there, such as with add_robot(...).")
-    if replicate and device.type == "cpu" and _robots_never_touch(env_0):
-        group = UsdPhysics.CollisionGroup.Define(stage, _COLLISION_GROUP_PATH)
-        group.GetCollidersCollectionAPI().CreateIncludesRel().SetTargets([ENVS_PATH])
-        group.CreateFilteredGroupsRel().SetTargets([_COLLISION_GROUP_PATH])
-    return stage.Flatten()
 
 
 def _without_copies(stage: Usd.Stage) -> Usd.Stage:

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import logging
-import warnings
 from typing import Any
 
 import torch
@@ -24,6 +23,9 @@ class Shard:
         positions: World positions in metres of all environments of the shard, the first one included.
         device: Device that PhysX simulates on.
         disable_contact_processing: Leave out the reports that contact views read.
+
+    Attributes:
+        env_ids: Ids of the shard's environments.
     """
 
     def __init__(
@@ -36,8 +38,7 @@ class Shard:
     ) -> None:
         import ovstage
 
-        self.first_env = first_env
-        self.num_envs = len(positions)
+        self.env_ids = range(first_env, first_env + len(positions))
         self._positions = positions
         self._bindings: list[Any] = []
         self._attached = False
@@ -53,24 +54,13 @@ class Shard:
             self.close()
             raise
 
-    @property
-    def env_ids(self) -> range:
-        """Ids of the shard's environments."""
-        return range(self.first_env, self.first_env + self.num_envs)
-
-    def clone(self) -> None:
-        """Replicate the first environment inside PhysX and settle the scene so that tensors can be read."""
-        targets = [f"{ENVS_PATH}/env_{env_id}" for env_id in self.env_ids[1:]]
-        if targets:
+    def clone(self, replicate: bool = True) -> None:
+        """Replicate the first environment inside PhysX, unless all are there, and settle the scene to be read."""
+        source, *targets = (f"{ENVS_PATH}/env_{env_id}" for env_id in self.env_ids)
+        if targets and replicate:
             poses = [(*position, 0.0, 0.0, 0.0, 1.0) for position in self._positions[1:]]
-            task = self._physx.clone(
-                f"{ENVS_PATH}/env_{self.first_env}", targets, anchor_transforms=poses, env_ids=list(range(len(targets)))
-            )
+            task = self._physx.clone(source, targets, anchor_transforms=poses, env_ids=list(range(len(targets))))
             self._physx.wait_task(task)
-        self.warm_up()
-
-    def warm_up(self) -> None:
-        """Settle the scene so that tensors can be read."""
         self._physx.warmup()
 
     def step(self, num_steps: int, dt: float) -> None:
@@ -80,31 +70,24 @@ class Shard:
 
     def bind(self, prim_paths: list[str], tensor_type: int) -> Any:
         """Create a tensor binding whose rows follow `prim_paths`."""
-        with warnings.catch_warnings():
-            # Bindings are deprecated for sessions, which have no masks and use degrees.
-            warnings.simplefilter("ignore", DeprecationWarning)
-            binding = self._physx.create_tensor_binding(prim_paths=prim_paths, tensor_type=tensor_type)
-        self._bindings.append(binding)
-        return binding
+        # Bindings are deprecated for sessions, which have no masks and use degrees.
+        self._bindings.append(self._physx.create_tensor_binding(prim_paths=prim_paths, tensor_type=tensor_type))
+        return self._bindings[-1]
 
     def bind_contacts(self, sensors: list[str], filters: list[str], max_contacts: int) -> Any:
         """Create a contact binding with the same number of filters for every sensor."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            binding = self._physx.create_contact_binding(
-                sensor_patterns=sensors,
-                filter_patterns=filters or None,
-                filters_per_sensor=len(filters) // len(sensors),
-                max_contact_data_count=max_contacts,
-            )
+        binding = self._physx.create_contact_binding(
+            sensor_patterns=sensors,
+            filter_patterns=filters or None,
+            filters_per_sensor=len(filters) // len(sensors),
+            max_contact_data_count=max_contacts,
+        )
         self._bindings.append(binding)
         return binding
 
     def is_non_root_link(self, prim_path: str) -> bool:
         """Tell whether a body is a link of an articulation that only joints can move."""
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)
-            return self._physx.get_object_type(prim_path).name == "ARTICULATION_LINK"
+        return self._physx.get_object_type(prim_path).name == "ARTICULATION_LINK"
 
     def update_kinematics(self) -> None:
         """Propagate joint and root states to link poses without stepping."""

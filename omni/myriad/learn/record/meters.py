@@ -65,18 +65,14 @@ class EpisodeMeter:
             ]
         return int(count)
 
-    def means(self) -> tuple[float, float, float] | tuple[None, None, None]:
-        """Return mean reward, shaped reward and length of recently finished episodes, None before the first."""
-        return (self.mean[0], self.mean[1], self.mean[2]) if self.size else (None, None, None)
+    def means(self) -> dict[str, float | None]:
+        """Return the means over recently finished episodes by their names in an `Epoch`, None before the first."""
+        names = ("reward_mean", "shaped_reward_mean", "episode_length_mean")
+        return {name: mean if self.size else None for name, mean in zip(names, self.mean, strict=True)}
 
     def state(self) -> dict[str, Any]:
         """Return all that a resumed run needs to continue counting."""
-        return {
-            "running": self.running.clone(),
-            "finished": self.finished.clone(),
-            "mean": self.mean,
-            "size": self.size,
-        }
+        return {name: getattr(self, name) for name in ("running", "finished", "mean", "size")}
 
     def load(self, state: dict[str, Any]) -> None:
         """Put back what `state` returned."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable
 from itertools import pairwise
 
 from rich.bar import Bar
@@ -12,7 +13,7 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.panel import Panel
 from rich.progress_bar import ProgressBar
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from omni.myriad.learn.base import Epoch
@@ -34,21 +35,17 @@ class Progress:
             max_frames: Frames to go to, -1 where epochs decide.
             console: Where to draw, standard output by default.
         """
-        self.title = title
-        self.max_epochs = max_epochs
-        self.max_frames = max_frames
+        self.title, self.max_epochs, self.max_frames = title, max_epochs, max_frames
         self.console = console or Console()
         self.rewards: deque[float] = deque(maxlen=2000)
         self._live: Live | None = None
         self._first: Epoch | None = None
         self._line_time = float("-inf")
-        self._last: Epoch | None = None
-        self._printed: Epoch | None = None
+        self._unprinted: Epoch | None = None
 
     def __call__(self, epoch: Epoch) -> None:
         """Show one more epoch."""
         self._first = self._first or epoch
-        self._last = epoch
         if epoch.reward_mean is not None:
             self.rewards.append(epoch.reward_mean)
         if self.console.is_terminal:
@@ -56,20 +53,20 @@ class Progress:
                 self._live = Live(console=self.console, refresh_per_second=4)
                 self._live.start()
             self._live.update(self.panel(epoch))
-        elif time.monotonic() - self._line_time >= _LINE_SECONDS:
-            self._print_line(epoch)
+        else:
+            self._unprinted = epoch
+            if time.monotonic() - self._line_time >= _LINE_SECONDS:
+                self._print_line(epoch)
 
     def close(self) -> None:
         """Leave the last state on the screen."""
         if self._live is not None:
             self._live.stop()
-            self._live = None
-        elif self._last is not None and not self.console.is_terminal and self._printed is not self._last:
-            self._print_line(self._last)
+        elif self._unprinted is not None:
+            self._print_line(self._unprinted)
 
     def _print_line(self, epoch: Epoch) -> None:
-        self._line_time = time.monotonic()
-        self._printed = epoch
+        self._line_time, self._unprinted = time.monotonic(), None
         self.console.print(self.line(epoch), highlight=False, soft_wrap=True)
 
     def line(self, epoch: Epoch) -> str:
@@ -100,10 +97,8 @@ class Progress:
 
     def panel(self, epoch: Epoch) -> RenderableType:
         """Return the epoch as a panel."""
-        head = Table.grid(expand=True, padding=(0, 1))
-        head.add_column(no_wrap=True)
-        head.add_column(ratio=1)
-        head.add_column(justify="right", no_wrap=True)
+        label, wide, right = Column(no_wrap=True), Column(ratio=1), Column(justify="right", no_wrap=True)
+        head = Table.grid(label, wide, right, expand=True, padding=(0, 1))
         fraction = self.fraction(epoch)
         head.add_row(
             Text.assemble("epoch ", (_of(epoch.epoch, self.max_epochs), "bold")),
@@ -114,33 +109,24 @@ class Progress:
             ),
         )  # fmt: skip
 
-        score = Table.grid(padding=(0, 2))
-        score.add_column(style="dim", no_wrap=True)
-        score.add_column(no_wrap=True)
+        score = Table.grid(Column(style="dim", no_wrap=True), Column(no_wrap=True), padding=(0, 2))
         spark = sparkline(list(self.rewards), 24)
         score.add_row("mean reward", Text.assemble((_number(epoch.reward_mean), "bold green"), "  ", (spark, "green")))
         score.add_row("best", _number(epoch.reward_best))
         score.add_row("episode length", _number(epoch.episode_length_mean))
-        score.add_row("frames", _of_count(epoch.frames, self.max_frames))
+        score.add_row("frames", _of(epoch.frames, self.max_frames, " of ", _count))
         score.add_row("steps/s", Text(_count(epoch.frames_per_second), "bold"))
 
-        learner = Table.grid(padding=(0, 2))
-        learner.add_column(style="dim", no_wrap=True)
-        learner.add_column(justify="right", no_wrap=True)
+        learner = Table.grid(Column(style="dim", no_wrap=True), Column(justify="right", no_wrap=True), padding=(0, 2))
         names = {"a_loss": "actor loss", "c_loss": "critic loss", "bounds_loss": "bounds loss", "kl": "KL"}
         for name, value in epoch.losses.items():
             learner.add_row(names.get(name, name), f"{value:.4g}")
         learner.add_row("learning rate", _number(epoch.learning_rate))
 
-        columns = Table.grid(expand=True, padding=(0, 1))
-        columns.add_column(ratio=1)
-        columns.add_column()
+        columns = Table.grid(Column(ratio=1), Column(), expand=True, padding=(0, 1))
         columns.add_row(score, learner)
 
-        split = Table.grid(expand=True, padding=(0, 1))
-        split.add_column(no_wrap=True)
-        split.add_column(justify="right", no_wrap=True)
-        split.add_column(ratio=1)
+        split = Table.grid(Column(no_wrap=True), Column(justify="right"), Column(ratio=1), expand=True, padding=(0, 1))
         begin = 0.0
         for name, share, colour in _shares(epoch):
             split.add_row(Text(name, colour), f"{share:.0%}", Bar(1.0, begin, begin + share, color=colour))
@@ -172,12 +158,8 @@ def _shares(epoch: Epoch) -> list[tuple[str, float, str]]:
     return [(name, value / total, colour) for name, value, colour in seconds]
 
 
-def _of(value: int, total: int) -> str:
-    return f"{value}/{total}" if total > 0 else str(value)
-
-
-def _of_count(value: int, total: int) -> str:
-    return f"{_count(value)} of {_count(total)}" if total > 0 else _count(value)
+def _of(value: int, total: int, between: str = "/", show: Callable[[int], str] = str) -> str:
+    return between.join(map(show, (value, total) if total > 0 else (value,)))
 
 
 def _number(value: float | None) -> str:

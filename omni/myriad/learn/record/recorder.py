@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import os
@@ -27,7 +28,7 @@ def scalars(epoch: Epoch) -> dict[str, tuple[float, float]]:
     """
     rollout = epoch.physics_seconds + epoch.task_seconds + epoch.policy_seconds
     stepping = epoch.physics_seconds + epoch.task_seconds
-    found = {
+    found: dict[str, float | None] = {
         "performance/step_inference_rl_update_fps": epoch.frames_per_second,
         "performance/step_inference_fps": epoch.epoch_frames / max(rollout, 1e-9),
         "performance/step_fps": epoch.epoch_frames / max(stepping, 1e-9),
@@ -38,23 +39,18 @@ def scalars(epoch: Epoch) -> dict[str, tuple[float, float]]:
         "performance/task_time": epoch.task_seconds,
         "info/lr_mul": 1.0,
         "info/epochs": float(epoch.epoch),
+        "info/last_lr": epoch.learning_rate,
+        "info/e_clip": epoch.clip_range,
+        **{"info/kl" if name == "kl" else f"losses/{name}": value for name, value in epoch.losses.items()},
+        **epoch.scalars,
     }
-    known = {"info/last_lr": epoch.learning_rate, "info/e_clip": epoch.clip_range}
-    found |= {name: value for name, value in known.items() if value is not None}
-    for name, value in epoch.losses.items():
-        found["info/kl" if name == "kl" else f"losses/{name}"] = value
     located = {name: (value, float(epoch.frames)) for name, value in found.items()}
-    for name, value in (
-        ("rewards", epoch.reward_mean),
-        ("shaped_rewards", epoch.shaped_reward_mean),
-        ("episode_lengths", epoch.episode_length_mean),
-    ):
-        if value is not None:
-            for axis, position in (("step", epoch.frames), ("iter", epoch.epoch), ("time", epoch.seconds)):
-                located[f"{name}/{axis}"] = (value, float(position))
-    located |= {name: (value, float(epoch.frames)) for name, value in epoch.scalars.items()}
+    means = {"rewards": epoch.reward_mean, "shaped_rewards": epoch.shaped_reward_mean}
+    for axis, position in (("step", epoch.frames), ("iter", epoch.epoch), ("time", epoch.seconds)):
+        for name, value in (means | {"episode_lengths": epoch.episode_length_mean}).items():
+            located[f"{name}/{axis}"] = (value, float(position))
     located |= {f"Episode/{name}": (value, float(epoch.epoch)) for name, value in epoch.extras.items()}
-    return located
+    return {name: (value, position) for name, (value, position) in located.items() if value is not None}
 
 
 class Recorder:
@@ -80,7 +76,7 @@ class Recorder:
         row = {name: getattr(epoch, name) for name in _COLUMNS} | epoch.losses
         if self._csv is None:
             self._csv = self._open_csv(epoch.epoch, list(row))
-        self._csv.writerow(["" if value is None else value for value in row.values()])
+        self._csv.writerow(row.values())
         self._file.flush()
         if epoch.reward_mean is not None:
             self.curve.append((epoch.frames, epoch.seconds, epoch.reward_mean))
@@ -127,13 +123,11 @@ def draw_curve(path: Path, curve: list[tuple[float, float, float]], title: str) 
         curve: Frames, seconds and mean reward of each epoch.
         title: Written above.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.ticker import EngFormatter
 
     frames, seconds, rewards = zip(*curve, strict=True)
     figure = Figure(figsize=(10, 4), dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2, sharey=True)
     for axes, positions, label in ((left, frames, "frames"), (right, seconds, "training time (s)")):
         axes.plot(positions, rewards, color="#1f77b4", linewidth=1.8, marker="." if len(curve) < 3 else "")
@@ -176,15 +170,12 @@ def start_wandb(cfg: Mapping[str, Any], run_dir: Path) -> Any:
         "entity": cfg.get("wandb_entity") or None,
         "config": dict(cfg),
         "dir": str(run_dir),
+        "settings": wandb.Settings(silent=True, init_timeout=20),
     }
-    mode = os.environ.get("WANDB_MODE")
-    if mode is None and "WANDB_API_KEY" not in os.environ and not _netrc_has_wandb():
-        mode = "offline"
-    settings = wandb.Settings(silent=True, init_timeout=20)
-    try:
-        return wandb.init(mode=mode, settings=settings, **options)  # type: ignore[arg-type]
-    except wandb.errors.Error:
-        return wandb.init(mode="offline", settings=settings, **options)
+    if "WANDB_API_KEY" in os.environ or "WANDB_MODE" in os.environ or _netrc_has_wandb():
+        with contextlib.suppress(wandb.errors.Error):
+            return wandb.init(mode=os.environ.get("WANDB_MODE"), **options)  # type: ignore[arg-type]
+    return wandb.init(mode="offline", **options)
 
 
 def _netrc_has_wandb() -> bool:

@@ -14,6 +14,7 @@ from torch import nn
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn.base import ExportModule, Observations
+from omni.myriad.learn.rl_games.normalizer import CLIP
 
 _STATE_NAMES = {1: ("h",), 2: ("h", "c")}  # GRU, LSTM
 
@@ -57,15 +58,14 @@ class Normalize(nn.Module):
     mean: torch.Tensor
     std: torch.Tensor
 
-    def __init__(self, statistics: Any, clip: float = 5.0) -> None:
+    def __init__(self, statistics: Any) -> None:
         super().__init__()
         self.register_buffer("mean", statistics.running_mean.detach().float().cpu().clone())
         self.register_buffer("std", torch.sqrt(statistics.running_var.detach().float().cpu() + statistics.epsilon))
-        self.clip = clip
 
     def forward(self, observations: torch.Tensor) -> torch.Tensor:
         """Return observations in standard deviations, clipped."""
-        return ((observations - self.mean) / self.std).clamp(-self.clip, self.clip)
+        return ((observations - self.mean) / self.std).clamp(-CLIP, CLIP)
 
 
 class PolicyModule(ExportModule):

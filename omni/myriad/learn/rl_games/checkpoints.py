@@ -12,12 +12,15 @@ from typing import Any
 import torch
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import map_leaves
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.record.meters import EpisodeMeter
 
 NO_SCORE = -1_000_000_000.0  # rl-games' "no best yet"
 BEST_SECONDS = 5.0  # best.pth reaches the disk at most this often, and at the end
 LAST_SECONDS = 60.0  # last.pth is rewritten this often, against crashes
+
+_FORGOTTEN, _FORGOTTEN_OF_CRITIC = ("last_lr", "entropy_coef"), ("lr", "epoch_num", "frame")  # by rl-games, on resume
 
 
 class Checkpoints:
@@ -50,7 +53,7 @@ class Checkpoints:
 
     def keep_best(self) -> None:
         """Remember the learner as it is now as the best; it is written when due."""
-        self._best = _each(torch.Tensor.clone, self.learner_state())
+        self._best = _each(lambda tensor: tensor.detach().clone(), self.learner_state())
 
     def save_what_is_due(self, episodes: EpisodeMeter) -> None:
         """Write the checkpoints whose time has come."""
@@ -89,25 +92,14 @@ class Checkpoints:
     def learner_state(self) -> dict[str, Any]:
         """Return the whole learner; the environments are saved beside it, in `save`."""
         agent = self.agent
-        learner: dict[str, Any] = {
-            "last_lr": agent.last_lr,
-            "entropy_coef": agent.entropy_coef,
-            "train_seconds": self.seconds,
-        }
-        state = agent.get_weights() | {
-            "model": _uncompiled(agent.model.state_dict()),
-            "epoch": agent.epoch_num,
-            "frame": agent.frame,
-            "optimizer": agent.optimizer.state_dict(),
-            "last_mean_rewards": agent.last_mean_rewards,
-            "myriad": self.metadata,
-            "learner": learner,
-        }
+        learner: dict[str, Any] = {name: getattr(agent, name) for name in _FORGOTTEN}
+        learner["train_seconds"] = self.seconds
+        state = agent.get_full_state_weights() | {"myriad": self.metadata, "learner": learner}
+        del state["env_state"]
+        state["model"] = _uncompiled(state["model"])
         if agent.has_central_value:
-            critic = agent.central_value_net
-            state["assymetric_vf_nets"] = _uncompiled(critic.state_dict())  # rl-games' spelling
-            state["assymetric_vf_optimizer"] = critic.optimizer.state_dict()
-            learner["critic"] = {"lr": critic.lr, "epoch_num": critic.epoch_num, "frame": critic.frame}
+            state["assymetric_vf_nets"] = _uncompiled(state["assymetric_vf_nets"])  # rl-games' spelling
+            learner["critic"] = {name: getattr(agent.central_value_net, name) for name in _FORGOTTEN_OF_CRITIC}
         return state
 
     def _rollout_state(self, episodes: EpisodeMeter) -> dict[str, Any]:
@@ -137,22 +129,16 @@ class Checkpoints:
         """
         agent, learner = self.agent, state["learner"]
         try:
-            agent.set_weights(state)
-            agent.optimizer.load_state_dict(state["optimizer"])
-            if agent.has_central_value:
-                critic = agent.central_value_net
-                critic.load_state_dict(state["assymetric_vf_nets"])
-                critic.optimizer.load_state_dict(state["assymetric_vf_optimizer"])
-                for name, value in learner["critic"].items():
-                    setattr(critic, name, value)
+            agent.set_full_state_weights(state)
+            for name in _FORGOTTEN:
+                setattr(agent, name, learner[name])
+            for name in _FORGOTTEN_OF_CRITIC if agent.has_central_value else ():
+                setattr(agent.central_value_net, name, learner["critic"][name])
         except (RuntimeError, ValueError, KeyError) as error:
             detail = " ".join(str(error).split())
             raise MyriadError(
                 f"the checkpoint holds another network than the configuration asks for: {detail}"
             ) from error
-        agent.epoch_num, agent.frame = state["epoch"], state["frame"]
-        agent.last_mean_rewards = state["last_mean_rewards"]
-        agent.last_lr, agent.entropy_coef = learner["last_lr"], learner["entropy_coef"]
         self.seconds = learner["train_seconds"]
         # Only rank 0's environments are saved; other ranks draw their own.
         self._resume = state.get("rollout") if agent.global_rank == 0 else None
@@ -171,10 +157,8 @@ class Checkpoints:
                 self.env.stagger_episodes()
             return obs
         self.env.set_env_state(rollout["env_state"])
-        moved = _each(
-            lambda tensor: tensor.to(agent.ppo_device),
-            {name: rollout[name] for name in ("obs", "dones", "rnn_states", "critic_rnn_states")},
-        )
+        held = {name: rollout[name] for name in ("obs", "dones", "rnn_states", "critic_rnn_states")}
+        moved = _each(lambda tensor: tensor.to(agent.ppo_device), held)
         agent.dones = moved["dones"]
         if agent.is_rnn:
             agent.rnn_states = moved["rnn_states"]
@@ -192,8 +176,4 @@ def _uncompiled(state: dict[str, Any]) -> dict[str, Any]:
 
 def _each(function: Callable[[torch.Tensor], torch.Tensor], nest: Any) -> Any:
     """Return a nest with a function applied to every tensor of it."""
-    if isinstance(nest, torch.Tensor):
-        return function(nest.detach())
-    if isinstance(nest, dict):
-        return {name: _each(function, value) for name, value in nest.items()}
-    return [_each(function, value) for value in nest] if isinstance(nest, list | tuple) else nest
+    return map_leaves(lambda leaf: function(leaf) if isinstance(leaf, torch.Tensor) else leaf, nest)

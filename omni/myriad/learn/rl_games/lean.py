@@ -1,15 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Rollout and update of the common case with nothing around rl-games' maths; on a GPU as CUDA graphs.
 
-Three functions are all that touches the network: `_act_and_store` samples actions and stores what is known before the
-step, `_store_result` what is known after it, and `_update_minibatch` does what rl-games' `calc_gradients` does, by its
-own loss functions, with the learning rate kept on the device and observations normalised once an update.
+Two functions are all that touches the network: `_act` samples actions, within the half of `Rollout`'s step before the
+environment's, and `_update_minibatch` does what rl-games' `calc_gradients` does, by its own loss functions, with the
+learning rate kept on the device and observations normalised once an update.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable
 from typing import Any
 
@@ -50,62 +49,24 @@ def _launcher(agent: Any) -> Callable[[Any], Any]:
 
 
 class LeanRollout(Rollout):
-    """The common case's rollout."""
+    """The common case's rollout: its step in two graphs, and rl-games' way of acting without what waits."""
 
     def __init__(self, agent: Any, env: Any, stop_if_asked: Callable[[], None]) -> None:
-        super().__init__(agent, env, stop_if_asked)
-        self._at = torch.zeros(1, dtype=torch.long, device=agent.ppo_device)
-        launch = _launcher(agent)
-        self._run_act = launch(self._act_and_store)
-        self._run_store = launch(self._store_result)
+        super().__init__(agent, env, stop_if_asked, _launcher(agent))
 
-    def _step(self, step: int) -> None:
-        agent = self.agent
-        if step == 0:
-            self._at.zero_()
-        acted = self._run_act({"obs": agent.obs["obs"], "dones": agent.dones})
-        start = time.perf_counter()
-        observed, rewards, agent.dones, infos = self.env.step(acted["env_actions"])
-        self.step_seconds += time.perf_counter() - start
-        agent.obs = agent.obs_to_tensors(observed)
-        result = {"rewards": rewards, "dones": agent.dones, "values": acted["values"]}
-        if agent.value_bootstrap and "time_outs" in infos:
-            result["time_outs"] = infos["time_outs"]
-        self._run_store(result)
-        self.extras.step(infos.get("episode", {}), agent.ppo_device)
-
-    def _act_and_store(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+    def _act(self, obs: torch.Tensor) -> dict[str, torch.Tensor]:
         agent, model = self.agent, self.agent.model
-        obs = inputs["obs"]
         mu, logstd, value, _ = model.a2c_network({"obs": model.norm_obs(agent._preproc_obs(obs)), "is_train": False})
         sigma = torch.exp(logstd)
         # As Normal.sample, which however waits for the device to see that sigma is positive; an exponential is.
         actions = mu + sigma * torch.randn_like(mu)
-        values = model.denorm_value(value)
-        stored = {
-            "obses": obs,
-            "dones": inputs["dones"],
+        return {
             "actions": actions,
             "neglogpacs": model.neglogp(actions, mu, sigma, logstd),
-            "values": values,
+            "values": model.denorm_value(value),
             "mus": mu,
             "sigmas": sigma,
         }
-        self._put(stored)
-        return {"env_actions": agent.preprocess_actions(actions), "values": values}
-
-    def _store_result(self, inputs: Tensors) -> dict[str, torch.Tensor]:
-        rewards = inputs["rewards"]
-        shaped = self.shape_rewards(rewards.unsqueeze(1), inputs["values"], inputs.get("time_outs"))
-        self._put({"rewards": shaped})
-        self.episodes.step(rewards, shaped[:, 0], inputs["dones"])
-        self._at += 1
-        return {}
-
-    def _put(self, values: dict[str, torch.Tensor]) -> None:
-        tensors = self.agent.experience_buffer.tensor_dict
-        for name, value in values.items():
-            tensors[name].index_copy_(0, self._at, value.to(tensors[name].dtype).unsqueeze(0))
 
 
 class LeanUpdate(Update):

@@ -18,7 +18,6 @@ from typing import Any, NoReturn
 import numpy as np
 import torch
 import torch.distributed as dist
-from gymnasium import spaces
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint
@@ -30,7 +29,7 @@ from omni.myriad.learn.rl_games.lean import LeanRollout, LeanUpdate, is_lean
 from omni.myriad.learn.rl_games.library import new_agent, new_player, seed_python
 from omni.myriad.learn.rl_games.normalizer import RunningMeanStd
 from omni.myriad.learn.rl_games.rollout import Rollout
-from omni.myriad.learn.rl_games.settings import check_length, fit_minibatches, rl_games_params
+from omni.myriad.learn.rl_games.settings import check_training, fit_minibatches, rl_games_params
 from omni.myriad.learn.rl_games.update import Losses, Update
 
 
@@ -48,11 +47,11 @@ def make_learner(
     Raises:
         MyriadError: If a setting is wrong or the checkpoint holds another network.
     """
-    params = rl_games_params(config, env, run_dir)
+    params = rl_games_params(config, env)
     if params["config"].get("central_value_config") and env.state_space is None:
         raise MyriadError("train.params.config.central_value_config needs a task with states, and this one has none")
     fit_minibatches(params)
-    check_length(params["config"], resume)
+    check_training(params["config"], resume)
     learner = RlGamesLearner(config, params, env, run_dir / "checkpoints")
     if resume is not None:
         learner.checkpoints.resume(resume, Path(config["checkpoint"]))
@@ -64,7 +63,7 @@ def make_actor(
     config: Mapping[str, Any], env: Any, state: Mapping[str, Any], path: str | os.PathLike[str] = "checkpoint"
 ) -> RlGamesActor:
     """Return the policy of a checkpoint, without exploration; see `omni.myriad.learn.run.make_actor`."""
-    params = rl_games_params(config, env, Path(path).absolute().parent)
+    params = rl_games_params(config, env)
     player = new_player(params, env)
     try:
         player.set_weights(state)
@@ -90,21 +89,13 @@ class RlGamesLearner:
     update: Update
 
     def __init__(self, config: Mapping[str, Any], params: dict[str, Any], env: Any, folder: Path) -> None:
-        settings = params["config"]
-        if settings.get("normalize_rms_advantage"):
-            raise MyriadError("normalize_rms_advantage is not supported, use normalize_advantage")
-        if settings.get("use_action_masks"):
-            raise MyriadError("use_action_masks is not supported: environments allow every action at every time")
-        settings["max_frames"] = max(settings.get("max_frames") or -1, settings.pop("max_steps", None) or -1)
-        settings["max_epochs"] = settings.get("max_epochs") or -1
         folder.mkdir(parents=True, exist_ok=True)
         self.config, self.params, self.env = config, params, env
         self.agent = agent = new_agent(params, env)
+        self._learning = [agent] + ([agent.central_value_net] if agent.has_central_value else [])  # both have a model
         self.max_epochs, self.max_frames = agent.max_epochs, agent.max_frames
         self._use_own_parts()
-        num_obs = spaces.flatdim(env.observation_space)
-        metadata = checkpoint.describe(config, num_obs, env.num_actions, env.num_envs)
-        self.checkpoints = Checkpoints(agent, env, folder, metadata)
+        self.checkpoints = Checkpoints(agent, env, folder, checkpoint.describe(config, env))
         self.latest = Epoch(learning_rate=agent.last_lr)
         self._scalars: dict[str, float] = {}
         self._stop_requested = False
@@ -114,17 +105,15 @@ class RlGamesLearner:
         agent = self.agent
         if not agent.is_discrete and agent.bounds_loss_coef is None:
             agent.bounds_loss_coef = 0.0
-        critic = agent.central_value_net if agent.has_central_value else None
-        for model in [agent.model] + ([critic.model] if critic else []):
-            for name in ("running_mean_std", "value_mean_std"):
-                if hasattr(model, name) and hasattr(getattr(model, name), "running_mean"):
-                    shape = tuple(getattr(model, name).running_mean.shape)
-                    setattr(model, name, RunningMeanStd(shape).to(agent.ppo_device))
+        for model in [learning.model for learning in self._learning]:
+            for name, part in list(model.named_children()):
+                if hasattr(part, "running_mean"):
+                    setattr(model, name, RunningMeanStd(part.running_mean.shape).to(agent.ppo_device))
         if agent.normalize_value:
-            agent.value_mean_std = (critic or agent).model.value_mean_std
+            agent.value_mean_std = self._learning[-1].model.value_mean_std
         agent.writer = self if agent.writer is not None else None
-        if critic:
-            critic.writter = agent.writer  # rl-games' spelling
+        if agent.has_central_value:
+            agent.central_value_net.writter = agent.writer  # rl-games' spelling
 
     def add_scalar(self, name: str, value: Any, _step: int) -> None:
         """Take note of a number that rl-games would write down, as its writers do."""
@@ -141,8 +130,7 @@ class RlGamesLearner:
 
     def actor(self) -> RlGamesActor:
         """Return the best policy that was kept, or the last."""
-        kept = [self.checkpoints.folder / f"{name}.pth" for name in ("best", "last")]
-        path = next((path for path in kept if path.exists()), None)
+        path = checkpoint.kept(self.checkpoints.folder)
         state = checkpoint.load(path) if path else self.checkpoints.learner_state()
         return make_actor(self.config, self.env, state, path or "checkpoint")
 
@@ -154,7 +142,6 @@ class RlGamesLearner:
         is_first = agent.global_rank == 0
         seed_python(self.params["seed"] + agent.global_rank)  # once more: modules imported meanwhile have drawn from it
         self.prepare()
-        self._physics_seconds = self.env.phase_seconds["physics"]
         try:
             done = False
             while not done:
@@ -193,8 +180,8 @@ class RlGamesLearner:
         agent.obs = self.checkpoints.first_observations(self.rollout.episodes)
         if agent.multi_gpu:
             torch.cuda.set_device(agent.local_rank)
-            for module in [agent.model] + ([agent.central_value_net] if agent.has_central_value else []):
-                for tensor in module.state_dict().values():
+            for learning in self._learning:
+                for tensor in learning.model.state_dict().values():
                     dist.broadcast(tensor, 0)
 
     def _compile(self, setting: bool | str | Mapping[str, str]) -> None:
@@ -203,10 +190,8 @@ class RlGamesLearner:
             return
         modes = setting if isinstance(setting, Mapping) else {"mode": "default" if setting is True else setting}
         mode = modes.get("mode", "default")
-        self.agent.model = torch.compile(self.agent.model, mode=mode)
-        if self.agent.has_central_value:
-            critic = self.agent.central_value_net
-            critic.model = torch.compile(critic.model, mode=modes.get("critic_mode", mode))
+        for learning, own in zip(self._learning, (mode, modes.get("critic_mode", mode)), strict=False):
+            learning.model = torch.compile(learning.model, mode=own)
 
     def _is_done(self) -> bool:
         agent = self.agent
@@ -225,11 +210,9 @@ class RlGamesLearner:
 
     def _close_epoch(self, start: float, played: float, updated: float, losses: Losses) -> Epoch:
         agent, rollout = self.agent, self.rollout
-        values, episodes, extras = self._fetch(losses)
-        reward_mean, shaped_reward_mean, episode_length_mean = rollout.episodes.means()
-        physics = self.env.phase_seconds["physics"] - self._physics_seconds
-        self._physics_seconds += physics
-        physics = min(physics, rollout.step_seconds)
+        fetched = self._fetch(losses)
+        means = rollout.episodes.means()
+        reward_mean = means["reward_mean"]
         if agent.global_rank == 0:
             agent.diagnostics.epoch(agent, current_epoch=agent.epoch_num)
             agent.diagnostics.send_info(agent.writer)
@@ -243,17 +226,13 @@ class RlGamesLearner:
         return self.report(
             epoch_frames=agent.batch_size * agent.world_size,
             epoch_seconds=elapsed,
-            physics_seconds=physics,
-            task_seconds=rollout.step_seconds - physics,
+            physics_seconds=rollout.physics_seconds,
+            task_seconds=rollout.step_seconds - rollout.physics_seconds,
             policy_seconds=played - start - rollout.step_seconds,
             update_seconds=updated - played,
-            episodes=episodes,
-            losses=values,
-            extras=extras,
             scalars=scalars,
-            reward_mean=reward_mean,
-            shaped_reward_mean=shaped_reward_mean,
-            episode_length_mean=episode_length_mean,
+            **means,
+            **fetched,
         )
 
     def report(self, **more: Any) -> Epoch:
@@ -269,7 +248,7 @@ class RlGamesLearner:
             **more,
         )
 
-    def _fetch(self, losses: Losses) -> tuple[dict[str, float], int, dict[str, float]]:
+    def _fetch(self, losses: Losses) -> dict[str, Any]:
         """Bring the epoch's numbers from the device in one go, and raise where the update came out not finite."""
         episodes, extras = self.rollout.episodes, self.rollout.extras.take()
         healthy = all_finite(self.agent.model.parameters())
@@ -284,7 +263,8 @@ class RlGamesLearner:
             self._fail(f"loss is not finite: {', '.join(wrong)}")
         if not all(map(math.isfinite, finished)):
             self._fail("reward is not finite before the reward shaper clips it")
-        return values, episodes.close_epoch(finished), dict(zip(extras, numbers[len(losses) :], strict=True))
+        means = dict(zip(extras, numbers[len(losses) :], strict=True))
+        return {"losses": values, "extras": means, "episodes": episodes.close_epoch(finished)}
 
     # -- what goes wrong ----------------------------------------------------------------------------------------------
 
@@ -301,8 +281,7 @@ class RlGamesLearner:
             raise
 
     def _require_finite_rollout(self) -> None:
-        wrong = self.rollout.non_finite()
-        if wrong:
+        if wrong := self.rollout.non_finite():
             self._fail(wrong)
 
     def _require_finite_weights(self) -> None:

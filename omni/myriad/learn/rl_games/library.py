@@ -27,12 +27,12 @@ from rl_games.common.ivecenv import IVecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn.rl_games.network import DictBuilder
 from omni.myriad.learn.rl_games.normalizer import DictNormalizer
-from omni.myriad.learn.rl_games.settings import ALGORITHMS, update_threads
+from omni.myriad.learn.rl_games.settings import update_threads
 
 logger = logging.getLogger(__name__)
 
-AGENTS: dict[str, Any] = dict(zip(ALGORITHMS, (A2CAgent, DiscreteA2CAgent), strict=True))
-PLAYERS: dict[str, Any] = dict(zip(ALGORITHMS, (PpoPlayerContinuous, PpoPlayerDiscrete), strict=True))
+AGENTS: dict[str, Any] = {"a2c_continuous": A2CAgent, "a2c_discrete": DiscreteA2CAgent}
+PLAYERS: dict[str, Any] = {"a2c_continuous": PpoPlayerContinuous, "a2c_discrete": PpoPlayerDiscrete}
 
 
 class EnvAdapter(IVecEnv):
@@ -44,7 +44,7 @@ class EnvAdapter(IVecEnv):
 
     def get_env_info(self) -> dict[str, Any]:
         """Return the spaces."""
-        return env_info(self.env) | ({"state_space": self.env.state_space} if self.env.num_states else {})
+        return env_info(self.env) | {"state_space": self.env.state_space}
 
     def set_train_info(self, env_frames: int, *_: Any, **__: Any) -> None:
         """Pass the number of frames on."""
@@ -69,7 +69,8 @@ def new_agent(params: dict[str, Any], env: Any) -> Any:
     """
     with tempfile.TemporaryDirectory() as scratch:
         adapter = EnvAdapter(env)
-        params["config"] |= {"train_dir": scratch, "vec_env": adapter, "env_info": adapter.get_env_info()}
+        params["config"] |= {"train_dir": scratch, "full_experiment_name": "run"}
+        params["config"] |= {"vec_env": adapter, "env_info": adapter.get_env_info()}
         agent = _construct(AGENTS, params, env, base_name="run")
         if agent.writer is not None:
             agent.writer.close()
@@ -99,7 +100,7 @@ def _construct(kinds: dict[str, Any], params: dict[str, Any], env: Any, **more: 
     torch.backends.cudnn.benchmark = True
     torch.set_num_threads(update_threads(params, len(os.sched_getaffinity(0))))
     try:
-        with _quiet():
+        with _logged():
             config["reward_shaper"] = tr_helpers.DefaultRewardsShaper(**config["reward_shaper"])
             config.setdefault("features", {})["observer"] = AlgoObserver()
             seed_python(params["seed"] + rank)
@@ -121,19 +122,15 @@ def seed_python(seed: int) -> None:
     np.random.seed(seed % 2**32)
 
 
-class _LogStream(io.TextIOBase):
-    """Turn what a library prints into log records."""
-
-    def write(self, text: str) -> int:
-        if text.strip():
-            logger.debug("rl-games: %s", text.rstrip())
-        return len(text)
-
-
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    with contextlib.redirect_stdout(_LogStream()), warnings.catch_warnings():
+def _logged() -> Iterator[None]:
+    """Turn what rl-games prints into log records."""
+    with contextlib.redirect_stdout(io.StringIO()) as printed, warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         # Of rl-games' scaler for half precision, which bfloat16 does not need.
         warnings.filterwarnings("ignore", message=".*GradScaler is enabled, but CUDA is not available")
-        yield
+        try:
+            yield
+        finally:
+            for line in printed.getvalue().splitlines():
+                logger.debug("rl-games: %s", line)

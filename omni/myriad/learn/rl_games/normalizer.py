@@ -3,8 +3,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 import torch.distributed as dist
@@ -87,18 +85,14 @@ class DictNormalizer(nn.Module):
     def __init__(self, space: spaces.Dict) -> None:
         super().__init__()
         shapes = {name: tuple(part.shape or ()) for name, part in space.spaces.items() if part.dtype != np.uint8}
-        self.running_mean_std = nn.ModuleDict({name: RunningMeanStd(shape) for name, shape in shapes.items()})
+        self._statistics = {name: RunningMeanStd(shape) for name, shape in shapes.items()}
+        self.running_mean_std = nn.ModuleDict(self._statistics)
 
     def update(self, samples: dict[str, torch.Tensor]) -> None:
         """Merge a batch of observations into the statistics."""
-        for name, statistics in self._statistics():
+        for name, statistics in self._statistics.items():
             statistics.update(samples[name])
 
     def forward(self, samples: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """Return observations, their vectors normalised and clipped."""
-        return samples | {name: statistics(samples[name]) for name, statistics in self._statistics()}
-
-    def _statistics(self) -> Iterator[tuple[str, RunningMeanStd]]:
-        for name, statistics in self.running_mean_std.items():
-            assert isinstance(statistics, RunningMeanStd)
-            yield name, statistics
+        return samples | {name: statistics(samples[name]) for name, statistics in self._statistics.items()}

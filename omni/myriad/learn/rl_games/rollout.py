@@ -4,12 +4,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
 from rl_games.common.a2c_common import swap_and_flatten01
 
+from omni.myriad.env.capture import Tensors
 from omni.myriad.env.threads import single_threaded
 from omni.myriad.learn.record.meters import EpisodeMeter, ExtrasMeter
 from omni.myriad.learn.rl_games.guard import all_finite, name_first_non_finite
@@ -23,19 +24,25 @@ class Rollout:
         env: Vectorised environment.
         stop_if_asked: Raises KeyboardInterrupt if a stop was asked for; called between steps, where nothing is half
             done.
+        launch: What calls the two halves of a step, before and after that of the environment.
 
     Attributes:
         episodes: Rewards and lengths of episodes.
         extras: What the task reports of itself.
         step_seconds: How long the last rollout was inside the environment.
+        physics_seconds: How much of that was physics.
     """
 
-    def __init__(self, agent: Any, env: Any, stop_if_asked: Callable[[], None]) -> None:
+    def __init__(
+        self, agent: Any, env: Any, stop_if_asked: Callable[[], None], launch: Callable[[Any], Any] = lambda half: half
+    ) -> None:
         self.agent, self.env, self.stop_if_asked = agent, env, stop_if_asked
         self.episodes = EpisodeMeter(agent.num_actors, agent.games_to_track, agent.ppo_device)
         self.extras = ExtrasMeter()
-        self.step_seconds = 0.0
+        self.step_seconds = self.physics_seconds = 0.0
         self.recorded_steps = 0  # of the rollout at hand; the agent's `obs` is what came after them
+        self._at = torch.zeros(1, dtype=torch.long, device=agent.ppo_device)  # the same number, where graphs see it
+        self._run_before, self._run_after = launch(self._act_and_store), launch(self._store_result)
 
     @torch.no_grad()
     def play(self) -> dict[str, Any]:
@@ -46,74 +53,79 @@ class Rollout:
             self.episodes.restart()  # the agent has just reset the environments
         self.env.set_env_frames(agent.frame)
         self.step_seconds = 0.0
+        self._at.zero_()
+        physics_before = self.env.phase_seconds["physics"]
         with single_threaded(torch.device(agent.ppo_device)):
-            for step in range(agent.horizon_length):
-                self.recorded_steps = step
+            for self.recorded_steps in range(agent.horizon_length):
                 self.stop_if_asked()
-                self._step(step)
+                self._step()
             self.recorded_steps = agent.horizon_length
+            self.physics_seconds = min(self.env.phase_seconds["physics"] - physics_before, self.step_seconds)
             return self._batch()
 
-    def _step(self, step: int) -> None:
-        agent, buffer = self.agent, self.agent.experience_buffer
-        result = self._act(step)
-        buffer.update_data("obses", step, agent.obs["obs"])
-        if agent.has_central_value:
-            buffer.update_data("states", step, agent.obs["states"])
-        buffer.update_data("dones", step, agent.dones)
-        for name in agent.update_list:
-            buffer.update_data(name, step, result[name])
+    def _step(self) -> None:
+        agent = self.agent
+        acted = self._run_before({"obs": agent.obs["obs"], "dones": agent.dones})
         start = time.perf_counter()
-        agent.obs, rewards, agent.dones, infos = agent.env_step(result["actions"])
+        observed, rewards, agent.dones, infos = self.env.step(acted["env_actions"])
         self.step_seconds += time.perf_counter() - start
-        shaped_rewards = self.shape_rewards(rewards, result["values"], infos.get("time_outs"))
-        buffer.update_data("rewards", step, shaped_rewards)
-        self.episodes.step(rewards[:, 0], shaped_rewards[:, 0], agent.dones)
+        agent.obs = agent.obs_to_tensors(observed)
+        result = {"rewards": rewards, "dones": agent.dones, "values": acted["values"]}
+        if agent.value_bootstrap and "time_outs" in infos:
+            result["time_outs"] = infos["time_outs"]
+        self._run_after(result)
         self.extras.step(infos.get("episode", {}), agent.ppo_device)
-        self._forget_finished()
 
-    def shape_rewards(
-        self, rewards: torch.Tensor, values: torch.Tensor, time_outs: torch.Tensor | None
-    ) -> torch.Tensor:
-        """Return the rewards that the learner sees.
-
-        An episode that was cut short by the clock would have gone on: its last reward includes what the critic
-        expects after it. As in rl-games, V(s) before the last step stands for V(s') after it.
-
-        Args:
-            rewards: (num_envs, 1), as the task gives them.
-            values: (num_envs, 1), of the observations before the step.
-            time_outs: (num_envs,), where an episode was cut short; None where the task does not say.
-        """
+    def _act_and_store(self, inputs: Tensors) -> dict[str, torch.Tensor]:
         agent = self.agent
-        shaped = agent.rewards_shaper(rewards)
-        if agent.value_bootstrap and time_outs is not None:
-            shaped = shaped + agent.gamma * values * time_outs.to(agent.ppo_device).float().unsqueeze(1)
-        return shaped
+        acted = self._act(inputs["obs"])
+        known = {"obses": inputs["obs"], "dones": inputs["dones"]}
+        self._put(agent.experience_buffer.tensor_dict, known | {name: acted[name] for name in agent.update_list})
+        return {"env_actions": agent.preprocess_actions(acted["actions"]), "values": acted["values"]}
 
-    def _act(self, step: int) -> dict[str, Any]:
-        agent = self.agent
+    def _act(self, _obs: Any) -> dict[str, Any]:
+        """Sample actions, and return them with what the update wants to know of them: the agent's `update_list`."""
+        agent, step = self.agent, self.recorded_steps
         if agent.is_rnn and step % agent.seq_length == 0:
             for memory, stored in zip(agent.rnn_states, agent.mb_rnn_states, strict=True):
                 stored[step // agent.seq_length] = memory
         if agent.has_central_value:
             agent.central_value_net.pre_step_rnn(step)
+            self._put(agent.experience_buffer.tensor_dict, {"states": agent.obs["states"]})
         result = agent.get_action_values(agent.obs)
         if agent.is_rnn:
             agent.rnn_states = result["rnn_states"]
         return result
 
-    def _forget_finished(self) -> None:
-        """Clear the memory of recurrent networks where an episode ended."""
-        agent = self.agent
-        if not agent.zero_rnn_on_done:
-            return
-        memories = list(agent.rnn_states) if agent.is_rnn else []
-        if agent.has_central_value and agent.central_value_net.is_rnn:
-            memories += agent.central_value_net.rnn_states
-        done = agent.dones.bool().view(1, -1, 1)
-        for memory in memories:  # (layers, num_envs, units)
-            memory.masked_fill_(done, 0.0)
+    def _store_result(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        """Store the rewards that the learner sees, count episodes, and clear recurrent memory where one ended.
+
+        An episode that was cut short by the clock would have gone on: its last reward includes what the critic
+        expects after it. As in rl-games, V(s) before the last step stands for V(s') after it.
+        """
+        agent, rewards = self.agent, inputs["rewards"]
+        shaped = agent.rewards_shaper(rewards.unsqueeze(1))
+        if "time_outs" in inputs:
+            shaped = shaped + agent.gamma * inputs["values"] * inputs["time_outs"].float().unsqueeze(1)
+        self._put(agent.experience_buffer.tensor_dict, {"rewards": shaped})
+        self.episodes.step(rewards, shaped[:, 0], inputs["dones"])
+        self._at += 1
+        critic_memory = agent.central_value_net.rnn_states if agent.has_central_value else None
+        memories = [*(agent.rnn_states if agent.is_rnn else ()), *(critic_memory or ())]
+        if memories and agent.zero_rnn_on_done:
+            done = inputs["dones"].bool().view(1, -1, 1)
+            for memory in memories:  # (layers, num_envs, units)
+                memory.masked_fill_(done, 0.0)
+        return {}
+
+    def _put(self, tensors: dict[str, Any], values: Mapping[str, Any]) -> None:
+        """Write values of all environments, or nested ones, into the row of this step."""
+        for name, value in values.items():
+            stored = tensors[name]
+            if isinstance(stored, dict):
+                self._put(stored, value)
+            else:
+                stored.index_copy_(0, self._at, value.to(stored.dtype).view(1, *stored.shape[1:]))
 
     def _batch(self) -> dict[str, Any]:
         agent, buffer = self.agent, self.agent.experience_buffer

@@ -9,20 +9,18 @@ import itertools
 import logging
 import os
 import sys
-import time
 import types
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
+from gymnasium import spaces
 
 from omni.myriad.errors import MyriadError
 
 logger = logging.getLogger(__name__)
 
 ENV_NAME = "myriad"
-ALGORITHMS = ("a2c_continuous", "a2c_discrete")
 
 _MOST_THREADS = 4  # as in rl-games
 _SMALL_UPDATE = 2e8  # floating-point operations of a minibatch, which one thread does in a few milliseconds
@@ -62,7 +60,7 @@ def update_threads(params: Mapping[str, Any], cores: int) -> int:
     return max(1, min(_MOST_THREADS, cores // 2))
 
 
-def rl_games_params(cfg: Mapping[str, Any], env: Any, run_dir: Path) -> dict[str, Any]:
+def rl_games_params(cfg: Mapping[str, Any], env: Any) -> dict[str, Any]:
     """Return rl-games' `params` block with everything filled in that follows from the task and the command line.
 
     This alone decides the seed, `name`, `env_name`, `num_actors`, `multi_gpu` and, where `max_iterations` or
@@ -71,20 +69,16 @@ def rl_games_params(cfg: Mapping[str, Any], env: Any, run_dir: Path) -> dict[str
     Args:
         cfg: Resolved configuration.
         env: Vectorised environment.
-        run_dir: The run's folder.
 
     Raises:
-        MyriadError: Where the block asks for what does not exist.
+        MyriadError: Where the algorithm does not fit the task's actions.
     """
     params = copy.deepcopy(dict(cfg["train"]["params"]))
-    algorithm = params.get("algo", {}).get("name")
-    if algorithm not in ALGORITHMS:
-        raise MyriadError(f"train.params.algo.name={algorithm}: choose one of {', '.join(ALGORITHMS)}")
-    discrete = type(env.action_space).__name__ != "Box"
-    if discrete != (algorithm == "a2c_discrete"):
-        fitting = ALGORITHMS[discrete]
+    algorithm = params["algo"]["name"]
+    fitting = "a2c_continuous" if isinstance(env.action_space, spaces.Box) else "a2c_discrete"
+    if algorithm != fitting:
         raise MyriadError(f"train.params.algo.name={algorithm} does not fit the task's actions, use {fitting}")
-    params["seed"] = int(time.time()) if cfg.get("seed") is None else int(cfg["seed"])
+    params["seed"] = cfg["seed"]
     config = params["config"]
     config |= {
         "name": cfg["task_name"],
@@ -93,8 +87,6 @@ def rl_games_params(cfg: Mapping[str, Any], env: Any, run_dir: Path) -> dict[str
         "device": str(env.device),
         "device_name": str(env.device),
         "multi_gpu": bool(cfg.get("multi_gpu")),
-        "train_dir": str(run_dir.parent),
-        "full_experiment_name": run_dir.name,
     }
     config.setdefault("torch_compile", False)
     if "OMP_NUM_THREADS" in os.environ:
@@ -118,12 +110,12 @@ def fit_minibatches(params: dict[str, Any]) -> None:
     """
     config = params["config"]
     critic = config.get("central_value_config")
-    networks = [params.get("network") or {}] + ([critic.get("network") or {}] if critic else [])
-    if not any("rnn" in network for network in networks):
+    learners = [(config, params["network"])] + ([(critic, critic["network"])] if critic else [])
+    if not any("rnn" in network for _, network in learners):
         config["seq_length"] = 1  # rl-games would want batches in multiples of it all the same
     seq_length = config.get("seq_length", 4)
     batch = config["num_actors"] * config["horizon_length"]
-    for learner in [config] + ([critic] if critic else []):
+    for learner, _ in learners:
         wanted = learner.get("minibatch_size")
         if not wanted or (batch % wanted == 0 and wanted % seq_length == 0):
             continue
@@ -135,16 +127,23 @@ def fit_minibatches(params: dict[str, Any]) -> None:
         learner["minibatch_size"] = fitting
 
 
-def check_length(config: Mapping[str, Any], resume: Mapping[str, Any] | None) -> None:
-    """Raise where training would have no end, or would be at it already.
+def check_training(config: dict[str, Any], resume: Mapping[str, Any] | None) -> None:
+    """Say when to stop in rl-games' two numbers, and raise where that is never, or was already.
 
     Args:
-        config: rl-games' config block.
+        config: rl-games' config block; changed in place.
         resume: The checkpoint to resume from, or None.
+
+    Raises:
+        MyriadError: Then, and for settings with which rl-games cannot train.
     """
-    max_epochs = config.get("max_epochs") or -1
-    max_frames = max(config.get("max_frames") or -1, config.get("max_steps") or -1)
-    if max_epochs < 1 and max_frames < 1:
+    if config.get("normalize_rms_advantage"):
+        raise MyriadError("normalize_rms_advantage is not supported, use normalize_advantage")
+    if config.get("use_action_masks"):
+        raise MyriadError("use_action_masks is not supported: environments allow every action at every time")
+    config["max_epochs"] = max_epochs = config.get("max_epochs") or -1
+    config["max_frames"] = max(config.get("max_frames") or -1, config.pop("max_steps", None) or -1)
+    if max_epochs < 1 and config["max_frames"] < 1:
         raise MyriadError("nothing says when to stop: set max_iterations, or max_frames in train.params.config")
     if resume is not None and 0 < max_epochs <= resume["epoch"]:
         raise MyriadError(

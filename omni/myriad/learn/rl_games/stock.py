@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -29,8 +28,9 @@ def train(cfg: Mapping[str, Any], env: Any, run_dir: Path, compiled: bool, on_ep
     from rl_games.common.algo_observer import AlgoObserver
     from rl_games.torch_runner import Runner
 
-    params = copy.deepcopy(rl_games_params(cfg, env, run_dir))
+    params = rl_games_params(cfg, env)
     fit_minibatches(params)
+    params["config"] |= {"train_dir": str(run_dir.parent), "full_experiment_name": run_dir.name}
     # In favour of rl-games: it would write a checkpoint in every epoch whose reward is the best so far.
     params["config"] |= {"torch_compile": compiled, "save_best_after": 10**9, "save_frequency": 0, "print_stats": False}
     vecenv.register("MYRIAD", lambda config_name, num_actors, **_: EnvAdapter(env))

@@ -14,16 +14,17 @@ Losses = dict[str, torch.Tensor]
 """Means over the update by name, on the device."""
 
 
-class FrameScheduler:
-    """Tell a schedule how many frames have passed; rl-games' critic always says none."""
+class FrameScheduler(LinearScheduler):
+    """A critic's linear schedule over the agent's frames; rl-games' critic always says that there were none."""
 
-    def __init__(self, schedule: Any, frames: Callable[[], int]) -> None:
-        self.schedule = schedule
-        self.frames = frames
+    def __init__(self, agent: Any) -> None:
+        start = agent.central_value_net.scheduler.start_lr
+        super().__init__(start, max_steps=agent.max_frames, use_epochs=False)
+        self._agent = agent
 
     def update(self, lr: float, entropy_coef: float, epoch: int, _frames: int, kl: float) -> tuple[float, float]:
         """Return the next learning rate and entropy coefficient."""
-        return self.schedule.update(lr, entropy_coef, epoch, self.frames(), kl)
+        return super().update(lr, entropy_coef, epoch, self._agent.frame, kl)
 
 
 class Update:
@@ -36,11 +37,8 @@ class Update:
 
     def __init__(self, agent: Any, stop_if_asked: Callable[[], None]) -> None:
         self.agent, self.stop_if_asked = agent, stop_if_asked
-        if agent.has_central_value:
-            critic = agent.central_value_net
-            if critic.linear_lr and agent.max_epochs == -1:
-                critic.scheduler = LinearScheduler(critic.lr, max_steps=agent.max_frames, use_epochs=False)
-            critic.scheduler = FrameScheduler(critic.scheduler, lambda: agent.frame)
+        if agent.has_central_value and agent.central_value_net.linear_lr and agent.max_epochs == -1:
+            agent.central_value_net.scheduler = FrameScheduler(agent)
 
     def __call__(self, batch: dict[str, Any]) -> Losses:
         """Learn from a batch, and return the means of the losses."""

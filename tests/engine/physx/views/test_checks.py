@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from omni.myriad.engine import checks
 from omni.myriad.engine.physx import ArticulationView
-from omni.myriad.engine.physx.views import checks
 from omni.myriad.errors import MyriadError
 
 from .scenes import driven_arm

@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from omni.myriad.engine.base import DofType
 from omni.myriad.engine.physx import ArticulationView
+from omni.myriad.engine.view import DofType
 from omni.myriad.errors import MyriadError
 
 from .scenes import DT, ENV_0, arm, body, drive, driven_arm

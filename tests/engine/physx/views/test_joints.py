@@ -6,8 +6,8 @@ import math
 import pytest
 import torch
 
-from omni.myriad.engine.base import ArticulationActions
 from omni.myriad.engine.physx import ArticulationView
+from omni.myriad.engine.view import ArticulationActions
 from omni.myriad.errors import MyriadError
 
 from .scenes import DT, GRAVITY, MASS_1, MASS_2, arm, driven_arm

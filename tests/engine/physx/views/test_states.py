@@ -103,7 +103,7 @@ def test_linear_and_angular_parts(view):
 
 @pytest.mark.parametrize("method", ["set_linear_velocities", "set_angular_velocities"])
 def test_parts_of_velocities_cannot_be_set_on_cuda(view, monkeypatch, method):
-    monkeypatch.setattr(ArticulationView, "_device", torch.device("cuda", 0))
+    monkeypatch.setattr(view, "_device", torch.device("cuda", 0))
     with pytest.raises(NotImplementedError, match="use set_velocities"):
         getattr(view, method)(torch.zeros(3, 3))
 

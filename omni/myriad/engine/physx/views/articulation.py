@@ -10,27 +10,17 @@ import torch
 from pxr import Usd, UsdPhysics
 from torch import Tensor
 
-from omni.myriad.engine.base import ENV_0_PATH, ArticulationActions, DofType, JointsState, XFormPrimViewState
-from omni.myriad.engine.physx.quantity import Quantity
-from omni.myriad.engine.physx.views import checks
-from omni.myriad.engine.physx.views.prim import Indices, Names, Poses, PrimView, needs_physics, selection
+from omni.myriad.engine import checks
+from omni.myriad.engine.base import ENV_0_PATH
+from omni.myriad.engine.physx.views.prim import PrimView, needs_physics
 from omni.myriad.engine.physx.views.settings import Setting
 from omni.myriad.engine.physx.views.unsupported import unsupported
+from omni.myriad.engine.view import DofType, Indices, JointsState, Names, Poses, RobotView, XFormPrimViewState
 
 logger = logging.getLogger(__name__)
 
-_DOF_POSITION = "ARTICULATION_DOF_POSITION"
-_DOF_VELOCITY = "ARTICULATION_DOF_VELOCITY"
-_POSITION_TARGET = "ARTICULATION_DOF_POSITION_TARGET"
-_VELOCITY_TARGET = "ARTICULATION_DOF_VELOCITY_TARGET"
-_EFFORT = "ARTICULATION_DOF_ACTUATION_FORCE"
-_STIFFNESS = "ARTICULATION_DOF_STIFFNESS"
-_DAMPING = "ARTICULATION_DOF_DAMPING"
 _FRICTION = "ARTICULATION_DOF_FRICTION_PROPERTIES"
 _TENDON = "ARTICULATION_FIXED_TENDON_"
-
-_FOLLOWED_WITH = {_POSITION_TARGET: _STIFFNESS, _VELOCITY_TARGET: _DAMPING}
-"""The gains with which drives follow targets: where all are zero, targets need not be sent."""
 
 _SOLVER = "PhysxArticulationAPI"
 _POSITION_ITERATIONS = Setting(_SOLVER, "physxArticulation:solverPositionIterationCount", torch.int32, 32)
@@ -39,19 +29,13 @@ _STABILIZATION_THRESHOLD = Setting(_SOLVER, "physxArticulation:stabilizationThre
 _SLEEP_THRESHOLD = Setting(_SOLVER, "physxArticulation:sleepThreshold", torch.float32, 5e-5)
 _SELF_COLLISIONS = Setting(_SOLVER, "physxArticulation:enabledSelfCollisions", torch.uint8, True)
 
-_CONTROL_MODES = ("position", "velocity", "effort")
 _EFFORT_MODES = ("force", "acceleration")
 _NUM_ROOT_COORDINATES = 6
 
 
 @needs_physics
-class ArticulationView(PrimView):
+class ArticulationView(PrimView, RobotView):
     """The articulations that an expression names, one in every environment.
-
-    What a method takes and returns has M rows, one for each articulation of `indices`, and K columns, one for each
-    degree of freedom of `joint_indices` or `joint_names`, or one for each link of `body_indices`; None means all. Their
-    order is PhysX's and not the USD file's (`dof_names`, `body_names`): look indices up by name. With `clone=False` a
-    getter of everything returns the view's own buffer, which the next read overwrites.
 
     Args:
         prim_paths_expr: Expression of the articulations' root prims, or of prims with one articulation below, such as
@@ -65,9 +49,6 @@ class ArticulationView(PrimView):
         reset_xform_properties: Accepted for Isaac Sim's sake and unused: transforms are PhysX's.
         enable_residual_reports: Not available here; Isaac Sim dropped it in 6.0.
     """
-
-    _POSE = "ARTICULATION_ROOT_POSE"
-    _VELOCITY = "ARTICULATION_ROOT_VELOCITY"
 
     def __init__(
         self,
@@ -84,15 +65,8 @@ class ArticulationView(PrimView):
         super().__init__(prim_paths_expr, name, positions, translations, orientations, scales, visibilities)
         if enable_residual_reports:
             self.get_position_residuals()
-        self._body_names: list[str] = []
-        self._joint_names: list[str] = []
-        self._dof_names: list[str] = []
-        # Tasks written for OmniIsaacGymEnvs read these two under just these names.
-        self._body_indices: dict[str, int] = {}
-        self._dof_indices: dict[str, int] = {}
         self._default_poses = XFormPrimViewState(None, None)
         self._default_joints = JointsState(None, None, None)
-        self._paused: tuple[Tensor, Tensor, Tensor] | None = None
 
     def _resolve(self, relative_paths: list[str]) -> list[str]:
         roots = []
@@ -109,8 +83,12 @@ class ArticulationView(PrimView):
 
     def _on_physics_ready(self) -> None:
         binding = self._metadata()
-        self._body_names, self._joint_names = binding.body_names, binding.joint_names
-        self._dof_names = binding.dof_names
+        self._body_names, self._joint_names, self._dof_names = (
+            binding.body_names,
+            binding.joint_names,
+            binding.dof_names,
+        )
+        # Tasks written for OmniIsaacGymEnvs read these two under just these names.
         self._body_indices = {name: index for index, name in enumerate(self._body_names)}
         self._dof_indices = {name: index for index, name in enumerate(self._dof_names)}
         self._default_kps, self._default_kds = self.get_gains()
@@ -122,22 +100,12 @@ class ArticulationView(PrimView):
         self._fill_defaults(
             self._default_joints, positions=targets, velocities=velocities, efforts=torch.zeros_like(efforts)
         )
-        self._paused = None
+        self._paused: tuple[Tensor, Tensor, Tensor] | None = None
 
     def _metadata(self) -> Any:
-        return self._quantity(_DOF_POSITION).bindings[0]
+        return self._quantity("ARTICULATION_DOF_POSITION").bindings[0]
 
     # -- names and counts ---------------------------------------------------------------------------------------------
-
-    @property
-    def num_dof(self) -> int:
-        """Number of degrees of freedom of one articulation."""
-        return len(self._dof_names)
-
-    @property
-    def num_bodies(self) -> int:
-        """Number of links of one articulation."""
-        return len(self._body_names)
 
     @property
     def num_joints(self) -> int:
@@ -155,16 +123,6 @@ class ArticulationView(PrimView):
         return self._metadata().fixed_tendon_count
 
     @property
-    def body_names(self) -> list[str]:
-        """Names of the links, in the order of every body tensor."""
-        return list(self._body_names)
-
-    @property
-    def dof_names(self) -> list[str]:
-        """Names of the degrees of freedom, in the order of every dof tensor; a ball joint has "joint:0" and so on."""
-        return list(self._dof_names)
-
-    @property
     def joint_names(self) -> list[str]:
         """Names of the joints; joint i leads to the link `body_names[i + 1]`."""
         return list(self._joint_names)
@@ -178,18 +136,6 @@ class ArticulationView(PrimView):
     def dof_indices(self) -> dict[str, int]:
         """Index of each degree of freedom by name."""
         return self._dof_indices
-
-    def get_body_index(self, body_name: str) -> int:
-        """Return the index of a link."""
-        return checks.as_name_indices("body_name", [body_name], self._body_names)[0]
-
-    def get_link_index(self, link_name: str) -> int:
-        """Return the index of a link; the same as `get_body_index`."""
-        return checks.as_name_indices("link_name", [link_name], self._body_names)[0]
-
-    def get_dof_index(self, dof_name: str) -> int:
-        """Return the index of a degree of freedom."""
-        return checks.as_name_indices("dof_name", [dof_name], self._dof_names)[0]
 
     def get_joint_index(self, joint_name: str) -> int:
         """Return the index of a joint."""
@@ -220,62 +166,7 @@ class ArticulationView(PrimView):
         prims = Usd.PrimRange(self._require_engine().stage.GetPrimAtPath(f"{ENV_0_PATH}/{robot}"))
         return {prim.GetName(): prim for prim in prims if prim.IsA(UsdPhysics.Joint)}
 
-    # -- which columns ------------------------------------------------------------------------------------------------
-
-    def _dofs(self, joint_indices: Indices, joint_names: Names) -> Tensor | None:
-        """Return degrees of freedom as indices; None means all."""
-        if joint_indices is None and joint_names is None:
-            return None
-        self._require_one_of(joint_indices, joint_names)
-        if joint_names is not None:
-            joint_indices = checks.as_name_indices("joint_names", joint_names, self._dof_names)
-        return self._index("joint_indices", joint_indices, len(self._dof_names))
-
-    def _all_dofs(self, name: str, joint_indices: Indices, joint_names: Names) -> Tensor | None:
-        dofs = self._dofs(joint_indices, joint_names)
-        if dofs is not None and len(dofs) != len(self._dof_names):
-            raise checks.ArgumentError(
-                f"{name} must be given for all {len(self._dof_names)} joints, got {len(dofs)}: of the others, Isaac "
-                "Sim 5.1 would zero the efforts and 6.0 would keep them."
-            )
-        return dofs
-
-    def _require_one_of(self, joint_indices: Indices, joint_names: Names) -> None:
-        if joint_indices is not None and joint_names is not None:
-            raise checks.ArgumentError("joint_indices and joint_names cannot both be given.")
-
-    def _bodies(self, body_indices: Indices) -> Tensor | None:
-        return self._index("body_indices", body_indices, len(self._body_names))
-
     # -- joint state: rad and rad/s, or m and m/s ---------------------------------------------------------------------
-
-    def get_joint_positions(
-        self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
-    ) -> Tensor:
-        """Return joint positions, (M, K) in rad or m."""
-        return self._read(_DOF_POSITION, indices, self._dofs(joint_indices, joint_names), clone)
-
-    def set_joint_positions(
-        self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
-    ) -> None:
-        """Put joints at positions, (M, K) in rad or m, and make those their position targets too."""
-        dofs = self._dofs(joint_indices, joint_names)
-        self._write(_DOF_POSITION, "positions", positions, indices, dofs)
-        self._write(_POSITION_TARGET, "positions", positions, indices, dofs)
-
-    def get_joint_velocities(
-        self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
-    ) -> Tensor:
-        """Return joint velocities, (M, K) in rad/s or m/s."""
-        return self._read(_DOF_VELOCITY, indices, self._dofs(joint_indices, joint_names), clone)
-
-    def set_joint_velocities(
-        self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
-    ) -> None:
-        """Give joints velocities, (M, K) in rad/s or m/s, and make those their velocity targets too."""
-        dofs = self._dofs(joint_indices, joint_names)
-        self._write(_DOF_VELOCITY, "velocities", velocities, indices, dofs)
-        self._write(_VELOCITY_TARGET, "velocities", velocities, indices, dofs)
 
     def get_joints_state(self) -> JointsState:
         """Return all joints' positions and velocities, (N, num_dof) each; efforts are None, as in Isaac Sim."""
@@ -283,177 +174,12 @@ class ArticulationView(PrimView):
 
     # -- targets and efforts ------------------------------------------------------------------------------------------
 
-    def set_joint_position_targets(
-        self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
-    ) -> None:
-        """Set the targets of the position drives, (M, K) in rad or m."""
-        self._write(_POSITION_TARGET, "positions", positions, indices, self._dofs(joint_indices, joint_names))
-
-    def set_joint_velocity_targets(
-        self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
-    ) -> None:
-        """Set the targets of the velocity drives, (M, K) in rad/s or m/s."""
-        self._write(_VELOCITY_TARGET, "velocities", velocities, indices, self._dofs(joint_indices, joint_names))
-
-    def set_joint_efforts(
-        self, efforts: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
-    ) -> None:
-        """Apply efforts, (M, K) in N m or N, at every step until they are overwritten.
-
-        Raises:
-            ArgumentError: If only some joints are named: Isaac Sim up to 5.1 zeroes the others, 6.0 keeps them, so a
-                task that did this would behave differently there. Write all joints.
-        """
-        self._write(_EFFORT, "efforts", efforts, indices, self._all_dofs("efforts", joint_indices, joint_names))
-
-    def apply_action(self, control_actions: ArticulationActions, indices: Indices = None) -> None:
-        """Write targets and efforts at once.
-
-        Args:
-            control_actions: Position targets, velocity targets and efforts, (M, K) each; None leaves them as they are.
-            indices: Articulations; None means all.
-
-        Raises:
-            ArgumentError: If efforts come for some joints only; see `set_joint_efforts`.
-        """
-        joints = (control_actions.joint_indices, control_actions.joint_names)
-        if control_actions.joint_efforts is not None:
-            self._all_dofs("control_actions.joint_efforts", *joints)
-        dofs = self._dofs(*joints)
-        for tensor_type, name in (
-            (_POSITION_TARGET, "joint_positions"),
-            (_VELOCITY_TARGET, "joint_velocities"),
-            (_EFFORT, "joint_efforts"),
-        ):
-            values = getattr(control_actions, name)
-            if values is not None:
-                self._write(tensor_type, f"control_actions.{name}", values, indices, dofs)
-
-    def get_applied_actions(self, clone: bool = True) -> ArticulationActions:
-        """Return the position targets, velocity targets and efforts of all joints, (N, num_dof) each."""
-        return ArticulationActions(*self._applied(clone))
-
-    def _applied(self, clone: bool = True) -> tuple[Tensor, Tensor, Tensor]:
-        return (
-            self._read(_POSITION_TARGET, None, None, clone),
-            self._read(_VELOCITY_TARGET, None, None, clone),
-            self._read(_EFFORT, None, None, clone),
-        )
-
-    def get_applied_joint_efforts(
-        self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
-    ) -> Tensor:
-        """Return the efforts last set, (M, K) in N m or N."""
-        return self._read(_EFFORT, indices, self._dofs(joint_indices, joint_names), clone)
-
     def get_measured_joint_efforts(
         self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
     ) -> Tensor:
         """Return what the solver transmitted along each degree of freedom in the last step, (M, K) in N m or N."""
         dofs = self._dofs(joint_indices, joint_names)
         return self._read("ARTICULATION_DOF_PROJECTED_JOINT_FORCE", indices, dofs, clone)
-
-    def get_measured_joint_forces(
-        self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
-    ) -> Tensor:
-        """Return the force and torque that each link's incoming joint transmitted, (M, K, 6) in N and N m.
-
-        Args:
-            indices: Articulations; None means all.
-            joint_indices: Links, counted as in `body_names`: entry 0 is the root link, the joint `joint_names[i]` leads
-                to entry i + 1. None means all num_bodies.
-            joint_names: Joints by name, translated to their links.
-            clone: Whether to copy the view's buffer.
-        """
-        self._require_one_of(joint_indices, joint_names)
-        if joint_names is not None:
-            joint_indices = [i + 1 for i in checks.as_name_indices("joint_names", joint_names, self._joint_names)]
-        links = self._index("joint_indices", joint_indices, len(self._body_names))
-        return self._read("ARTICULATION_LINK_INCOMING_JOINT_FORCE", indices, links, clone)
-
-    def _new_quantity(self, tensor_type: str) -> Quantity:
-        quantity = super()._new_quantity(tensor_type)
-        if tensor_type in _FOLLOWED_WITH:
-            quantity.read()
-            # Gains of its own to look at: those that the view writes may be on their way just then.
-            quantity.idle = super()._new_quantity(_FOLLOWED_WITH[tensor_type]).is_zero
-        return quantity
-
-    # -- gains: N m/rad and N m s/rad, or N/m and N s/m, where USD's angular drives count degrees ---------------------
-
-    def get_gains(
-        self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
-    ) -> tuple[Tensor, Tensor]:
-        """Return stiffness and damping of the drives, (M, K) each."""
-        dofs = self._dofs(joint_indices, joint_names)
-        return self._read(_STIFFNESS, indices, dofs, clone), self._read(_DAMPING, indices, dofs, clone)
-
-    def set_gains(
-        self,
-        kps: Tensor | None = None,
-        kds: Tensor | None = None,
-        indices: Indices = None,
-        joint_indices: Indices = None,
-        joint_names: Names = None,
-        save_to_usd: bool = False,
-    ) -> None:
-        """Set stiffness and damping of the drives, (M, K) each; these become what `switch_control_mode` returns to.
-
-        Args:
-            kps: Stiffness; None leaves it as it is.
-            kds: Damping; None leaves it as it is.
-            indices: Articulations; None means all.
-            joint_indices: Degrees of freedom; None means all.
-            joint_names: Degrees of freedom by name.
-            save_to_usd: Must be False: clones are not on the stage.
-        """
-        if save_to_usd:
-            raise NotImplementedError("set_gains: save_to_usd=True needs clones on the USD stage; PhysX made them.")
-        dofs = self._dofs(joint_indices, joint_names)
-        self._write_gains(kps, kds, indices, dofs)
-        if indices is None and dofs is None:
-            self._default_kps, self._default_kds = self.get_gains()
-            return
-        where = selection(self._rows(indices), dofs, self._device)
-        now_kps, now_kds = self.get_gains(clone=False)
-        if kps is not None:
-            self._default_kps[where] = now_kps[where]
-        if kds is not None:
-            self._default_kds[where] = now_kds[where]
-
-    def switch_control_mode(
-        self, mode: str, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
-    ) -> None:
-        """Control joints by position, velocity or effort alone, by dropping the gains that would interfere.
-
-        "position" restores stiffness and damping, "velocity" keeps the damping, "effort" has neither.
-
-        Args:
-            mode: "position", "velocity" or "effort".
-            indices: Articulations; None means all.
-            joint_indices: Degrees of freedom; None means all.
-            joint_names: Degrees of freedom by name.
-        """
-        if mode not in _CONTROL_MODES:
-            raise checks.ArgumentError(f"mode must be one of {', '.join(_CONTROL_MODES)}, got {mode!r}.")
-        dofs = self._dofs(joint_indices, joint_names)
-        where = selection(self._rows(indices), dofs, self._device)
-        kps, kds = self._default_kps[where], self._default_kds[where]
-        if mode != "position":
-            kps = torch.zeros_like(kps)
-        if mode == "effort":
-            kds = torch.zeros_like(kds)
-        self._write_gains(kps, kds, indices, dofs)
-
-    def switch_dof_control_mode(self, mode: str, dof_index: int, indices: Indices = None) -> None:
-        """Switch one degree of freedom; see `switch_control_mode`."""
-        self.switch_control_mode(mode, indices, joint_indices=[dof_index])
-
-    def _write_gains(self, kps: Tensor | None, kds: Tensor | None, indices: Indices, dofs: Tensor | None) -> None:
-        if kps is not None:
-            self._write(_STIFFNESS, "kps", kps, indices, dofs)
-        if kds is not None:
-            self._write(_DAMPING, "kds", kds, indices, dofs)
 
     # -- kind of drive ------------------------------------------------------------------------------------------------
 
@@ -504,41 +230,17 @@ class ArticulationView(PrimView):
         """Return lower and upper limits in rad or m, (N, num_dof, 2), always on the CPU, as in Isaac Sim."""
         return self._quantity("ARTICULATION_DOF_LIMIT").read().clone()
 
-    def get_max_efforts(
-        self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
-    ) -> Tensor:
-        """Return the largest effort of each drive, (M, K) in N m or N."""
-        return self._read("ARTICULATION_DOF_MAX_FORCE", indices, self._dofs(joint_indices, joint_names), clone)
-
     def set_max_efforts(
         self, values: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
     ) -> None:
         """Set the largest effort of each drive, (M, K) in N m or N."""
         self._write("ARTICULATION_DOF_MAX_FORCE", "values", values, indices, self._dofs(joint_indices, joint_names))
 
-    def get_joint_max_velocities(
-        self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
-    ) -> Tensor:
-        """Return the largest velocity of each joint, (M, K) in rad/s or m/s."""
-        return self._read("ARTICULATION_DOF_MAX_VELOCITY", indices, self._dofs(joint_indices, joint_names), clone)
-
     def set_max_joint_velocities(
         self, values: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
     ) -> None:
         """Set the largest velocity of each joint, (M, K) in rad/s or m/s."""
         self._write("ARTICULATION_DOF_MAX_VELOCITY", "values", values, indices, self._dofs(joint_indices, joint_names))
-
-    def get_armatures(
-        self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
-    ) -> Tensor:
-        """Return the inertia that is added along each degree of freedom, (M, K) in kg m^2 or kg."""
-        return self._read("ARTICULATION_DOF_ARMATURE", indices, self._dofs(joint_indices, joint_names), clone)
-
-    def set_armatures(
-        self, values: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
-    ) -> None:
-        """Set the inertia that is added along each degree of freedom, (M, K) in kg m^2 or kg."""
-        self._write("ARTICULATION_DOF_ARMATURE", "values", values, indices, self._dofs(joint_indices, joint_names))
 
     def get_friction_coefficients(
         self, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None, clone: bool = True
@@ -560,18 +262,6 @@ class ArticulationView(PrimView):
         self._write(_FRICTION, "values", properties, indices, dofs)
 
     # -- links --------------------------------------------------------------------------------------------------------
-
-    def get_body_poses(self, indices: Indices = None, body_indices: Indices = None, clone: bool = True) -> Poses:
-        """Return the links' positions (M, K, 3) in m and orientations (M, K, 4) as wxyz, in the world frame.
-
-        On the CPU they follow written joint and root states at once, on CUDA with the next step or with the engine's
-        `update_kinematics`.
-        """
-        return self._read_poses("ARTICULATION_LINK_POSE", indices, self._bodies(body_indices), clone)
-
-    def get_body_velocities(self, indices: Indices = None, body_indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return linear (m/s, centre of mass) and angular (rad/s) velocities in the world frame, (M, K, 6)."""
-        return self._read("ARTICULATION_LINK_VELOCITY", indices, self._bodies(body_indices), clone)
 
     def get_body_masses(self, indices: Indices = None, body_indices: Indices = None, clone: bool = True) -> Tensor:
         """Return masses, (M, K) in kg."""

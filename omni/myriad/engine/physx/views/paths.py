@@ -40,9 +40,13 @@ def in_environment(relative_path: str, env_id: int) -> str:
 
 
 def _expand_one(expression: str, stage: Usd.Stage, num_envs: int) -> list[str]:
-    parents, env, *names = _components(expression)
-    if parents != ENVS_PATH or not names:
+    parts = expression.strip("/").split("/")
+    if "/" + "/".join(parts[:2]) != ENVS_PATH or len(parts) < 4:
         raise MyriadError(f"prim_paths_expr {expression!r} must name prims below {ENVS_PATH}/<environment>/.")
+    try:
+        env, *names = (re.compile(".*" if part == "*" else part) for part in parts[2:])
+    except re.error as error:
+        raise MyriadError(f"prim_paths_expr {expression!r} is no valid expression: {error}.") from None
     if not all(env.fullmatch(f"env_{i}") for i in (0, num_envs - 1)):
         raise MyriadError(
             f"prim_paths_expr {expression!r} leaves environments out; a view covers all of them: use {ENVS_PATH}/.*/..."
@@ -59,14 +63,3 @@ def _expand_one(expression: str, stage: Usd.Stage, num_envs: int) -> list[str]:
 
 
 _ALL = Usd.TraverseInstanceProxies(Usd.PrimDefaultPredicate)
-
-
-def _components(expression: str) -> tuple:
-    parts = expression.strip("/").split("/")
-    if len(parts) < 3:
-        raise MyriadError(f"prim_paths_expr {expression!r} is too short: expected {ENVS_PATH}/.*/<prim>.")
-    try:
-        patterns = [re.compile(".*" if part == "*" else part) for part in parts[2:]]
-    except re.error as error:
-        raise MyriadError(f"prim_paths_expr {expression!r} is no valid expression: {error}.") from None
-    return ("/" + "/".join(parts[:2]), *patterns)

@@ -6,35 +6,27 @@ from __future__ import annotations
 import functools
 import inspect
 import logging
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from pxr import Gf, Usd, UsdGeom
 from torch import Tensor
 
-from omni.myriad.engine.base import ENV_0_PATH, Indices
-from omni.myriad.engine.physx.quantity import Kind, Quantity
-from omni.myriad.engine.physx.views import checks, paths
+from omni.myriad.engine import checks
+from omni.myriad.engine.base import ENV_0_PATH
+from omni.myriad.engine.physx.quantity import Quantity
+from omni.myriad.engine.physx.views import paths
 from omni.myriad.engine.physx.views.settings import Setting
 from omni.myriad.engine.physx.views.unsupported import UNSUPPORTED, unsupported
 from omni.myriad.engine.usd import break_instances
+from omni.myriad.engine.view import Indices, Poses, View, selection
 from omni.myriad.maths import quat_conjugate, quat_mul
 
 if TYPE_CHECKING:
     from omni.myriad.engine.physx.engine import PhysXEngine
 
 logger = logging.getLogger(__name__)
-
-Names = Sequence[str] | None
-Poses = tuple[Tensor, Tensor]
-
-_CONTROLS = ("DOF_POSITION_TARGET", "DOF_VELOCITY_TARGET", "DOF_ACTUATION_FORCE")
-_PROPERTIES = (
-    *("_MASS", "_INERTIA", "_COM_POSE", "_DISABLE_SIMULATION", "_DISABLE_GRAVITY", "_STIFFNESS", "_DAMPING", "_LIMIT"),
-    *("_MAX_VELOCITY", "_MAX_FORCE", "_ARMATURE", "_FRICTION_PROPERTIES", "_DRIVE_TYPE", "_REST_LENGTH", "_OFFSET"),
-    "_FRICTION_AND_RESTITUTION",
-)
 
 BEFORE_PHYSICS = {
     *("bind", "initialize", "initialized", "is_physics_handle_valid", "is_valid", "count", "prim_paths"),
@@ -51,10 +43,10 @@ _V = TypeVar("_V", bound="type[PrimView]")
 
 
 def needs_physics(view: _V) -> _V:
-    """Make what a class of views defines warn and return None until physics runs, as Isaac Sim's views do.
+    """Make a class of views warn and return None until physics runs, as Isaac Sim's views do.
 
-    That is all of its public methods and properties but those of `BEFORE_PHYSICS`. Their types leave that None out:
-    code that runs once physics does need not check for it.
+    That is all of its public methods and properties, inherited ones included, but those of `BEFORE_PHYSICS`. Their
+    types leave that None out: code that runs once physics does need not check for it.
     """
 
     def guarded(method: Callable[..., Any]) -> Callable[..., Any]:
@@ -68,7 +60,8 @@ def needs_physics(view: _V) -> _V:
 
         return wrapper
 
-    for name, member in list(vars(view).items()):
+    for name in dir(view):
+        member = inspect.getattr_static(view, name)
         if name.startswith("_") or name in BEFORE_PHYSICS or name in UNSUPPORTED:
             continue
         if inspect.isfunction(member):
@@ -78,13 +71,8 @@ def needs_physics(view: _V) -> _V:
     return view
 
 
-@needs_physics
-class PrimView:
-    """A batch of prims, the same ones in every environment, in environment order.
-
-    Poses are in metres and wxyz, velocities in m/s and rad/s in the world frame; (M, ...) for the M prims of `indices`,
-    of which None means all. A linear velocity is that of the prim's centre of mass. With `clone=False` a getter of all
-    prims may return the view's own buffer, which the next read overwrites.
+class PrimView(View):
+    """What articulation and rigid body views have in common.
 
     Args:
         prim_paths_expr: Expression such as "/World/envs/.*/Ant/torso", or several.
@@ -94,13 +82,7 @@ class PrimView:
         orientations: Default orientations as wxyz, (N, 4), in the same frame.
         scales: Not available here: PhysX reads sizes from environment 0.
         visibilities: Not available here: nothing is rendered.
-
-    Attributes:
-        name: Name of the view.
     """
-
-    _POSE: ClassVar[str]
-    _VELOCITY: ClassVar[str]
 
     def __init__(
         self,
@@ -121,19 +103,12 @@ class PrimView:
         self.name = name
         self._expressions = [prim_paths_expr] if isinstance(prim_paths_expr, str) else list(prim_paths_expr)
         self._initial_poses = (positions, translations, orientations)
-        self._engine: PhysXEngine | None = None
         self._relative_paths: list[str] = []
         self._quantities: dict[str, Quantity] = {}
         self._generation: list[Any] | None = None
-        self._checked: dict[str, tuple[Any, int, int, Tensor]] = {}
         self._parents: tuple[Tensor, Tensor, Tensor] | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
-
-    def bind(self, engine: PhysXEngine) -> None:
-        """Connect the view to the engine whose scene it was added to."""
-        self._engine = engine
-        self._on_bound()
 
     def initialize(self, physics_sim_view: Any = None) -> None:
         """Find the prims once physics runs; before that, getters return None.
@@ -157,7 +132,7 @@ class PrimView:
 
     def is_physics_handle_valid(self) -> bool:
         """Tell whether the view is initialised and its physics still runs."""
-        return self._generation is not None and self._engine is not None and self._generation is self._engine.shards
+        return self._engine is not None and self._generation is self._engine.shards
 
     def is_valid(self, indices: Indices = None) -> bool:
         """Tell whether the prims exist in running physics."""
@@ -179,36 +154,6 @@ class PrimView:
     def prim_paths(self) -> list[str]:
         """Paths of all prims, in the order of the rows of every tensor: all of one environment, then the next one's."""
         return [path for shard_paths in self._shard_paths() for path in shard_paths]
-
-    # -- poses in the world -------------------------------------------------------------------------------------------
-
-    def get_world_poses(self, indices: Indices = None, clone: bool = True, usd: bool = True) -> Poses:
-        """Return positions (M, 3) in m and orientations (M, 4) as wxyz, in the world frame.
-
-        Args:
-            indices: Prims; None means all.
-            clone: Whether to copy the view's buffer.
-            usd: Accepted for Isaac Sim's sake and unused: PhysX holds the poses.
-        """
-        return self._read_poses(self._POSE, indices, None, clone)
-
-    def set_world_poses(
-        self,
-        positions: Tensor | None = None,
-        orientations: Tensor | None = None,
-        indices: Indices = None,
-        usd: bool = True,
-    ) -> None:
-        """Put prims at positions (M, 3) in m and orientations (M, 4) as wxyz, in the world frame.
-
-        Args:
-            positions: None leaves them as they are.
-            orientations: None leaves them as they are.
-            indices: Prims; None means all.
-            usd: Accepted for Isaac Sim's sake and unused: PhysX holds the poses.
-        """
-        self._require_movable("poses")
-        self._write_poses(self._POSE, positions, orientations, indices)
 
     # -- poses relative to the parent prim ----------------------------------------------------------------------------
 
@@ -264,21 +209,7 @@ class PrimView:
         maps, offsets, rotations = self._parents
         return maps[rows], offsets[rows], rotations[rows]
 
-    # -- velocities ---------------------------------------------------------------------------------------------------
-
-    def get_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return linear (m/s) and angular (rad/s) velocities in the world frame, (M, 6)."""
-        return self._read(self._VELOCITY, indices, None, clone)
-
-    def set_velocities(self, velocities: Tensor, indices: Indices = None) -> None:
-        """Set linear (m/s) and angular (rad/s) velocities in the world frame, (M, 6)."""
-        self._require_movable("velocities")
-        self._write(self._VELOCITY, "velocities", velocities, indices)
-
-    def get_linear_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return linear velocities in the world frame, (M, 3) in m/s."""
-        velocities = self._read(self._VELOCITY, indices, None, False)[:, :3]
-        return velocities.clone() if clone else velocities
+    # -- halves of velocities ------------------------------------------------------------------------------------------
 
     def set_linear_velocities(self, velocities: Tensor, indices: Indices = None) -> None:
         """Set linear velocities in the world frame, (M, 3) in m/s; CPU only, as in Isaac Sim.
@@ -287,11 +218,6 @@ class PrimView:
             NotImplementedError: On CUDA, where Isaac Sim does not support it; `set_velocities` works everywhere.
         """
         self._set_half("set_linear_velocities", velocities, indices, torch.arange(3))
-
-    def get_angular_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
-        """Return angular velocities in the world frame, (M, 3) in rad/s."""
-        velocities = self._read(self._VELOCITY, indices, None, False)[:, 3:]
-        return velocities.clone() if clone else velocities
 
     def set_angular_velocities(self, velocities: Tensor, indices: Indices = None) -> None:
         """Set angular velocities in the world frame, (M, 3) in rad/s; CPU only, as in Isaac Sim.
@@ -325,12 +251,6 @@ class PrimView:
     def _resolve(self, relative_paths: list[str]) -> list[str]:
         """Turn the prims that the expression matches into the prims whose rows the view has."""
         return relative_paths
-
-    def _require_movable(self, what: str) -> None:
-        """Raise if this view's prims cannot be moved one by one."""
-
-    def _on_bound(self) -> None:
-        """Author on environment 0 what physics reads when it starts."""
 
     def _on_physics_ready(self) -> None:
         """Write what the constructor was given, and read what does not change while physics runs."""
@@ -370,10 +290,6 @@ class PrimView:
         if self._engine is None:
             raise checks.ArgumentError(f"View {self.name!r} belongs to no scene yet: scene.add(view) first.")
         return self._engine
-
-    @property
-    def _device(self) -> torch.device:
-        return self._require_engine().device
 
     def _find_prims(self) -> list[str]:
         """Return the view's prims as paths relative to an environment, in row order."""
@@ -425,51 +341,9 @@ class PrimView:
         """Return the quantity of that `ovphysx.TensorType` name, bound on first use."""
         quantity = self._quantities.get(tensor_type)
         if quantity is None:
-            quantity = self._quantities[tensor_type] = self._new_quantity(tensor_type)
+            quantity = self._require_engine().quantity(tensor_type, self._shard_paths())
+            self._quantities[tensor_type] = quantity
         return quantity
-
-    def _new_quantity(self, tensor_type: str) -> Quantity:
-        from ovphysx.types import TensorType
-
-        kind = Kind.STATE
-        if tensor_type.endswith(_CONTROLS):
-            kind = Kind.CONTROL
-        elif tensor_type.endswith(_PROPERTIES):
-            kind = Kind.PROPERTY
-        return Quantity(self._require_engine(), self._shard_paths(), TensorType[tensor_type], kind)
-
-    def _index(self, name: str, indices: Indices, size: int) -> Tensor | None:
-        """Check indices once: the check waits for the GPU, and tasks pass the same tensor step after step."""
-        if indices is None:
-            return None
-        cached = self._checked.get(name)
-        if isinstance(indices, Tensor):
-            version = -1 if indices.is_inference() else indices._version
-            if cached is not None and cached[0] is indices and cached[1] == version >= 0 and cached[2] == size:
-                return cached[3]
-        elif isinstance(indices, (list, tuple, range)):
-            version, indices = 0, list(indices)
-            if cached is not None and isinstance(cached[0], list) and cached[0] == indices and cached[2] == size:
-                return cached[3]
-        else:
-            return checks.as_indices(name, indices, size, self._device)
-        checked = checks.as_indices(name, indices, size, self._device)
-        self._checked[name] = (indices, version, size, checked)
-        return checked
-
-    def _rows(self, indices: Indices) -> Tensor | None:
-        """Check prim indices; None stays None and means all."""
-        return self._index("indices", indices, self.count)
-
-    def _num_rows(self, rows: Tensor | None) -> int:
-        return self.count if rows is None else len(rows)
-
-    def _pick(self, values: Tensor, indices: Indices) -> Tensor:
-        rows = self._rows(indices)
-        return values if rows is None else values[rows]
-
-    def _floats(self, name: str, values: Any, shape: tuple[int, ...]) -> Tensor:
-        return checks.as_values(name, values, shape, self._device, torch.float32)
 
     def _shape(self, quantity: Quantity, rows: Tensor | None, columns: Tensor | None) -> tuple[int, ...]:
         if columns is None:
@@ -490,22 +364,8 @@ class PrimView:
         quantity = self._quantity(tensor_type)
         rows = self._rows(indices)
         shape = self._shape(quantity, rows, columns)
-        values = checks.as_values(name, values, shape, self._device, quantity.data.dtype).to(quantity.data.device)
-        data = quantity.data if columns is None else quantity.read()
-        where = selection(rows, columns, data.device)
-        envs = self._require_engine().ledger.only_envs
-        if quantity.idle and rows is not None and envs is not None:
-            # It may be sent as a whole one day, so rows of other environments have to stay as they are.
-            mask = envs[rows // (self.count // len(envs))].view(-1, *[1] * (values.ndim - 1))
-            values = torch.where(mask, values, data[where])
-        data[where] = values
-        quantity.write(rows)
-
-    def _read_poses(self, tensor_type: str, indices: Indices, columns: Tensor | None, clone: bool) -> Poses:
-        """Read positions (M, ..., 3) and orientations (M, ..., 4) as wxyz, where PhysX has xyzw."""
-        poses = self._read(tensor_type, indices, columns, False)
-        positions = poses[..., :3]
-        return positions.clone() if clone else positions, poses[..., 3:].roll(1, -1)
+        values = checks.as_values(name, values, shape, self._device, quantity.data.dtype)
+        quantity.put(values, rows, columns)
 
     def _write_poses(
         self,
@@ -522,12 +382,3 @@ class PrimView:
         positions = now[0] if positions is None else self._floats("positions", positions, (*lead, 3))
         orientations = now[1] if orientations is None else self._floats("orientations", orientations, (*lead, 4))
         self._write(tensor_type, "poses", torch.cat((positions, orientations.roll(-1, -1)), -1), indices, columns)
-
-
-def selection(rows: Tensor | None, columns: Tensor | None, device: torch.device) -> tuple[Any, ...]:
-    """Return what picks rows and columns of a tensor on `device`; a plain slice, and so a view, if all are wanted."""
-    if rows is None:
-        return (slice(None),) if columns is None else (slice(None), columns.to(device))
-    if columns is None:
-        return (rows.to(device),)
-    return rows.to(device)[:, None], columns.to(device)

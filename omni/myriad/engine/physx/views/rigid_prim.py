@@ -12,12 +12,14 @@ import torch
 from pxr import UsdPhysics
 from torch import Tensor
 
-from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH, DynamicsViewState
+from omni.myriad.engine import checks
+from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.engine.physx.contacts import ContactSensors
-from omni.myriad.engine.physx.views import checks, paths
-from omni.myriad.engine.physx.views.prim import Indices, Poses, PrimView, needs_physics
+from omni.myriad.engine.physx.views import paths
+from omni.myriad.engine.physx.views.prim import PrimView, needs_physics
 from omni.myriad.engine.physx.views.settings import Setting
 from omni.myriad.engine.usd import PHYSICS_SCENE_PATH
+from omni.myriad.engine.view import DynamicsViewState, Indices, Poses, RigidView
 from omni.myriad.errors import MyriadError
 from omni.myriad.maths import quat_rotate
 
@@ -36,7 +38,7 @@ _FrictionData = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 @needs_physics
-class RigidPrimView(PrimView):
+class RigidPrimView(PrimView, RigidView):
     """The rigid bodies that an expression names, any number in every environment: all of one, then all of the next.
 
     Links of articulations can be read, pushed and reweighed; where they are is up to their joints, the root link apart.
@@ -97,8 +99,10 @@ class RigidPrimView(PrimView):
         self._max_contact_count = max_contact_count
         self._sensors: ContactSensors | None = None
 
-    def _on_bound(self) -> None:
-        if not self._require_engine().is_playing():
+    def bind(self, engine: Any) -> None:
+        """Connect the view to the engine, and author on environment 0 what physics reads when it starts."""
+        super().bind(engine)
+        if not engine.is_playing():
             self._author_contact_reports()
         if self._initial_densities is not None:
             self.set_densities(self._initial_densities)
@@ -447,7 +451,7 @@ class RigidPrimView(PrimView):
             ]
             for shard in engine.shards
         ]
-        return ContactSensors(engine, self._shard_paths(), filter_paths, self._max_contact_count)
+        return engine.contact_sensors(self._shard_paths(), filter_paths, self._max_contact_count)
 
     def _expand_filter(self, expression: str) -> list[str]:
         """Return the prims that a filter names: relative to an environment, or one for all with its whole path."""

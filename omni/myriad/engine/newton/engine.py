@@ -1,0 +1,396 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The Newton engine: all environments in one model, and the physics of a control step in one graph."""
+
+from __future__ import annotations
+
+import logging
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import newton
+import torch
+import warp
+from mujoco_warp import OverflowType
+from newton import ModelFlags
+
+from omni.myriad.engine.base import ENVS_PATH, Engine
+from omni.myriad.engine.newton import kernels, scene
+from omni.myriad.engine.newton.quantities import ContactForces, Quantities
+from omni.myriad.engine.newton.quantity import Quantity
+from omni.myriad.engine.physx.scene import check
+from omni.myriad.engine.physx.views.articulation import ArticulationView
+from omni.myriad.engine.physx.views.rigid_prim import RigidPrimView
+from omni.myriad.engine.sim_config import SimConfig
+from omni.myriad.errors import MyriadError
+
+wp: Any = warp  # its functions take more than their types say
+
+logger = logging.getLogger(__name__)
+
+_EAGER_STEPS = 1
+"""Steps before the capture: the first compiles kernels and allocates memory."""
+
+_CHECK_EVERY = 16
+"""Steps between two looks at whether buffers were large enough; a look waits for nothing."""
+
+_ENOUGH = 0.75
+"""Part of a buffer that may be used before a larger one is made, where its size is left to the engine."""
+
+_TOO_SMALL = {"NEFC": "constraints_per_env", "NJMAX_NNZ": "constraints_per_env", "BROADPHASE": "contacts_per_env"}
+_TOO_SMALL |= {"NARROWPHASE": "contacts_per_env", "CCD": "contacts_per_env", "HFIELD": "contacts_per_env"}
+"""The setting to raise for each of `mujoco_warp.OverflowType` that makes results wrong."""
+
+
+_SOLVER = "newton solver"
+"""Where a state keeps what belongs to no view."""
+
+
+@dataclass(frozen=True)
+class Worlds:
+    """All environments, under the names by which views ask PhysX's shards.
+
+    Attributes:
+        num_envs: Number of environments.
+        layout: Where prims are found.
+    """
+
+    num_envs: int
+    layout: scene.Layout
+
+    @property
+    def env_ids(self) -> range:
+        """Ids of the environments."""
+        return range(self.num_envs)
+
+    def is_non_root_link(self, prim_path: str) -> bool:
+        """Tell whether a body is a link that only joints can move."""
+        path = prim_path.split("/", 4)[4]
+        return self.layout.bodies[f"{ENVS_PATH}/env_0/{path}"] not in self.layout.free_joints
+
+
+class NewtonCapture:
+    """The `Capture` of Newton, whose views are its own memory: only what follows from a write has to be remembered.
+
+    Args:
+        engine: The engine.
+    """
+
+    def __init__(self, engine: NewtonEngine) -> None:
+        self._engine = engine
+
+    @contextmanager
+    def only(self, envs: torch.Tensor) -> Iterator[None]:
+        """Confine partial writes to some environments, (num_envs,) bool, while the context lasts."""
+        self._engine.only_envs = envs
+        try:
+            yield
+        finally:
+            self._engine.only_envs = None
+
+    def flush(self) -> None:
+        """Do nothing: what was written is where it belongs."""
+
+    def keep_reading(self) -> None:
+        """Do nothing: a graph that looks at something also computes it."""
+
+    def pending_writes(self) -> tuple[bool, int]:
+        """Return what the next step or reading has to make good."""
+        return self._engine.is_stale, self._engine.changed
+
+    def write_again(self, writes: tuple[bool, int]) -> None:
+        """Note that a graph has written the same once more."""
+        self._engine.is_stale |= writes[0]
+        self._engine.changed |= writes[1]
+
+
+class NewtonEngine(Engine):
+    """Steps `num_envs` worlds of one Newton model with its MuJoCo solver.
+
+    Args:
+        sim_config: The run's configuration.
+
+    Attributes:
+        shards: The worlds, in a list as PhysX's shards are; empty until `reset`.
+        model: Newton's model.
+        state: Newton's state.
+        control: Newton's targets and efforts.
+        solver: The solver; None until the first step.
+        pipeline: Newton's own search for contacts, where MuJoCo's would miss some; else None.
+        contacts: What it found.
+        only_envs: Environments, (num_envs,) bool, to which partial writes are confined; None for all.
+        is_stale: Whether links have to follow joints that were written.
+        changed: Newton's flags of the properties that were written since the last step.
+        wants_wrenches: Whether somebody looks at what joints transmit.
+        seen: What buffers were asked for so far: bits of what was too small, constraints of one world, contacts of all.
+    """
+
+    name = "newton"
+    model: Any = None
+    state: Any = None
+    control: Any = None
+    solver: Any = None
+    pipeline: Any = None
+    contacts: Any = None
+
+    def __init__(self, sim_config: SimConfig) -> None:
+        wp.config.log_level = wp.LOG_ERROR  # else it warns of a missing GPU
+        wp.config.enable_backward = False  # nobody asks for gradients, and compiling takes two thirds of the time
+        wp.init()
+        self._open_stage(sim_config, ArticulationView, RigidPrimView)
+        self._wp_device = "cpu" if self.device.type == "cpu" else f"cuda:{self.device.index or 0}"
+        self.version = f"newton {newton.__version__}"
+        self.capture = NewtonCapture(self)
+        self.shards: list[Worlds] = []
+        self.only_envs: torch.Tensor | None = None
+        self.is_stale = False
+        self.changed = 0
+        self.wants_wrenches = False
+        self._settings = sim_config.config["engine"]
+        self._gravity = [float(g) for g in sim_config.sim_params["gravity"]]
+        self._graphs: dict[tuple[int, bool], Any] = {}
+        self._eager_steps = self._steps = 0
+        self._driven: torch.Tensor | None = None
+        self._contact_forces: list[ContactForces] = []
+        self._room: dict[str, int | None] = {"contacts_per_env": None, "constraints_per_env": None}
+        for setting in self._room:
+            if self._settings[setting] != "auto":
+                self._room[setting] = int(self._settings[setting])
+        self._all: dict[int, torch.Tensor] = {}
+
+    def _start(self) -> None:
+        check(self.stage)
+        with self.on_stream():
+            self.model, layout = scene.load(self.stage, self._positions, self._gravity, self._wp_device)
+            self.state, self.control = self.model.state(), self.model.control()
+            newton.eval_fk(self.model, self.state.joint_q, self.state.joint_qd, self.state)
+        # MuJoCo sees meshes as their convex hulls, which is right for bodies alone.
+        shapes = [wp.to_torch(array) for array in (self.model.shape_type, self.model.shape_body)]
+        self._concave = bool(((shapes[0] == int(newton.GeoType.MESH)) & (shapes[1] < 0)).any())
+        self._found: tuple[Any, int] = wp.zeros(1, int, device=self._wp_device), 0
+        self.seen = torch.zeros(3, dtype=torch.int32, device=self.device)
+        self._seen_here = torch.zeros(3, dtype=torch.int32, pin_memory=self.device.type == "cuda")
+        self._looked = torch.cuda.Event() if self.device.type == "cuda" else None
+        self.shards = [Worlds(self.num_envs, layout)]
+        self._quantities = Quantities(self, layout)
+
+    def get_state(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Return copies of the views' states, and of the solution from which the solver starts its next search."""
+        return {**super().get_state(), _SOLVER: {"warmstart": self._warmstart().clone()}}
+
+    def set_state(self, state: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
+        """Write a state of `get_state`; with the solver's part the environments continue to the last bit on the CPU."""
+        super().set_state(state)
+        if _SOLVER in state:
+            self._warmstart().copy_(state[_SOLVER]["warmstart"])
+
+    def _warmstart(self) -> torch.Tensor:
+        with self.on_stream():
+            self._prepare()
+        return wp.to_torch(self.solver.mjw_data.qacc_warmstart)
+
+    def is_playing(self) -> bool:
+        """Tell whether physics has been started and not closed."""
+        return bool(self.shards)
+
+    def close(self) -> None:
+        """Release the model; the engine cannot be used afterwards."""
+        self.shards, self._graphs = [], {}
+        self.model = self.state = self.control = self.solver = self.pipeline = self.contacts = None
+
+    # -- what views ask -----------------------------------------------------------------------------------------------
+
+    def quantity(self, tensor_type: str, prim_paths: list[list[str]]) -> Quantity:
+        """Return what views read and write by the name of an `ovphysx.TensorType`.
+
+        Args:
+            tensor_type: The name.
+            prim_paths: Paths of the rows, in a list of one.
+
+        Raises:
+            NotImplementedError: If Newton has no such thing.
+        """
+        return self._quantities.make(tensor_type, prim_paths[0][: len(prim_paths[0]) // self.num_envs])
+
+    def contact_sensors(self, sensors: list[list[str]], filters: list[list[str]], max_contacts: int) -> ContactForces:
+        """Return what reads the contacts of some bodies."""
+        self._contact_forces.append(ContactForces(self, self.shards[0].layout, sensors[0], filters[0]))
+        self._graphs.clear()
+        return self._contact_forces[-1]
+
+    def are_all(self, rows: torch.Tensor, count: int) -> bool:
+        """Tell whether row numbers are 0, 1, ..., count - 1; of a tensor that was looked at it is remembered."""
+        if self._all.get(count) is rows:
+            return True
+        if len(rows) != count or (rows.is_cuda and torch.cuda.is_current_stream_capturing()):
+            return False
+        if torch.equal(rows, torch.arange(count, device=rows.device)):
+            self._all[count] = rows
+            return True
+        return False
+
+    def refresh_links(self) -> None:
+        """Let links follow joints and roots that were written since the last step."""
+        if self.is_stale:
+            with self.on_stream():
+                newton.eval_fk(self.model, self.state.joint_q, self.state.joint_qd, self.state)
+            self.is_stale = False
+
+    update_kinematics = refresh_links
+
+    @contextmanager
+    def on_stream(self) -> Iterator[Any]:
+        """Let Warp work on torch's current stream, None on the CPU, and so in graphs that torch captures."""
+        if self.device.type == "cpu":
+            yield None
+            return
+        stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
+        with wp.ScopedStream(stream, sync_enter=False):
+            yield stream
+
+    # -- stepping -----------------------------------------------------------------------------------------------------
+
+    def step(self, num_steps: int = 1) -> None:
+        """Advance all environments by `num_steps` physics steps, on CUDA as one graph from the second time on.
+
+        Raises:
+            MyriadError: If a buffer of the solver's was too small in an earlier step: results since are wrong.
+        """
+        start = time.perf_counter()
+        # Nobody can have asked before the first steps, and the first observations need them as well.
+        with_wrenches = self.wants_wrenches or self._steps < _EAGER_STEPS
+        with self.on_stream() as stream:
+            self._prepare()
+            if self._eager_steps < _EAGER_STEPS:
+                self._advance(num_steps, with_wrenches)
+                self._eager_steps += 1
+            else:
+                key = num_steps, with_wrenches
+                if key not in self._graphs:
+                    self._graphs[key] = self.record(partial(self._advance, *key))
+                wp.capture_launch(self._graphs[key], stream=stream)
+        self.is_stale = False
+        self._steps += 1
+        if self._steps % _CHECK_EVERY == 0 or self._steps == 1:
+            self._check_buffers()
+        self._step_seconds += time.perf_counter() - start
+
+    def record(self, function: Callable[[], None]) -> Any:
+        """Return a graph of what a function launches with Warp."""
+        # Torch's default stream cannot be captured.
+        stream = wp.Stream(self._wp_device) if self.device.type == "cuda" else None
+        with wp.ScopedStream(stream), wp.ScopedCapture(self._wp_device, stream) as capture:
+            function()
+        return capture.graph
+
+    def _advance(self, num_steps: int, with_wrenches: bool) -> None:
+        solver, data = self.solver, self.solver.mjw_data
+        for number in range(num_steps):
+            # Forces that joints transmit take a pass of their own over the tree, and only the last step's are read.
+            solver.mjw_model.opt.run_rne_postconstraint = with_wrenches and number == num_steps - 1
+            if self.pipeline is not None:
+                self.pipeline.collide(self.state, self.contacts)
+            solver.step(self.state, self.state, self.control, self.contacts, self.physics_dt)
+            if number == 0:
+                self.state.body_f.zero_()  # forces on bodies act for one step, as in PhysX
+            wp.launch(
+                kernels.look_after,
+                dim=self.num_envs,
+                inputs=[
+                    *(data.overflow, data.nefc, data.nacon, *self._found, int(OverflowType.NARROWPHASE)),
+                    *(data.qacc_warmstart, wp.from_torch(self.seen)),
+                ],
+                device=self._wp_device,
+            )
+        if with_wrenches:
+            self._quantities.read_wrenches()
+        for forces in self._contact_forces:
+            forces.read(solver)
+
+    def _prepare(self) -> None:
+        """Make the solver, or tell it what has changed in the model."""
+        if self._concave:
+            self.refresh_links()  # that is where contacts are looked for
+        force = int(ModelFlags.JOINT_DOF_FORCE_PROPERTIES)
+        if self.solver is None or (self.changed & force and self._has_new_drives()):
+            self._make_solver()
+        elif self.changed:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of Newton's calls of MuJoCo Warp
+                self.solver.notify_model_changed(self.changed)
+        self.changed = 0
+
+    def _has_new_drives(self) -> bool:
+        return self._driven is None or bool((self._drives() > self._driven).any())
+
+    def _drives(self) -> torch.Tensor:
+        """Return which gains the degrees of freedom of a world have in any, (2, dofs) bool: stiffness, and damping."""
+        gains = [
+            wp.to_torch(array).view(self.num_envs, -1)
+            for array in (self.model.joint_target_ke, self.model.joint_target_kd)
+        ]
+        return torch.stack([(gain != 0).any(0) for gain in gains])
+
+    def _make_solver(self) -> None:
+        """Build MuJoCo's model; it has a drive for those degrees of freedom alone that have gains by now."""
+        self._driven = self._drives()
+        mode, (stiff, damped) = newton.JointTargetMode, self._driven
+        modes = torch.where(stiff, int(mode.POSITION_VELOCITY), torch.where(damped, int(mode.VELOCITY), int(mode.NONE)))
+        wp.to_torch(self.model.joint_target_mode).copy_(modes.int().repeat(self.num_envs))
+        warmstart = None if self.solver is None else self.solver.mjw_data.qacc_warmstart
+        self._graphs.clear()
+        self._eager_steps = 0
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            contacts_per_env = self._room["contacts_per_env"]
+            if self._concave:
+                room = None if contacts_per_env is None else contacts_per_env * self.num_envs
+                self.pipeline = newton.CollisionPipeline(self.model, rigid_contact_max=room)
+                self.contacts = self.pipeline.contacts()
+                self._found = self.contacts.rigid_contact_count, self.contacts.rigid_contact_max
+                contacts_per_env = -(-self.contacts.rigid_contact_max // self.num_envs)
+            try:
+                self.solver = newton.solvers.SolverMuJoCo(
+                    self.model,
+                    separate_worlds=True,
+                    nconmax=contacts_per_env,
+                    use_mujoco_contacts=not self._concave,
+                    njmax=self._room["constraints_per_env"],
+                    kinematic_switchable_roots=False,
+                )
+            except ValueError as error:
+                raise MyriadError(f"MuJoCo cannot have this scene: {' '.join(str(error).split())}") from None
+        self.solver.mjw_model.opt.warn_overflow = 0  # `_check_buffers` says it, and ends the run
+        if warmstart is not None:
+            wp.copy(self.solver.mjw_data.qacc_warmstart, warmstart)
+
+    def _check_buffers(self) -> None:
+        """Look at what the last look has brought, make room where it may run out, and send for the next."""
+        if self._looked is None:
+            self._seen_here.copy_(self.seen)
+        elif not self._looked.query():
+            return
+        bits, constraints, contacts = self._seen_here.tolist()
+        data = self.solver.mjw_data
+        room = {"contacts_per_env": data.naconmax // self.num_envs, "constraints_per_env": data.njmax}
+        for name, setting in _TOO_SMALL.items():
+            if bits & int(OverflowType[name]):
+                raise MyriadError(
+                    f"Newton's solver had no room for what touches ({name.lower()}), and results are wrong since: "
+                    f"raise engine.{setting} above {room[setting]}."
+                )
+        needed = {"contacts_per_env": -(-contacts // self.num_envs), "constraints_per_env": constraints}
+        for setting, most in needed.items():
+            if self._settings[setting] == "auto" and most > _ENOUGH * room[setting]:
+                self._room[setting] = 2 * room[setting]
+                logger.info("%s: %d of %d used, %d from now on", setting, most, room[setting], self._room[setting])
+        if any(size is not None and size > room[setting] for setting, size in self._room.items()):
+            with self.on_stream():
+                self._make_solver()
+        if self._looked is not None:
+            self._seen_here.copy_(self.seen, non_blocking=True)
+            self._looked.record()
