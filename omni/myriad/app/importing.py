@@ -64,7 +64,8 @@ def _import(arguments: Sequence[str]) -> None:
     sources = [text for text in arguments if "=" not in text]
     if len(sources) != 1:
         raise MyriadError(f"Give one robot: {COMMAND} import {Import.usage}; {COMMAND} robots lists names.")
-    values: dict[str, Any] = {name: found.default for name, found in options(Import).items()}
+    defaults = {name: found.default for name, found in options(Import).items()}
+    values: dict[str, Any] = dict(defaults)
     for text in arguments:
         name, is_setting, value = text.partition("=")
         if is_setting and name not in values:
@@ -72,6 +73,14 @@ def _import(arguments: Sequence[str]) -> None:
         if is_setting:
             read = {"true": True, "false": False}.get(value.lower(), value)
             values[name] = options(Import)[name].checked(name, read)
+    changes = [
+        name for name in ("name", "fixed_base", "keep", "without", "colliders") if values[name] != defaults[name]
+    ]
+    if changes and not values["out"]:
+        raise MyriadError(f"{changes[0]}= makes another robot than the one that tasks find: say out=FOLDER, too.")
+    if not values["out"] and (cached_folder(sources[0]) / "robot.yaml").is_file():
+        print(f"{sources[0]} is in {cached_folder(sources[0])}; remove that folder to import it anew.")
+        return
     start = time.perf_counter()
 
     def finish(robot: Robot, trial: Trial, folder: Path) -> None:

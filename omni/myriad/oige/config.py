@@ -7,6 +7,7 @@ import ast
 import importlib
 import runpy
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -119,7 +120,7 @@ def _defaults(checkout: Path) -> DictConfig:
     return OmegaConf.create({"env": env, "sim": {**sim, "physx": physx}})
 
 
-def take_checkout(config: dict[str, Any], asked: dict[str, Any]) -> None:
+def take_checkout(config: dict[str, Any], asked: Mapping[str, Any]) -> None:
     """Let the command line name the checkout for a configuration from a file, which itself may name no code to run.
 
     Raises:

@@ -52,7 +52,8 @@ class Camera:
         newton, camera = needed("newton", "newton>=1.8"), needed("newton.sensors", "newton>=1.8").SensorCamera
         self.width, self.height = width, height
         builder = newton.ModelBuilder()
-        links = {name: builder.add_body(mass=1.0, label=name) for name in link_names}
+        builder.default_shape_cfg.density = 0.0  # nothing moves by itself: no masses, and no warnings about them
+        links = {name: builder.add_body(label=name) for name in link_names}
         for index, shape in enumerate(shapes):
             # Where two links share a rounded end, neither would win: each is some hairs bigger than its neighbours.
             sizes = [size + index % 8 * _HAIR for size in shape.size]

@@ -30,7 +30,7 @@ class Entry:
         megabytes: Size of the package's download.
         dofs: Degrees of freedom.
         fixed_base: Whether the root is welded to the world; None where the file says it.
-        home: Positions of joints to start in, rad or m, where 0 or the middle of the range will not do.
+        home: Positions of joints to start in, rad or m, by patterns of their names; others start at 0.
         without: Of "friction" and "damping" of joints, what the file has and is not to be believed.
     """
 
@@ -53,10 +53,9 @@ def _erd(file: str, licence: str, dofs: int, licence_file: str = "README.md", **
     return Entry("example-robot-data", "6.0.0", folder + file, licence, text, 131, dofs, **options)  # type: ignore[arg-type]
 
 
-def _mjlab(robot: str, file: str, dofs: int) -> Entry:
-    path = f"mjlab/asset_zoo/robots/{robot}/xmls/{file}"
-    return Entry("mjlab", "1.6.0", path, "BSD-3-Clause (the robot), Apache-2.0 (mjlab)",
-                 "mjlab-1.6.0.dist-info/licenses/LICENSE", 14, dofs)  # fmt: skip
+def _mjlab(robot: str, file: str, dofs: int, home: dict[str, float]) -> Entry:
+    path, text = f"mjlab/asset_zoo/robots/{robot}/xmls/{file}", "mjlab-1.6.0.dist-info/licenses/LICENSE"
+    return Entry("mjlab", "1.6.0", path, "BSD-3-Clause (mjlab: Apache-2.0)", text, 14, dofs, home=home)
 
 
 def _newton(file: str, dofs: int) -> Entry:
@@ -69,28 +68,33 @@ _PANDA = {
     "panda_joint4": -3 * math.pi / 4,
     "panda_joint6": math.pi / 2,
     "panda_joint7": math.pi / 4,
-    "panda_finger_joint1": 0.04,
-    "panda_finger_joint2": 0.04,
+    "panda_finger_.*": 0.04,
 }
 """Franka's "ready" pose, with open fingers."""
+_ANYMAL = {"[LR]F_HFE": 0.4, "[LR]H_HFE": -0.4, "[LR]F_KFE": -0.8, "[LR]H_KFE": 0.8}
+"""As legged robots' tasks start it, such as OmniIsaacGymEnvs' Anymal."""
+_UR = {"shoulder_lift_joint": -math.pi / 2, "elbow_joint": math.pi / 2, "wrist_[12]_joint": -math.pi / 2}
+_GO1 = {".*_thigh_joint": 0.9, ".*_calf_joint": -1.8}
+_G1 = {".*_hip_pitch_joint": -0.312, ".*_knee_joint": 0.669, ".*_ankle_pitch_joint": -0.363, ".*_elbow_joint": 0.6}
+_SOLO = {"F._HFE": 0.8, "H._HFE": -0.8, "F._KFE": -1.6, "H._KFE": 1.6}
 
 CATALOGUE: dict[str, Entry] = {
     "panda": _erd("panda_description/urdf/panda_collision.urdf", "Apache-2.0", 9, "LICENSE", home=_PANDA),
-    "anymal_c": _erd("anymal_c_simple_description/urdf/anymal.urdf", "BSD-3-Clause", 12, "LICENSE"),
-    "anymal_b": _erd("anymal_b_simple_description/robots/anymal.urdf", "BSD-3-Clause", 12),
+    "anymal_c": _erd("anymal_c_simple_description/urdf/anymal.urdf", "BSD-3-Clause", 12, "LICENSE", home=_ANYMAL),
+    "anymal_b": _erd("anymal_b_simple_description/robots/anymal.urdf", "BSD-3-Clause", 12, home=_ANYMAL),
     "allegro": _erd("allegro_hand_description/urdf/allegro_right_hand.urdf", "BSD", 16, fixed_base=True,
                     without=("friction", "damping")),  # 5 to 10 N m of friction for a finger's 15 N m
-    "ur5": _erd("ur_description/urdf/ur5_robot.urdf", "BSD", 6),
-    "ur10": _erd("ur_description/urdf/ur10_robot.urdf", "BSD", 6),
+    "ur5": _erd("ur_description/urdf/ur5_robot.urdf", "BSD", 6, home=_UR),
+    "ur10": _erd("ur_description/urdf/ur10_robot.urdf", "BSD", 6, home=_UR),
     "iris": _erd("iris_description/robots/iris.urdf", "Apache-2.0", 4),
-    "solo12": _erd("solo_description/robots/solo12.urdf", "BSD-3-Clause", 12),
+    "solo12": _erd("solo_description/robots/solo12.urdf", "BSD-3-Clause", 12, home=_SOLO),
     "so101": _erd("so_arm_description/urdf/so101.urdf", "Apache-2.0", 6),
-    "go1": _mjlab("unitree_go1", "go1.xml", 12),
-    "g1": _mjlab("unitree_g1", "g1.xml", 29),
-    "yam": _mjlab("i2rt_yam", "yam.xml", 8),
+    "go1": _mjlab("unitree_go1", "go1.xml", 12, _GO1),
+    "g1": _mjlab("unitree_g1", "g1.xml", 29, _G1),
+    "yam": _mjlab("i2rt_yam", "yam.xml", 8, {}),
     "ant": _newton("nv_ant.xml", 8),
     "humanoid": _newton("nv_humanoid.xml", 21),
-    "cartpole": _newton("cartpole.urdf", 2),
+    "cartpole": _newton("cartpole.urdf", 3),
     "shadow_hand": Entry(
         "gymnasium-robotics", "1.4.2", "gymnasium_robotics/envs/assets/hand/reach.xml", "Apache-2.0 (see LICENSE.md)",
         "gymnasium_robotics/envs/assets/LICENSE.md", 26, 24,

@@ -55,7 +55,8 @@ def import_robot(
     Raises:
         MyriadError: If the robot cannot be had, read, repaired or written, or fails its trial.
     """
-    entry, home, licence = CATALOGUE.get(source), {}, "as its file's: unknown here"
+    entry, home, licence = CATALOGUE.get(source), {}, "unknown: its file's"
+    licence_file = None
     folder = out or cached_folder(source)
     if out and out.exists():
         raise MyriadError(f"out={out} exists: name a folder that does not.")
@@ -64,6 +65,7 @@ def import_robot(
         file, origin = package / entry.file, f"{entry.package} {entry.version}: {entry.file}"
         fixed_base = entry.fixed_base if fixed_base is None else fixed_base
         without, home, licence = [*without, *entry.without], entry.home, entry.licence
+        licence_file = package / entry.licence_file
         name = name or source
     else:
         file = Path(source).expanduser().resolve()
@@ -75,7 +77,7 @@ def import_robot(
         if made is None:
             return Robot.read(folder)
         print(f"Importing {name} from {origin} (licence: {licence}) ...", flush=True)
-        _copy_licence(file, package / entry.licence_file if entry and entry.licence_file else None, made)
+        _copy_licence(file, licence_file, made)
         mujoco: Any = importlib.import_module("mujoco")
         with tempfile.TemporaryDirectory(prefix="myriad_import_") as scratch:
             model, stage, judge_of = _read(file, list(packages), Path(scratch), mujoco)

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
+# pyright: reportAttributeAccessIssue=false
 """A robot between reading and writing: links in a tree of joints, with poses as 4x4 matrices that act on columns."""
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
+from pxr import Gf
 
 from omni.myriad.errors import MyriadError
 
@@ -27,6 +29,7 @@ class Shape:
         size: Radius; radius and half height along z; half extents; nothing. In m, scaled.
         points: A mesh's vertices in the link's frame, (P, 3).
         density: kg/m^3, for links without a mass.
+        friction: Coefficient of a collider, None where the file has none.
     """
 
     path: str
@@ -37,6 +40,7 @@ class Shape:
     turn: np.ndarray = field(default_factory=lambda: np.eye(3))
     points: np.ndarray | None = None
     density: float = 1000.0
+    friction: float | None = None
 
 
 @dataclass
@@ -197,28 +201,15 @@ def x_to(axis: np.ndarray) -> np.ndarray:
     return result
 
 
-def quaternion(matrix: np.ndarray) -> tuple[float, float, float, float]:
-    """Return a rotation matrix as wxyz, with w >= 0 (Shepperd's method, by the largest component)."""
-    m = matrix[:3, :3]
-    k = np.eye(4) + np.array([
-        [m[0, 0] + m[1, 1] + m[2, 2], m[2, 1] - m[1, 2], m[0, 2] - m[2, 0], m[1, 0] - m[0, 1]],
-        [m[2, 1] - m[1, 2], m[0, 0] - m[1, 1] - m[2, 2], m[0, 1] + m[1, 0], m[0, 2] + m[2, 0]],
-        [m[0, 2] - m[2, 0], m[0, 1] + m[1, 0], m[1, 1] - m[0, 0] - m[2, 2], m[1, 2] + m[2, 1]],
-        [m[1, 0] - m[0, 1], m[0, 2] + m[2, 0], m[1, 2] + m[2, 1], m[2, 2] - m[0, 0] - m[1, 1]],
-    ])  # fmt: skip
-    q = k[np.argmax(np.diagonal(k))]
-    q = q / np.linalg.norm(q) * (1.0 if q[0] >= 0 else -1.0)
-    return (float(q[0]), float(q[1]), float(q[2]), float(q[3]))
+def quaternion(pose: np.ndarray) -> tuple[float, float, float, float]:
+    """Return a pose's rotation, or a rotation matrix, as wxyz."""
+    rotation = Gf.Matrix3d(*pose[:3, :3].T.flatten().tolist()).ExtractRotation().GetQuat()
+    return (rotation.GetReal(), *rotation.GetImaginary())
 
 
 def matrix(wxyz: np.ndarray | list[float]) -> np.ndarray:
     """Return a quaternion, wxyz, as a rotation matrix."""
-    w, x, y, z = np.asarray(wxyz, float) / np.linalg.norm(wxyz)
-    return np.array([
-        [1 - 2 * (y * y + z * z), 2 * (x * y - w * z), 2 * (x * z + w * y)],
-        [2 * (x * y + w * z), 1 - 2 * (x * x + z * z), 2 * (y * z - w * x)],
-        [2 * (x * z - w * y), 2 * (y * z + w * x), 1 - 2 * (x * x + y * y)],
-    ])  # fmt: skip
+    return np.array(Gf.Matrix3d(Gf.Quatd(*map(float, wxyz)).GetNormalized())).T
 
 
 def pose_of(position: np.ndarray | list[float], wxyz: np.ndarray | list[float] = (1.0, 0.0, 0.0, 0.0)) -> np.ndarray:  # type: ignore[assignment]

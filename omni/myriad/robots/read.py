@@ -10,7 +10,7 @@ from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
-from pxr import Gf, Usd, UsdGeom, UsdPhysics
+from pxr import Gf, Usd, UsdGeom, UsdPhysics, UsdShade
 
 from omni.myriad.engine import usd
 from omni.myriad.errors import MyriadError
@@ -44,6 +44,8 @@ def read_usd(file: Path, name: str) -> tuple[Model, Usd.Stage]:
     usd.break_instances(stage.GetPseudoRoot())
     cache, model = UsdGeom.XformCache(), Model()
     bodies = [prim for prim in stage.Traverse() if prim.HasAPI(UsdPhysics.RigidBodyAPI)]
+    if not bodies:
+        raise MyriadError(f"{name} holds no robot: it has no rigid body.")
     names: dict[Any, str] = {}
     for prim in bodies:
         names[prim.GetPath()] = clean(prim.GetDisplayName() or prim.GetName(), names.values())
@@ -62,8 +64,8 @@ def read_usd(file: Path, name: str) -> tuple[Model, Usd.Stage]:
     parents = {hinge.child for hinge in model.hinges}
     roots = [name for name in model.links if name not in parents]
     moving = [name for name in roots if any(hinge.kind != "fixed" for hinge in model.below(name))]
-    if not bodies or (not roots and bodies):
-        raise MyriadError(f"{name} holds no robot: " + ("its links form a loop." if bodies else "no rigid body."))
+    if not roots:
+        raise MyriadError(f"{name} holds no robot: its links form a loop.")
     if len(moving) > 1:
         raise MyriadError(f"{name} has several roots: {', '.join(moving)}. A robot is one tree: join or part them.")
     if not moving:
@@ -128,6 +130,9 @@ def _shape(prim: Usd.Prim, pose: np.ndarray) -> Shape:
     shape = Shape(str(prim.GetPath()), pose, prim.HasAPI(UsdPhysics.CollisionAPI) and enabled, "mesh")
     density = UsdPhysics.MassAPI(prim).GetDensityAttr().Get() if prim.HasAPI(UsdPhysics.MassAPI) else 0.0
     shape.density = density or 1000.0
+    material, _ = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial("physics")
+    if material and material.GetPrim().HasAPI(UsdPhysics.MaterialAPI):
+        shape.friction = UsdPhysics.MaterialAPI(material).GetDynamicFrictionAttr().Get()
     if sphere := UsdGeom.Sphere(prim):
         shape.kind, shape.size = "sphere", (sphere.GetRadiusAttr().Get() * scale.max(),)
     elif cube := UsdGeom.Cube(prim):
@@ -438,14 +443,16 @@ def _couple(model: Model, source: Any, mujoco: Any, by_id: dict[int, Hinge], los
             lost.append(name(mujoco.mjtObj.mjOBJ_EQUALITY, e) or f"equality {e}")
     for t in range(source.ntendon):
         wraps = range(source.tendon_adr[t], source.tendon_adr[t] + source.tendon_num[t])
-        joints = [by_id.get(int(source.wrap_objid[w])) for w in wraps]
-        parts = [float(source.wrap_prm[w]) for w in wraps]
+        joints = [
+            (int(source.wrap_objid[w]), float(source.wrap_prm[w]))
+            for w in wraps
+            if source.wrap_type[w] == mujoco.mjtWrap.mjWRAP_JOINT and int(source.wrap_objid[w]) in by_id
+        ]
         low, high = source.tendon_range[t]
-        follows = source.tendon_limited[t] and high - low < 1e-2 and len(joints) == 2
-        if follows and all(source.wrap_type[w] == mujoco.mjtWrap.mjWRAP_JOINT for w in wraps) and all(joints):
-            leader, follower = sorted(zip(joints, parts, strict=True), key=lambda pair: model.hinges.index(pair[0]))
-            offset = (low + high) / 2 / follower[1]
-            follower[0].mimic = (leader[0].name, -leader[1] / follower[1], offset)
-            model.changes.append(f"joint {follower[0].name} follows {leader[0].name} (a tendon in the file)")
+        if source.tendon_limited[t] and high - low < 1e-2 and len(joints) == len(wraps) == 2:
+            (first_id, a), (second_id, b) = sorted(joints)  # MuJoCo numbers them from the root on
+            leader, follower = by_id[first_id], by_id[second_id]
+            follower.mimic = (leader.name, -a / b, (low + high) / 2 / b)
+            model.changes.append(f"joint {follower.name} follows {leader.name} (a tendon in the file)")
         else:
             lost.append(name(mujoco.mjtObj.mjOBJ_TENDON, t) or f"tendon {t}")

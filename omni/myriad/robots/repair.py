@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping
 
 import numpy as np
@@ -34,14 +35,14 @@ def repair(
         keep: Links that stay links although they are fixed to others.
         without: Of "friction" and "damping" of joints, what is left out.
         fixed_base: Whether the world holds the root; None takes what the file says, or guesses.
-        home: Positions of joints to start in.
+        home: Positions of joints to start in, by names or patterns of names.
 
     Raises:
         MyriadError: If a link's mass or inertia is impossible, or a name is unknown.
     """
+    _check_names(model, keep, home)
     _choose_base(model, fixed_base)
     _merge(model, keep)
-    _check_names(model, keep, home)
     _part_joints(model)
     for what in without:
         had = [hinge for hinge in model.dofs() if getattr(hinge, what)]
@@ -139,14 +140,14 @@ def _add_mass(parent: Link, child: Link, rest: np.ndarray) -> None:
     inertia = np.zeros((3, 3))
     for part, turn, place in ((parent, np.eye(3), parent.com), (child, rest[:3, :3], com_of_child)):
         d = place - com
-        inertia += turn @ part.inertia @ turn.T + part.mass * (d @ d * np.eye(3) - np.outer(d, d))
+        inertia += turn @ part.inertia @ turn.T + (part.mass or 0.0) * (d @ d * np.eye(3) - np.outer(d, d))
     parent.mass, parent.com, parent.inertia = mass, com, inertia
 
 
 def _check_names(model: Model, keep: Collection[str], home: Mapping[str, float]) -> None:
     joints = [hinge.name for hinge in model.dofs()]
     for what, name, known in [("keep", n, list(model.links)) for n in keep] + [("home", n, joints) for n in home]:
-        if name not in known:
+        if not any(re.fullmatch(name, each) for each in known):
             raise MyriadError(f"{what}={name} is not of this robot, which has: {', '.join(known)}.")
 
 
@@ -167,8 +168,7 @@ def _part_joints(model: Model) -> None:
                 break
             above = clean(f"{child}_{hinge.name}", model.links)
             hinge.child = above
-            share = Link(_SHARE * (link.mass or 0.0), link.com.copy(), _SHARE * link.inertia)
-            model.links[above] = share
+            model.links[above] = Link(_SHARE * (link.mass or 0.0), link.com.copy(), _SHARE * link.inertia)
         if link.mass:
             link.mass *= 1 - _SHARE * (len(stack) - 1)
             link.inertia = link.inertia * (1 - _SHARE * (len(stack) - 1))
@@ -237,7 +237,8 @@ def _choose_home(model: Model, home: Mapping[str, float]) -> None:
     """Start joints where they are wanted, or where the file starts them, or at 0, or in the middle of their range."""
     positions, moved = {}, []
     for hinge in model.dofs():
-        position = home.get(hinge.name, model.home.get(hinge.name, hinge.start))
+        wanted = (value for pattern, value in home.items() if re.fullmatch(pattern, hinge.name))
+        position = next(wanted, model.home.get(hinge.name, hinge.start))
         if position is None:
             position = 0.0
             if not hinge.lower <= position <= hinge.upper:

@@ -24,7 +24,7 @@ Quaternion = tuple[float, float, float, float]
 SUFFIXES = (".urdf", ".xml", ".mjcf", ".usd", ".usda", ".usdc", ".usdz")
 """Of files that can be imported."""
 
-FORMAT = 1
+FORMAT = 2
 """Changes whenever importing the same file gives another robot: what older versions imported is imported again."""
 
 
@@ -126,7 +126,7 @@ class Robot:
 
     def to_yaml(self) -> str:
         """Return the text of `robot.yaml`."""
-        import yaml
+        import yaml  # not at the top: the list of robots needs no packages
 
         values = {name: value for name, value in dataclasses.asdict(self).items() if name != "folder"}
         return yaml.safe_dump({"format": FORMAT, **values}, sort_keys=False, width=120, allow_unicode=True)

@@ -15,7 +15,7 @@ import torch
 from pxr import Gf, UsdGeom
 
 from omni.myriad.engine import SimConfig, make_engine
-from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH, Engine, RobotView
+from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH, Engine
 from omni.myriad.engine.usd import new_stage
 from omni.myriad.errors import MyriadError
 
@@ -46,7 +46,6 @@ class Trial:
         mass_difference: Of the moving links, as a share of their mass.
         torque_difference: Largest of what balances gravity, as a share of the largest torque.
         notes: What is worth knowing and no failure.
-        dt: Seconds between the moments of `motion`.
         motion: For each joint that was swept, its name and the links' poses at each moment: positions (T, links, 3) in
             m and orientations (T, links, 4) as wxyz.
     """
@@ -58,7 +57,6 @@ class Trial:
     mass_difference: float
     torque_difference: float
     notes: list[str]
-    dt: float
     motion: dict[str, tuple[np.ndarray, np.ndarray]]
 
 
@@ -77,16 +75,14 @@ def try_out(usd: Path, model: Model, judge: Any, mujoco: Any, height: float, see
         MyriadError: If it is not what MuJoCo reads, or explodes, sinks, drifts or cannot move, with the reason.
     """
     random = np.random.default_rng(seed)
-    with _engine(usd, COPIES, height + 0.05 if not model.fixed_base else 0.0, model, ground=not model.fixed_base) as (
-        engine,
-        view,
-    ):
+    free = not model.fixed_base
+    with _engine(usd, COPIES, height + 0.05 if free else 0.0, ground=free) as (engine, view):
         masses = view.get_body_masses()[0].tolist()
         differences = _compare(engine, view, model, judge, mujoco, random)
-        notes = _hold(engine, view, model) if model.fixed_base else _drop(engine, view, model, random)
+        notes = _drop(engine, view, model, random) if free else _hold(engine, view, model)
         dof_names, body_names = list(view.dof_names), list(view.body_names)
     motion, stuck = _sweep(usd, model)
-    return Trial(dof_names, body_names, masses, *differences, [*notes, *stuck], _DT, motion)
+    return Trial(dof_names, body_names, masses, *differences, [*notes, *stuck], motion)
 
 
 def put_on_stage(stage: Any, usd: Path, height: float) -> Any:
@@ -116,8 +112,8 @@ def at_home(robot: Robot) -> tuple[Any, np.ndarray, np.ndarray]:
 
 @contextlib.contextmanager
 def _engine(
-    usd: Path, copies: int, height: float, model: Model, ground: bool, gravity: float = -9.81
-) -> Iterator[tuple[Engine, RobotView]]:
+    usd: Path, copies: int, height: float, ground: bool, gravity: float = -9.81
+) -> Iterator[tuple[Engine, Any]]:
     """Yield PhysX with copies of a robot far apart, and their view; collisions with itself are on where it may fall."""
     physx = {"solver_type": 1, "enable_sleeping": False, "bounce_threshold_velocity": 0.2}
     sim = {
@@ -267,13 +263,14 @@ def _stiffen(view: Any, model: Model) -> None:
     inertia = inertia.clamp(min=1e-5)
     hinges = {hinge.name: hinge for hinge in model.dofs()}
     friction = torch.tensor([hinges[name].friction for name in view.dof_names])
-    view.set_gains(kps=inertia * _STIFF**2 + friction / _YIELD, kds=inertia * 2 * _STIFF)
+    led = torch.tensor([hinges[name].mimic is None for name in view.dof_names])  # what follows is pulled by its leader
+    view.set_gains(kps=(inertia * _STIFF**2 + friction / _YIELD) * led, kds=inertia * 2 * _STIFF * led)
 
 
 def _sweep(usd: Path, model: Model) -> tuple[dict[str, tuple[np.ndarray, np.ndarray]], list[str]]:
     """Move each joint to both of its limits in a copy of its own, without gravity; return the motion and notes."""
     swept = [hinge for hinge in model.dofs() if not hinge.mimic]
-    with _engine(usd, len(swept), 2.0, model, ground=False, gravity=0.0) as (engine, view):
+    with _engine(usd, len(swept), 2.0, ground=False, gravity=0.0) as (engine, view):
         _stiffen(view, model)
         home = view.get_joint_positions()
         columns = [view.get_dof_index(hinge.name) for hinge in swept]
@@ -294,10 +291,6 @@ def _sweep(usd: Path, model: Model) -> tuple[dict[str, tuple[np.ndarray, np.ndar
             wanted = middle + half * math.cos(phase)
             first = home[rows, columns]
             targets[rows, columns] = first + (wanted - first) * min(1.0, step / settle)
-            for hinge in model.dofs():
-                if hinge.mimic:
-                    leader = view.get_dof_index(hinge.mimic[0])
-                    targets[:, view.get_dof_index(hinge.name)] = targets[:, leader] * hinge.mimic[1] + hinge.mimic[2]
             view.set_joint_position_targets(targets)
             engine.step()
             here = view.get_joint_positions()[rows, columns]
