@@ -401,7 +401,6 @@ class DeployVerb(Section):
     episodes: int = option(100, "episodes in each place, all from the same starts", least=1)
     seed: int = option(42, "seed of the starts; -1 draws one", **_SEED)
     video: bool = option(True, "film each engine's first episode")
-    oige: str = option("", "the checkout of OmniIsaacGymEnvs whose task it is")
     checkpoint: str = option("", "what the file was exported from; empty: sought in its run")
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
 

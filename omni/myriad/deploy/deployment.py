@@ -22,7 +22,6 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.files import from_finite_json
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.run import make_actor
-from omni.myriad.oige.config import take_checkout
 from omni.myriad.policy.runtime import Policy, PolicyError
 
 ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo", "newton": "Newton"}
@@ -104,7 +103,7 @@ def _settings(
     config["engine"] = asked["engine"] | {"name": engine}
     config["task"]["env"]["numEnvs"] = num_envs
     config["task"]["task_path"] = asked["task"]["task_path"] or config["task"]["task_path"]
-    take_checkout(config, asked)
+    config["oige"] = ""  # which would name code to run
     return config
 
 

@@ -170,4 +170,4 @@ def load_task(config: dict[str, Any], env: Any) -> Any:
         frames = [f for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(str(checkout))]
         place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else module
         raise MyriadError(f"{place}: {type(error).__name__}: {error}") from error
-    return task_class(name=name, sim_config=rl_task.make_sim_config(config), env=env)
+    return task_class(name=config["task_name"], sim_config=rl_task.make_sim_config(config), env=env)
