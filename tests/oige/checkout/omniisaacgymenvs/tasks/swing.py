@@ -40,7 +40,7 @@ class SwingTask(RLTask):
             mass=0.5,
             color=torch.tensor([1, 0, 0]),
         )
-        ball.set_collision_enabled(False)
+        ball.set_collision_enabled(self._task_cfg["env"]["solidBall"])
         for prim in (pole.prim, get_prim_at_path(ball.prim_path)):
             self._sim_config.apply_articulation_settings("pole", prim, self._sim_config.parse_actor_config("pole"))
         super().set_up_scene(scene, replicate_physics=self._task_cfg["env"]["replicate"])
