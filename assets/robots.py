@@ -29,6 +29,11 @@ class Sphere:
         """Volume, m^3."""
         return 4 / 3 * math.pi * self.radius**3
 
+    def inertia(self, mass: float) -> Vector:
+        """Principal moments of inertia about the middle, kg m^2."""
+        moment = 0.4 * mass * self.radius**2
+        return (moment, moment, moment)
+
 
 @dataclass(frozen=True)
 class Capsule:
@@ -58,6 +63,27 @@ class Capsule:
 
 
 @dataclass(frozen=True)
+class Cylinder:
+    """An upright cylinder about `center`."""
+
+    name: str
+    colour: Vector
+    radius: float
+    height: float
+    center: Vector = (0.0, 0.0, 0.0)
+
+    @property
+    def volume(self) -> float:
+        """Volume, m^3."""
+        return math.pi * self.radius**2 * self.height
+
+    def inertia(self, mass: float) -> Vector:
+        """Principal moments of inertia about the middle, kg m^2."""
+        across = mass * (self.radius**2 / 4 + self.height**2 / 12)
+        return (across, across, mass * self.radius**2 / 2)
+
+
+@dataclass(frozen=True)
 class Box:
     """A box of `size` about `center`, along the axes."""
 
@@ -77,7 +103,7 @@ class Box:
         return (y + z, x + z, x + y)
 
 
-Geom = Sphere | Capsule | Box
+Geom = Sphere | Capsule | Cylinder | Box
 
 
 @dataclass(frozen=True)
@@ -92,6 +118,25 @@ class Joint:
     damping: float = 0.0  # N m s/rad or N s/m
     armature: float = 0.0  # kg m^2 or kg
     max_effort: float | None = None  # N m or N, of the drive; None: as much as it takes
+    stiffness: float = 0.0  # N m/rad or N/m, of the drive
+
+
+@dataclass(frozen=True)
+class Joints:
+    """Two or three hinges at right angles to each other at the body's origin, one joint of PhysX.
+
+    The first is about the frame's x axis, the second about its y axis or, if `skip_y`, about its z axis. PhysX, and so
+    the MJCF file, too, calls them by the joint's name and their number, as in "left_thigh:0".
+    """
+
+    name: str
+    hinges: tuple[Joint, ...]
+    skip_y: bool = False
+
+    @property
+    def axes(self) -> str:
+        """The frame's axes that the hinges turn about."""
+        return "XZ" if self.skip_y else "XYZ"[: len(self.hinges)]
 
 
 @dataclass(frozen=True)
@@ -103,7 +148,16 @@ class Body:
     mass: float  # kg
     parent: str | None = None
     origin: Vector = (0.0, 0.0, 0.0)  # in the parent's frame
-    joint: Joint | None = None
+    joint: Joint | Joints | None = None
+    inertia: Vector | None = None  # kg m^2, about the origin, where its centre of mass is; None: that of its shapes
+    anchor: Vector | None = None  # point that a ball joint holds in place, in the body's frame
+
+    @property
+    def hinges(self) -> tuple[Joint, ...]:
+        """Degrees of freedom of its joint."""
+        if isinstance(self.joint, Joints):
+            return self.joint.hinges
+        return (self.joint,) if self.joint else ()
 
     @cached_property
     def volume(self) -> float:
@@ -113,7 +167,7 @@ class Body:
 
 @dataclass(frozen=True)
 class Robot:
-    """A tree of bodies, parents before children and depth first."""
+    """A tree of bodies, parents before children and depth first; a lone body without joints is no articulation."""
 
     name: str
     bodies: tuple[Body, ...]
@@ -121,6 +175,7 @@ class Robot:
     collides: bool
     height: float  # of the first body's origin, where MJCF puts it; in USD placing the robot is the task's business, m
     friction: float = 1.0
+    self_collisions: bool = False
     max_depenetration_velocity: float = 10.0  # m/s
     position_iterations: int = 4
     velocity_iterations: int = 0
@@ -175,5 +230,163 @@ def _cartpole() -> Robot:
     return Robot("Cartpole", bodies, fixed_base=True, collides=False, height=2.0)
 
 
-ANT = _ant()
-CARTPOLE = _cartpole()
+def _humanoid() -> Robot:
+    density = 1000.0  # kg/m^3
+
+    def body(name: str, geoms: tuple[Geom, ...], parent: str | None = None, origin: Vector = (0.0, 0.0, 0.0),
+             joint: Joint | Joints | None = None) -> Body:  # fmt: skip
+        return Body(name, geoms, density * sum(geom.volume for geom in geoms), parent, origin, joint)
+
+    def limb(name: str, colour: Vector, radius: float, start: Vector, end: Vector) -> Capsule:
+        return Capsule(f"{name}_geom", colour, radius, start, end)
+
+    def across(name: str, colour: Vector, radius: float, half: float, x: float, z: float) -> Capsule:
+        return limb(name, colour, radius, (x, -half, z), (x, half, z))
+
+    def hinge(name: str, axis: Vector, limits: tuple[float, float], stiffness: float, damping: float,
+              armature: float) -> Joint:  # fmt: skip
+        return Joint(name, "revolute", axis, limits, 0.0, damping, armature, stiffness=stiffness)
+
+    chest = (
+        across("torso", AMBER, 0.07, 0.07, 0.0, 0.0),
+        across("upper_waist", AMBER, 0.06, 0.06, -0.01, -0.12),
+        Sphere("head_geom", SAND, 0.09, (0.0, 0.0, 0.19)),
+    )
+    waist = (
+        hinge("lower_waist:0", (0.0, 0.0, 1.0), (-45.0, 45.0), 20.0, 5.0, 0.02),
+        hinge("lower_waist:1", (0.0, 1.0, 0.0), (-75.0, 30.0), 20.0, 5.0, 0.01),
+    )
+    hip = hinge("pelvis", (1.0, 0.0, 0.0), (-35.0, 35.0), 10.0, 5.0, 0.01)
+    bodies = [
+        body("torso", chest),
+        body("lower_waist", (across("lower_waist", AMBER, 0.06, 0.06, 0.0, -0.065),), "torso", (-0.01, 0.0, -0.195),
+             Joints("lower_waist", waist)),
+        body("pelvis", (across("pelvis", SLATE, 0.09, 0.07, -0.02, -0.1),), "lower_waist", (0.0, 0.0, -0.13), hip),
+    ]  # fmt: skip
+    for side, y in (("right", -1.0), ("left", 1.0)):
+        thigh, shin, foot = f"{side}_thigh", f"{side}_shin", f"{side}_foot"
+        thigh_hinges = (  # outward turns of both legs are positive
+            hinge(f"{thigh}:0", (-y, 0.0, 0.0), (-45.0, 15.0), 10.0, 5.0, 0.01),
+            hinge(f"{thigh}:1", (0.0, 1.0, 0.0), (-120.0, 45.0), 20.0, 5.0, 0.01),
+            hinge(f"{thigh}:2", (0.0, 0.0, -y), (-60.0, 35.0), 10.0, 5.0, 0.01),
+        )
+        knee = hinge(shin, (0.0, -1.0, 0.0), (-160.0, 2.0), 5.0, 0.1, 0.007)
+        ankle = (
+            hinge(f"{foot}:0", (0.0, 1.0, 0.0), (-50.0, 50.0), 2.0, 1.0, 0.006),
+            hinge(f"{foot}:1", (1.0, 0.0, 0.5), (-50.0, 50.0), 2.0, 1.0, 0.006),
+        )
+        soles = (  # the outer and the inner half
+            limb(f"outer_{foot}", SAND, 0.027, (-0.07, 0.02 * y, -0.08), (0.14, 0.04 * y, -0.08)),
+            limb(f"inner_{foot}", SAND, 0.027, (-0.07, 0.0, -0.08), (0.14, -0.02 * y, -0.08)),
+        )
+        bodies += [
+            body(thigh, (limb(thigh, SLATE, 0.06, (0.0, 0.0, 0.0), (0.0, -0.01 * y, -0.34)),), "pelvis",
+                 (0.0, 0.1 * y, -0.14), Joints(thigh, thigh_hinges)),
+            body(shin, (limb(shin, AMBER, 0.049, (0.0, 0.0, -0.02), (0.0, 0.0, -0.32)),), thigh,
+                 (0.0, -0.01 * y, -0.383), knee),
+            body(foot, soles, shin, (0.0, 0.0, -0.33), Joints(foot, ankle)),
+        ]  # fmt: skip
+    for side, y in (("right", -1.0), ("left", 1.0)):
+        upper, lower = f"{side}_upper_arm", f"{side}_lower_arm"
+        shoulder = (
+            hinge(f"{upper}:0", (-2.0 * y, 1.0, -y), (-90.0, 70.0), 10.0, 5.0, 0.01),
+            hinge(f"{upper}:2", (0.0, -1.0, -y), (-90.0, 70.0), 10.0, 5.0, 0.01),
+        )
+        elbow = hinge(lower, (0.0, -1.0, -y), (-90.0, 50.0), 2.0, 1.0, 0.006)
+        forearm = limb(lower, AMBER, 0.031, (0.01, -0.01 * y, 0.01), (0.17, -0.17 * y, 0.17))
+        hand = Sphere(f"{side}_hand_geom", SAND, 0.04, (0.18, -0.18 * y, 0.18))
+        bodies += [
+            body(upper, (limb(upper, SLATE, 0.04, (0.0, 0.0, 0.0), (0.16, 0.16 * y, -0.16)),), "torso",
+                 (0.0, 0.17 * y, 0.06), Joints(upper, shoulder, skip_y=True)),
+            body(lower, (forearm, hand), upper, (0.18, 0.18 * y, -0.18), elbow),
+        ]  # fmt: skip
+    return Robot("Humanoid", tuple(bodies), fixed_base=False, collides=True, height=1.34, self_collisions=True)
+
+
+def _balance_bot() -> Robot:
+    tray_radius, tray_thickness, leg_radius = 0.5, 0.02, 0.02  # m
+    outer, below = tray_radius - 0.1, -leg_radius - tray_thickness / 2  # where legs meet the tray, m
+    length = outer - 2 * leg_radius  # of each of a leg's two halves, at 45 degrees, m
+    along = length / math.sqrt(2)
+    tray = Cylinder("tray_geom", BLUE, tray_radius, tray_thickness)
+    bodies = [Body("tray", (tray,), 100.0 * tray.volume)]
+    for i in range(3):
+        x, y = math.cos(i * math.tau / 3), math.sin(i * math.tau / 3)
+        upper = Capsule(f"upper_leg{i}_geom", SLATE, leg_radius, (0.0, 0.0, 0.0), (-along * x, -along * y, -along))
+        lower = Capsule(f"lower_leg{i}_geom", AMBER, leg_radius, (0.0, 0.0, 0.0), (along * x, along * y, -along))
+        hip = Joint(f"upper_leg{i}", "revolute", (-y, x, 0.0), (-45.0, 45.0))
+        knee = Joint(f"lower_leg{i}", "revolute", (-y, x, 0.0), (-70.0, 90.0), damping=math.degrees(40.0),
+                     max_effort=1000.0, stiffness=math.degrees(400.0))  # fmt: skip
+        mass = 1000.0 * upper.volume
+        bodies += [
+            Body(f"upper_leg{i}", (upper,), mass, "tray", (outer * x, outer * y, below), hip),
+            Body(f"lower_leg{i}", (lower,), mass, f"upper_leg{i}", upper.end, knee, anchor=lower.end),
+        ]
+    height = 2 * along + 2 * leg_radius + tray_thickness / 2
+    return Robot("BalanceBot", tuple(bodies), fixed_base=False, collides=True, height=height,
+                 max_depenetration_velocity=1000.0, position_iterations=8, velocity_iterations=4)  # fmt: skip
+
+
+def _ball() -> Robot:
+    ball = Sphere("ball_geom", AMBER, 0.1)
+    return Robot("Ball", (Body("ball", (ball,), 200.0 * ball.volume),), fixed_base=False, collides=True, height=2.0,
+                 max_depenetration_velocity=1000.0, position_iterations=8)  # fmt: skip
+
+
+def _quadcopter() -> Robot:
+    chassis, arm_radius, rotor_radius = Cylinder("chassis_geom", AMBER, 0.1, 0.03), 0.01, 0.04  # m
+    out, further = chassis.radius + arm_radius / 4, rotor_radius + arm_radius / 4  # arms, and rotors from there, m
+    arms, rotors = [], []
+    for i in range(4):
+        x, y = math.cos((i + 0.5) * math.tau / 4), math.sin((i + 0.5) * math.tau / 4)
+        arm = Sphere(f"rotor_arm{i}_geom", SLATE, arm_radius)
+        rotor = Cylinder(f"rotor{i}_geom", BLUE, rotor_radius, 0.01)
+        pitch = Joint(f"rotor_pitch{i}", "revolute", (-y, x, 0.0), (-30.0, 30.0), stiffness=1000.0)
+        roll = Joint(f"rotor_roll{i}", "revolute", (x, y, 0.0), (-30.0, 30.0), stiffness=1000.0)
+        arms.append(Body(f"rotor_arm{i}", (arm,), 200.0 * arm.volume, "chassis", (out * x, out * y, 0.0), pitch))
+        rotors.append(
+            Body(f"rotor{i}", (rotor,), 1000.0 * rotor.volume, f"rotor_arm{i}", (further * x, further * y, 0.0), roll)
+        )
+    limbs = [body for pair in zip(arms, rotors, strict=True) for body in pair]
+    # Episodes end before anything touches the ground: no colliders, on this and the other two that fly.
+    return Robot("Quadcopter", (Body("chassis", (chassis,), 50.0 * chassis.volume), *limbs), fixed_base=False,
+                 collides=False, height=1.0, max_depenetration_velocity=1000.0)  # fmt: skip
+
+
+def _ingenuity() -> Robot:
+    box = Box("chassis_geom", SLATE, (0.12, 0.12, 0.12))
+    bodies = [Body("chassis", (box,), 50.0 * box.volume)]
+    for i in range(2):
+        # The disc that lifts weighs and stands still; the blade is there to be seen, and weighs next to nothing.
+        disc = Cylinder(f"rotor_physics_{i}_geom", STEEL, 0.15, 0.01)
+        blade = Box(f"rotor_visual_{i}_geom", AMBER, (0.3, 0.03, 0.012))
+        origin = (0.0, 0.0, 0.025 * i)
+        still = Joint(f"rotor_{i}_physics", "revolute", (0.0, 0.0, 1.0), (0.0, 0.0))
+        spin = Joint(f"rotor_{i}_visual", "revolute", (0.0, 0.0, 1.0), None)
+        bodies += [
+            Body(f"rotor_physics_{i}", (disc,), 1000.0 * disc.volume, "chassis", origin, still),
+            Body(f"rotor_visual_{i}", (blade,), 0.01, "chassis", origin, spin),
+        ]
+    return Robot("Ingenuity", tuple(bodies), fixed_base=False, collides=False, height=1.0,
+                 max_depenetration_velocity=1000.0, position_iterations=6)  # fmt: skip
+
+
+def _crazyflie() -> Robot:
+    arm = 0.0325  # m, of a motor along x and along y
+    shell = (
+        Box("board_geom", SLATE, (0.05, 0.05, 0.006)),
+        Box("battery_geom", STEEL, (0.03, 0.018, 0.008), (0.0, 0.0, 0.007)),
+        *(Cylinder(f"motor{i}_geom", AMBER, 0.0035, 0.016, (arm * x, arm * y, 0.0))
+          for i, (x, y) in enumerate(((1, -1), (-1, -1), (-1, 1), (1, 1)), 1)),
+    )  # fmt: skip
+    propeller = 0.0002  # kg
+    bodies = [Body("body", shell, 0.027 - 4 * propeller, inertia=(2.3951e-5, 2.3951e-5, 3.2347e-5))]
+    for i, (x, y) in enumerate(((1, -1), (-1, -1), (-1, 1), (1, 1)), 1):
+        disc = Cylinder(f"m{i}_prop_geom", SAND, 0.0225, 0.001)
+        spin = Joint(f"m{i}_joint", "revolute", (0.0, 0.0, 1.0), None)
+        bodies.append(Body(f"m{i}_prop", (disc,), propeller, "body", (arm * x, arm * y, 0.009), spin))
+    return Robot("Crazyflie", tuple(bodies), fixed_base=False, collides=False, height=1.0,
+                 max_depenetration_velocity=1000.0, position_iterations=6)  # fmt: skip
+
+
+ROBOTS = (_ant(), _cartpole(), _humanoid(), _balance_bot(), _ball(), _quadcopter(), _ingenuity(), _crazyflie())

@@ -61,6 +61,7 @@ class FrankaReach(RLTask):
         self.half_ranges = torch.tensor(action.scale, device=self.device)
         self.middles = torch.tensor(action.offset, device=self.device)
         self.home = self.robot.get_joint_positions()
+        self.joint_targets = self.home.clone()
         self.actions = torch.zeros((self.num_envs, self.num_actions), device=self.device)
         self.dt = self.control_frequency_inv * self.world.physics_dt
         self.steps_near = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
@@ -98,7 +99,8 @@ class FrankaReach(RLTask):
     def apply_actions(self, actions: torch.Tensor) -> None:
         """Set the position targets of the arm's drives."""
         self.actions.copy_(actions)
-        self.robot.set_joint_position_targets(self.middles + self.half_ranges * actions, joint_indices=self.arm)
+        self.joint_targets[:, self.arm] = self.middles + self.half_ranges * actions
+        self.robot.set_joint_position_targets(self.joint_targets)  # of all joints, as a captured step needs it
 
     def get_observations(self) -> None:
         """Observe joints, hand and target."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # pyright: reportAttributeAccessIssue=false
 # (pxr's modules are compiled and carry no types)
-"""Put both robots into standalone PhysX on the CPU, let them move, and write what was read to a JSON file.
+"""Put Ant and Cartpole into standalone PhysX on the CPU, let them move, and write what was read to a JSON file.
 
 Runs as a process of its own (`python tests/assets/measure.py out.json`) because PhysX's CPU mode and USD's schema
 registry both last as long as their process.
@@ -78,8 +78,8 @@ def undefined_properties() -> list[str]:
     from pxr import Usd, UsdShade
 
     undefined = []
-    for path in ("ant/ant.usda", "cartpole/cartpole.usda"):
-        stage = Usd.Stage.Open(str(ASSETS / path))
+    for path in sorted(ASSETS.glob("*/*.usda")):
+        stage = Usd.Stage.Open(str(path))
         for prim in stage.Traverse():
             known = prim.GetPrimDefinition().GetPropertyNames()
             for prop in prim.GetAuthoredProperties():

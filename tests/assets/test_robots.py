@@ -18,7 +18,18 @@ from pxr import Gf, Usd, UsdGeom, UsdPhysics
 
 ROOT = Path(__file__).resolve().parents[2]
 ASSETS = ROOT / "assets"
-ROBOTS = {"ant": "Ant", "cartpole": "Cartpole"}
+ROBOTS = {
+    "ant": "Ant",
+    "balance_bot": "BalanceBot",
+    "ball": "Ball",
+    "cartpole": "Cartpole",
+    "crazyflie": "Crazyflie",
+    "humanoid": "Humanoid",
+    "ingenuity": "Ingenuity",
+    "quadcopter": "Quadcopter",
+}
+DOFS = dict(zip(ROBOTS, (8, 6, 0, 2, 4, 21, 4, 8), strict=True))
+HEIGHTS = dict(zip(ROBOTS, (0.5, 0.36 * math.sqrt(2) + 0.05, 2.0, None, 1.0, 1.34, 1.0, 1.0), strict=True))
 
 LEGS = ["front_left_leg", "front_right_leg", "left_back_leg", "right_back_leg"]
 FEET = ["front_left_foot", "front_right_foot", "left_back_foot", "right_back_foot"]
@@ -56,8 +67,7 @@ def test_build_writes_the_committed_bytes(tmp_path: Path) -> None:
     env = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     subprocess.run([sys.executable, str(ASSETS / "build.py"), str(tmp_path)], check=True, capture_output=True, env=env)
     written = sorted(path.relative_to(tmp_path) for path in tmp_path.rglob("*.*"))
-    assert [str(path) for path in written] == ["ant/ant.usda", "ant/ant.xml", "cartpole/cartpole.usda",
-                                               "cartpole/cartpole.xml"]  # fmt: skip
+    assert [str(path) for path in written] == [f"{name}/{name}.{kind}" for name in ROBOTS for kind in ("usda", "xml")]
     for path in written:
         assert (tmp_path / path).read_bytes() == (ASSETS / path).read_bytes(), f"{path}: run assets/build.py again"
 
@@ -132,6 +142,27 @@ def test_cartpole_shapes() -> None:
     assert tuple(pole.GetAttribute("xformOp:translate").Get()) == (0, 0, 0.47)
 
 
+def joints_of(stage: Usd.Stage) -> list[UsdPhysics.Joint]:
+    """Return the joints that have degrees of freedom."""
+    return [UsdPhysics.Joint(p) for p in stage.Traverse() if p.HasAPI(UsdPhysics.DriveAPI)]
+
+
+def dofs_of(joint: UsdPhysics.Joint) -> dict[str, tuple[str, Gf.Vec3d, list[float]]]:
+    """Return a joint's degrees of freedom: instance of the drive, axis in the body's frame, limits in degrees or m.
+
+    PhysX calls those of a joint of many by the joint's name and the number of the axis.
+    """
+    prim, name = joint.GetPrim(), joint.GetPrim().GetName()
+    turn = Gf.Rotation(joint.GetLocalRot0Attr().Get())
+    axes = [turn.TransformDir(Gf.Vec3d(*(float(i == j) for j in range(3)))) for i in range(3)]
+    if prim.GetTypeName() != "PhysicsJoint":
+        kind = "angular" if prim.IsA(UsdPhysics.RevoluteJoint) else "linear"
+        limits = [prim.GetAttribute(f"physics:{side}Limit").Get() for side in ("lower", "upper")]
+        return {name: (kind, axes[0], limits)}
+    ends = [[prim.GetAttribute(f"limit:rot{axis}:physics:{side}").Get() for side in ("low", "high")] for axis in "XYZ"]
+    return {f"{name}:{i}": (f"rot{axis}", axes[i], ends[i]) for i, axis in enumerate("XYZ") if ends[i][0] < ends[i][1]}
+
+
 @pytest.mark.parametrize("name", ROBOTS)
 def test_joint_frames_of_both_bodies_meet_at_the_initial_position(name: str) -> None:
     stage = open_usd(name)
@@ -143,13 +174,15 @@ def test_joint_frames_of_both_bodies_meet_at_the_initial_position(name: str) -> 
         local = Gf.Matrix4d(Gf.Rotation(turn), Gf.Vec3d(point))
         return local * UsdGeom.Xformable(stage.GetPrimAtPath(body)).ComputeLocalToWorldTransform(0)
 
-    joints = [UsdPhysics.Joint(p) for p in stage.Traverse() if p.HasAPI(UsdPhysics.DriveAPI)]
-    assert len(joints) == {"ant": 8, "cartpole": 2}[name]
-    for joint in joints:
+    joints = joints_of(stage)
+    assert sum(len(dofs_of(joint)) for joint in joints) == DOFS[name]
+    anchors = [UsdPhysics.Joint(p) for p in stage.Traverse() if p.IsA(UsdPhysics.SphericalJoint)]
+    assert len(anchors) == (3 if name == "balance_bot" else 0)
+    for joint in [*joints, *anchors]:
         between = frame(joint, 1) * frame(joint, 0).GetInverse()
-        kind = "angular" if joint.GetPrim().IsA(UsdPhysics.RevoluteJoint) else "linear"
-        initial = joint.GetPrim().GetAttribute(f"state:{kind}:physics:position").Get()
-        expected = Gf.Matrix4d(1).SetRotate(Gf.Rotation(Gf.Vec3d(1, 0, 0), initial if kind == "angular" else 0))
+        state = joint.GetPrim().GetAttribute("state:angular:physics:position")
+        degrees = state.Get() if state else 0.0
+        expected = Gf.Matrix4d(1).SetRotate(Gf.Rotation(Gf.Vec3d(1, 0, 0), degrees))
         assert Gf.IsClose(between, expected, 1e-6), joint.GetPath()
 
 
@@ -161,10 +194,15 @@ def test_usd_and_mjcf_agree_on_bodies(name: str) -> None:
     stage, mjcf = open_usd(name), open_mjcf(name)
     bodies = {body.get("name"): body for body in mjcf.iter("body")}
     prims = {p.GetName(): p for p in stage.Traverse() if p.HasAPI(UsdPhysics.RigidBodyAPI)}
+    prims.pop("ground", None)  # what the table's feet are held by
     assert list(prims) == list(bodies)
     for body_name, body in bodies.items():
         prim, geoms = prims[body_name], {geom.get("name"): geom for geom in body.findall("geom")}
-        mass = sum(float(geom.attrib["mass"]) for geom in geoms.values())
+        mass, inertial = sum(float(geom.attrib["mass"]) for geom in geoms.values()), body.find("inertial")
+        if inertial is not None:
+            assert float(inertial.attrib["mass"]) == pytest.approx(mass, rel=1e-6)
+            moments = UsdPhysics.MassAPI(prim).GetDiagonalInertiaAttr().Get()
+            assert numbers(inertial.attrib["diaginertia"]) == pytest.approx(list(moments))
         assert mass == pytest.approx(UsdPhysics.MassAPI(prim).GetMassAttr().Get(), rel=1e-6)
         assert [child.GetName() for child in prim.GetChildren()] == list(geoms)
         for shape in prim.GetChildren():
@@ -177,43 +215,45 @@ def test_usd_and_mjcf_agree_on_bodies(name: str) -> None:
                 ends = [*pose.Transform(Gf.Vec3d(-half, 0, 0)), *pose.Transform(Gf.Vec3d(half, 0, 0))]
                 assert numbers(geom.attrib["fromto"]) == pytest.approx(ends, abs=1e-6)
                 assert size == [shape.GetAttribute("radius").Get()]
+                continue
+            assert numbers(geom.attrib["pos"]) == pytest.approx(list(pose.ExtractTranslation()))
+            if shape.IsA(UsdGeom.Cube):
+                assert size == pytest.approx([s / 2 for s in shape.GetAttribute("xformOp:scale").Get()])
+            elif shape.IsA(UsdGeom.Cylinder):
+                assert shape.GetAttribute("axis").Get() == "Z"
+                assert size == [shape.GetAttribute("radius").Get(), shape.GetAttribute("height").Get() / 2]
             else:
-                assert numbers(geom.attrib["pos"]) == pytest.approx(list(pose.ExtractTranslation()))
-                sphere = shape.IsA(UsdGeom.Sphere)
-                scale = None if sphere else [s / 2 for s in shape.GetAttribute("xformOp:scale").Get()]
-                assert size == pytest.approx([shape.GetAttribute("radius").Get()] if sphere else scale)
+                assert size == [shape.GetAttribute("radius").Get()]
 
 
 @pytest.mark.parametrize("name", ROBOTS)
 def test_usd_and_mjcf_agree_on_joints(name: str) -> None:
     stage, mjcf = open_usd(name), open_mjcf(name)
-    joints = {j.get("name"): (body, j) for body in mjcf.iter("body") for j in body.findall("joint")}
+    hinges = {j.get("name"): (body, j) for body in mjcf.iter("body") for j in body.findall("joint")}
     parents = {child.get("name"): body.get("name") for body in mjcf.iter("body") for child in body.findall("body")}
-    prims = [p for p in stage.Traverse() if p.HasAPI(UsdPhysics.DriveAPI)]
-    assert [p.GetName() for p in prims] == list(joints)
+    dofs = {dof: (joint, *rest) for joint in joints_of(stage) for dof, rest in dofs_of(joint).items()}
+    assert list(dofs) == list(hinges)
     initial = []
-    for prim in prims:
-        body, element = joints[prim.GetName()]
-        joint, angular = UsdPhysics.Joint(prim), element.get("type") == "hinge"
-        kind = "angular" if angular else "linear"
-        assert prim.IsA(UsdPhysics.RevoluteJoint) == angular
+    for dof, (joint, kind, axis, limits) in dofs.items():
+        (body, element), prim, per_unit = hinges[dof], joint.GetPrim(), 1.0 if kind == "linear" else 180 / math.pi
+        assert element.get("type") == ("slide" if kind == "linear" else "hinge")
         assert joint.GetBody1Rel().GetTargets()[0].name == body.get("name")
         assert joint.GetBody0Rel().GetTargets()[0].name == parents[body.get("name")]
-        assert list(joint.GetLocalPos0Attr().Get()) == pytest.approx(numbers(body.attrib["pos"]))
-        axis = Gf.Vec3d(*numbers(element.attrib["axis"])).GetNormalized()
-        assert Gf.IsClose(Gf.Rotation(joint.GetLocalRot0Attr().Get()).TransformDir(Gf.Vec3d(1, 0, 0)), axis, 1e-6)
-        limits = [prim.GetAttribute(f"physics:{side}Limit").Get() for side in ("lower", "upper")]
-        assert limits == (numbers(element.attrib["range"]) if "range" in element.attrib else [-math.inf, math.inf])
-        damping = UsdPhysics.DriveAPI(prim, kind).GetDampingAttr().Get() * (180 / math.pi if angular else 1)
+        assert list(joint.GetLocalPos0Attr().Get()) == pytest.approx(numbers(body.attrib["pos"]), abs=1e-7)
+        assert Gf.IsClose(axis, Gf.Vec3d(*numbers(element.attrib["axis"])).GetNormalized(), 1e-6)
+        given = numbers(element.attrib["range"]) if "range" in element.attrib else [-math.inf, math.inf]
+        assert limits == pytest.approx(given, abs=1e-3)
+        drive = UsdPhysics.DriveAPI(prim, kind)
+        damping, stiffness = drive.GetDampingAttr().Get() * per_unit, drive.GetStiffnessAttr().Get() * per_unit
         assert damping == pytest.approx(float(element.attrib["damping"]), rel=1e-6)
+        assert stiffness == pytest.approx(float(element.get("stiffness", "0")), rel=1e-6)
         armature = prim.GetAttribute(f"physxJointAxis:{kind}:armature").Get()
         assert armature == pytest.approx(float(element.attrib["armature"]))
-        position = prim.GetAttribute(f"state:{kind}:physics:position").Get()
-        initial.append(math.radians(position) if angular else position)
-    root = [0, 0, 0.5, 1, 0, 0, 0] if name == "ant" else []
+        initial.append(prim.GetAttribute(f"state:{kind}:physics:position").Get() / per_unit)
+    root = [] if HEIGHTS[name] is None else [0, 0, HEIGHTS[name], 1, 0, 0, 0]
     (key,) = mjcf.iter("key")
     assert numbers(key.attrib["qpos"]) == pytest.approx(root + initial)
-    assert [motor.get("joint") for motor in mjcf.iter("motor")] == list(joints)
+    assert [motor.get("joint") for motor in mjcf.iter("motor")] == list(hinges)
 
 
 # --------------------------------------------------------------------------------------------------------- PhysX

@@ -20,7 +20,7 @@ HALF = math.sqrt(0.5)
 
 def test_terms_are_what_the_task_observes(env_of, metadata_of):
     env = env_of("task=Ant", "num_envs=1")
-    view = env.task.ants
+    view = env.task.robots
     meta = metadata_of(env, view)
     terms = {term["name"]: term for term in meta["observations"]["terms"] if term["source"] in MEASURES}
     assert len(terms) == 9, "all but joints and the last action"

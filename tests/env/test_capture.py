@@ -123,8 +123,24 @@ def test_masked_and_plain_resets_are_the_same_from_fixed_starts(launched_env_of,
         assert torch.equal(one, other)
 
 
-def test_capture_changes_no_bit(launched_env_of):
-    of = ("task=Ant", "num_envs=6", "engine.shards=2")
+# Resets under a mask draw for all environments in every step, so nothing else may draw meanwhile.
+STILL = "task.env.resetPositionNoise=[[0,0],[0,0],[0,0]]"
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        ("Ant",),
+        ("Humanoid",),
+        ("BallBalance",),
+        ("Quadcopter",),
+        ("Ingenuity", STILL),
+        ("Crazyflie", "task.env.thrustNoise=0.0"),
+    ],
+)
+def test_capture_changes_no_bit(launched_env_of, task):
+    name, *overrides = task
+    of = (f"task={name}", "num_envs=6", "engine.shards=2", *overrides)
     plain, captured = (roll_out(launched_env_of(*of, launch=launch), 15) for launch in (None, Again))
     assert not plain[1][:, 1].any(), "nobody has ended, so nothing was drawn again"
     for one, other in zip(plain, captured, strict=True):
@@ -142,8 +158,9 @@ def test_frames_and_markers_change_no_bit_either(launched_env_of):
         assert torch.equal(one, other)
 
 
-def test_who_ends_begins_anew_in_a_captured_step(launched_env_of):
-    env = launched_env_of("task=Ant", "num_envs=6", "task.env.episodeLength=12")
+@pytest.mark.parametrize("task", ["Ant", "Humanoid", "BallBalance", "Quadcopter", "Crazyflie"])
+def test_who_ends_begins_anew_in_a_captured_step(launched_env_of, task):
+    env = launched_env_of(f"task={task}", "num_envs=6", "task.env.episodeLength=12")
     _, flags = roll_out(env, 40)
     ends = flags[:, 1].all(1).nonzero().squeeze(1).tolist()
     # reset() took the first step; then every eleventh ends all episodes, and the next one starts them again.
@@ -211,7 +228,7 @@ def env(env_of):
 
 
 def seen(task):
-    ants = task.ants
+    ants = task.robots
     state = (*ants.get_world_poses(), ants.get_velocities(), ants.get_joint_positions(), ants.get_joint_velocities())
     return [tensor.clone() for tensor in (*state, task.potentials, task.progress_buf)]
 
@@ -229,10 +246,10 @@ def test_who_ended_begins_anew_and_nobody_else_notices(env):
         others = [index for index in range(6) if index not in ended]
         for was, now in zip(before, seen(task), strict=True):
             torch.testing.assert_close(now[others], was[others], atol=1e-6, rtol=1e-6)
-        positions, rotations = task.ants.get_world_poses()
+        positions, rotations = task.robots.get_world_poses()
         torch.testing.assert_close(positions[ended], task.initial_root_pos[ended])
         torch.testing.assert_close(rotations[ended], task.initial_root_rot[ended])
-        assert (task.ants.get_joint_positions()[ended] - task.initial_dof_pos[ended]).abs().sum() <= 0.2 * 8 * len(
+        assert (task.robots.get_joint_positions()[ended] - task.initial_dof_pos[ended]).abs().sum() <= 0.2 * 8 * len(
             ended
         )
         assert (task.progress_buf[ended] == 0).all() and (task.progress_buf[others] > 0).all()

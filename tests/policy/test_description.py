@@ -74,7 +74,7 @@ def test_ant_computes_with_its_terms(env_of):
     env.reset()
     for _ in range(5):
         env.step(torch.full((2, 8), 0.4))
-    task, ants = env.task, env.task.ants
+    task, ants = env.task, env.task.robots
     described = {term["name"]: term for term in describe_task(env)["observation_terms"]}
     assert described["last_action"]["slice"] == [52, 60]
     order = [ants.dof_names.index(name) for name in described["joint_positions"]["joint_names"]]
@@ -82,7 +82,7 @@ def test_ant_computes_with_its_terms(env_of):
         "root_height": ants.get_world_poses()[0][:, 2:],
         "joint_positions": ants.get_joint_positions()[:, order],
         "joint_velocities": ants.get_joint_velocities()[:, order],
-        "foot_forces": ants.get_measured_joint_forces(joint_indices=task.feet).reshape(2, 24),
+        "foot_forces": ants.get_measured_joint_forces(joint_indices=task.feet_indices).reshape(2, 24),
         "last_action": torch.full((2, 8), 0.4),
     }
     for name, quantity in quantities.items():

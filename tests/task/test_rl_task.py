@@ -368,11 +368,11 @@ def test_state_goes_out_and_comes_back(env_of):
     for _ in range(20):
         env.step(torch.rand(4, 8) * 2 - 1)
     state = env.get_env_state()
-    before = [t.clone() for t in (*env.task.ants.get_world_poses(), env.task.ants.get_joint_positions())]
+    before = [t.clone() for t in (*env.task.robots.get_world_poses(), env.task.robots.get_joint_positions())]
     for _ in range(20):
         env.step(torch.rand(4, 8) * 2 - 1)
     env.set_env_state(state)
-    after = [*env.task.ants.get_world_poses(), env.task.ants.get_joint_positions()]
+    after = [*env.task.robots.get_world_poses(), env.task.robots.get_joint_positions()]
     for a, b in zip(before, after, strict=True):
         torch.testing.assert_close(a, b)
     assert torch.equal(env.task.potentials, state["task"]["potentials"])

@@ -16,10 +16,10 @@ def show(task, height=0.5, rotation=(1.0, 0.0, 0.0, 0.0), velocity=(0.0,) * 6, m
     task.potentials[:] = task._potentials(position, task.targets)
     position[:, 0] += moved
     position[:, 2] = height
-    task.ants.set_world_poses(position, torch.tensor([rotation]).repeat(4, 1))
-    task.ants.set_velocities(torch.tensor([velocity]).repeat(4, 1))
-    task.ants.set_joint_positions(task.initial_dof_pos)
-    task.ants.set_joint_velocities(torch.zeros(4, 8))
+    task.robots.set_world_poses(position, torch.tensor([rotation]).repeat(4, 1))
+    task.robots.set_velocities(torch.tensor([velocity]).repeat(4, 1))
+    task.robots.set_joint_positions(task.initial_dof_pos)
+    task.robots.set_joint_velocities(torch.zeros(4, 8))
     task.actions.zero_()
     task.get_observations()
 
@@ -90,16 +90,16 @@ def test_a_fallen_ant_ends_its_episode_without_bootstrap(env):
 def test_an_action_is_a_torque_of_7_5(env):
     env.task.reset_buf.zero_()
     env.step(torch.tensor([[1.0, -1.0, 0.5, 0.0, 0.0, 0.0, 0.0, 2.0]]).repeat(4, 1))
-    torques = env.task.ants.get_applied_joint_efforts()
+    torques = env.task.robots.get_applied_joint_efforts()
     torch.testing.assert_close(torques[2], torch.tensor([7.5, -7.5, 3.75, 0.0, 0.0, 0.0, 0.0, 7.5]))
 
 
 def test_starts_are_at_rest_with_legs_near_theirs(env):
     task = env.task
     task.reset_idx(torch.tensor([1, 3]))
-    offset = (task.ants.get_joint_positions() - task.initial_dof_pos)[[1, 3]]
+    offset = (task.robots.get_joint_positions() - task.initial_dof_pos)[[1, 3]]
     assert offset.abs().max() <= 0.2 + 1e-6 and offset.abs().max() > 0.05
-    assert task.ants.get_joint_velocities()[[1, 3]].abs().max() <= 0.1
-    positions, rotations = task.ants.get_world_poses()
+    assert task.robots.get_joint_velocities()[[1, 3]].abs().max() <= 0.1
+    positions, rotations = task.robots.get_world_poses()
     torch.testing.assert_close(positions[[1, 3]], task.initial_root_pos[[1, 3]])
     torch.testing.assert_close(rotations[1], torch.tensor([1.0, 0.0, 0.0, 0.0]))

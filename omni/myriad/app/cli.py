@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
+from omni.myriad import oige
 from omni.myriad.errors import Interrupted, MyriadError
 from omni.myriad.places import ROOT
 
@@ -79,7 +80,8 @@ def _say(message: str, error: BaseException) -> int:
 def _task_place(error: BaseException) -> str | None:
     """Return file:line if the error passed through a task's file: then it is the task's mistake, not Myriad's."""
     modules = list(sys.modules.items())
-    tasks = {getattr(module, "__file__", None) for name, module in modules if name.startswith("myriad_tasks.")}
+    packages = ("myriad_tasks.", f"{oige.PACKAGE}.")
+    tasks = {getattr(module, "__file__", None) for name, module in modules if name.startswith(packages)}
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in tasks]
     return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else None
 
@@ -128,6 +130,19 @@ def benchmark(arguments: Sequence[str]) -> None:
         suite.run(config, ours, settings)
 
     run("benchmark", main, settings)
+
+
+def port(arguments: Sequence[str]) -> None:
+    """Say what would change for task files of OmniIsaacGymEnvs that are to become some of ours."""
+
+    def main() -> None:
+        from omni.myriad.oige.port import report
+
+        if not arguments:
+            raise MyriadError("Give a file: ./myriad port omniisaacgymenvs/tasks/cartpole.py")
+        print("\n".join(report(Path(argument)) for argument in arguments))
+
+    attempt(main)
 
 
 def test(arguments: Sequence[str]) -> None:

@@ -26,6 +26,7 @@ from omni.myriad.app.options import UNSET, Option, check, find, keys, options
 from omni.myriad.app.run_folder import task_folders
 from omni.myriad.app.schema import GROUPS, VERBS, everything
 from omni.myriad.errors import MyriadError
+from omni.myriad.oige.config import find_checkout, put_task
 from omni.myriad.places import data_folder
 from omni.myriad.task.loader import TASKS_PATH, task_files
 
@@ -106,8 +107,15 @@ def _chosen(parsed: Sequence[Override]) -> DictConfig:
     """Return what the YAML files hold that the command line chooses, with the folders that they were found in."""
     folders = _task_folders(parsed)
     _refuse_bombs(folders)
-    config = _compose(_choose_groups(parsed, folders))
+    given = {override.key_or_group: str(override.value()) for override in parsed}
+    checkout = find_checkout(given["oige"]) if given.get("oige") else None
+    # A checkout's task and learner are put in the place of these.
+    ours = [override for override in parsed if override.key_or_group not in ("task", "train")] if checkout else parsed
+    config = _compose(_choose_groups(ours, folders))
     config.task.task_path = [str(folder) for folder in folders]
+    if checkout:
+        task = given.get("task", "Cartpole")
+        put_task(config, checkout, task, given.get("train", f"{task}PPO"))
     return config
 
 

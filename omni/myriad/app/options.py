@@ -162,7 +162,11 @@ class Option:
             fits = isinstance(value, origin) and len(value) == (self.size or len(value))
             return fits and bool(value or not self.filled) and all(self._fits(item, arguments[0]) for item in value)
         if hint is str:
-            return isinstance(value, str) and bool(value or not self.filled) and bool(re.fullmatch(self.matches, value))
+            return (
+                isinstance(value, str)
+                and bool(value or not self.filled)
+                and bool(re.fullmatch(self.matches, value, re.DOTALL))
+            )
         if hint not in (int, float):
             return isinstance(value, hint)
         return (

@@ -26,6 +26,7 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.files import write_json, write_text
 from omni.myriad.learn import checkpoint, run
 from omni.myriad.learn.rollout import rollout
+from omni.myriad.oige.config import load_task, take_checkout, vec_env_class
 from omni.myriad.places import COMMAND
 from omni.myriad.policy import description, recording
 from omni.myriad.provenance import git_revision, versions
@@ -71,7 +72,7 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
         if is_first_rank() and summary["checkpoint"]:
             recording.record(env, learner.actor()).save(run_dir / recording.FILE_NAME)
     if is_first_rank():
-        _print_result(summary, run_dir)
+        _print_result(summary, run_dir, config["oige"])
     return summary
 
 
@@ -169,6 +170,7 @@ def _describe_again(
     config["engine"] = asked["engine"]  # that of this machine, which need not be the one it was trained on
     config["task"]["env"]["numEnvs"] = recording.MAX_ENVS
     config["task"]["task_path"] = asked["task"]["task_path"]  # what a checkpoint names must not be run
+    take_checkout(config, asked)
     print(f"{config['task_name']}: the run holds no description and observations that fit, so the task is run a moment")
     with closing(build(config)) as env:
         described = env.perform(description.describe_task)
@@ -190,15 +192,19 @@ def make_env(config: dict[str, Any]) -> VecEnv:
     """
     from omni.myriad.engine import make_engine
 
-    sim_config = _seeded(config)
+    sim_config, env_class = _seeded(config), _vec_env_class(config)
     engine = make_engine(sim_config)
     try:
-        env = VecEnv(engine, sim_config)
+        env = env_class(engine, sim_config)
         env.set_task(_make_task(config, env))
     except BaseException:
         engine.close()
         raise
     return env
+
+
+def _vec_env_class(config: dict[str, Any]) -> type[VecEnv]:
+    return vec_env_class(config) if config["oige"] else VecEnv
 
 
 async def make_env_async(config: dict[str, Any]) -> VecEnv:
@@ -245,6 +251,8 @@ def set_seed(seed: int, torch_deterministic: bool = False) -> int:
 
 
 def _make_task(config: dict[str, Any], env: VecEnv) -> RLTask:
+    if config["oige"]:
+        return load_task(config, env)
     from omni.myriad.task.loader import load_task_class
 
     name = config["task"]["name"]
@@ -280,14 +288,17 @@ def _announce(config: dict[str, Any], run_dir: Path) -> None:
     print(f"Run folder: {run_dir}", flush=True)
 
 
-def _print_result(summary: dict[str, Any], run_dir: Path) -> None:
+def _print_result(summary: dict[str, Any], run_dir: Path, oige: str) -> None:
     reward = summary["reward_mean"]
     print(
         f"Trained {summary['task']} for {summary['frames']:,} frames in {summary['train_seconds']:.0f} s: "
         f"mean episode reward {'none yet' if reward is None else f'{reward:.1f}'}."
     )
     print(f"Curve: {run_dir / 'curve.png'}")
-    print(f"Play:  {COMMAND} play task={summary['task']} checkpoint={run_dir}")  # which has the task's folders
+    checkout = f" oige={oige}" if oige else ""
+    print(
+        f"Play:  {COMMAND} play task={summary['task']}{checkout} checkpoint={run_dir}"
+    )  # which has the task's folders
 
 
 def _own_tasks(config: dict[str, Any]) -> str:

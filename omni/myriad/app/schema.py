@@ -375,6 +375,7 @@ class Simulate(Section):
     sim_device: str = option("", "cpu, cuda, cuda:<n>; empty: the GPU if there is one", **_DEVICE)
     torch_deterministic: bool = option(False, "on a GPU, refuse operations whose results vary between runs (slower)")
     headless: bool = option(True, "Isaac Sim without its window")
+    oige: str = option("", "a checkout of OmniIsaacGymEnvs whose own files are run, as they are")
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
 
 
@@ -416,6 +417,7 @@ class ExportVerb(Section):
     task: OwnTasks = option("Cartpole", "the task it was trained for")
     checkpoint: str = option("", "a checkpoint's file, or a run's name or folder; empty: the task's last run")
     output: str = option("", "file to write; empty: exported/policy.onnx in the run's folder")
+    oige: str = option("", "the checkout of OmniIsaacGymEnvs whose task it is")
     opset: int = option(17, "ONNX operator set; old enough for the runtimes on robots", least=9, most=23)
     engine: str = option("auto", "where the task is run, if the run's folder lacks what the proof needs")
     sim_device: str = option("", "device for that", **_DEVICE)

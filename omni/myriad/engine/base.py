@@ -230,7 +230,7 @@ class Engine(Protocol):
         if not self.is_playing():
             self._start()
         for view in self.scene.views():
-            view.initialize()
+            view.initialize(None)  # with its argument, which subclasses may ask for
 
     def _start(self) -> None:
         """Start physics on the scene that was authored."""
@@ -239,7 +239,7 @@ class Engine(Protocol):
         """Connect a view that was added to the scene."""
         view.bind(self)
         if self.is_playing():
-            view.initialize()
+            view.initialize(None)
 
     def step(self, num_steps: int = 1) -> None:
         """Advance all environments by `num_steps` physics steps of `physics_dt` seconds."""

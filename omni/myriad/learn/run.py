@@ -136,8 +136,8 @@ def _stop_on_signals(learner: Learner, received: list[int]) -> Iterator[None]:
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    # What is ignored stays so: `nohup` means that a closed terminal shall not matter.
-    before = {number: handler for number, handler in before.items() if handler is not signal.SIG_IGN}
+    if before[signal.SIGHUP] is signal.SIG_IGN:  # `nohup`: a closed terminal shall not matter
+        del before[signal.SIGHUP]
 
     terminals = [stream for stream in (1, 2) if os.isatty(stream)]
 

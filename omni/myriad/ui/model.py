@@ -220,18 +220,18 @@ class Model:
 
     def _train(self, runs: Any, config: dict[str, Any]) -> str:
         self.run_dir, self.epoch, self.rewards, self.speeds = None, None, [], []
-        self.result = runs.train(config, self._build, self)
-        reward = self.result["reward_mean"]
-        return f"Trained {self.result['epochs']} epochs: reward {'none yet' if reward is None else f'{reward:.1f}'}"
+        self.result = result = runs.train(config, self._build, self)
+        reward = result["reward_mean"]
+        return f"Trained {result['epochs']} epochs: reward {'none yet' if reward is None else f'{reward:.1f}'}"
 
     def _play(self, runs: Any, config: dict[str, Any]) -> str:
-        self.result = runs.play(config, self._build)
-        return f"Played {self.result['episodes']} episodes: mean reward {self.result['reward_mean']:.1f}"
+        self.result = result = runs.play(config, self._build)
+        return f"Played {result['episodes']} episodes: mean reward {result['reward_mean']:.1f}"
 
     def _export(self, runs: Any, config: dict[str, Any]) -> str:
         config["checkpoint"] = checkpoint = str(trained_checkpoint(config))
-        self.result = runs.export(config, self._build)
-        parity = self.result["parity"]
+        self.result = result = runs.export(config, self._build)
+        parity = result["parity"]
         return f"Exported {checkpoint}; maximum error against {parity['against']} {parity['max_error']:.2g}"
 
     def _build(self, config: dict[str, Any]) -> Any:

@@ -12,12 +12,12 @@ from omni.myriad.errors import MyriadError
 def test_state_that_is_read_is_what_the_views_read(env_of, in_step):
     env = env_of("task=Ant", "num_envs=6", "engine.shards=2")
     loop = BareLoop(env.engine, max_effort=7.5, decimation=2)
-    before = env.task.ants.get_joint_positions()
+    before = env.task.robots.get_joint_positions()
     loop.advance(5, in_step=in_step)
     env.engine.ledger.state_version += 1  # the engine does not know that somebody else stepped
     assert set(loop.state) == set(READS)
-    assert torch.equal(loop.state["ARTICULATION_DOF_POSITION"], env.task.ants.get_joint_positions())
-    assert torch.equal(loop.state["ARTICULATION_ROOT_POSE"][:, :3], env.task.ants.get_world_poses()[0])
+    assert torch.equal(loop.state["ARTICULATION_DOF_POSITION"], env.task.robots.get_joint_positions())
+    assert torch.equal(loop.state["ARTICULATION_ROOT_POSE"][:, :3], env.task.robots.get_world_poses()[0])
     assert loop.state["ARTICULATION_LINK_INCOMING_JOINT_FORCE"].shape == (6, 9, 6)
     moved = (loop.state["ARTICULATION_DOF_POSITION"] - before).abs().amax(1)
     assert (moved > 1e-3).all(), "every ant has felt torques of its own"

@@ -9,7 +9,7 @@ import torch
 def ants(env_of):
     env = env_of("task=Ant", "num_envs=4", "engine.shards=2")
     env.reset()
-    return env.engine, env.task.ants
+    return env.engine, env.task.robots
 
 
 def test_partial_writes_are_confined_to_some_environments(ants):

@@ -129,7 +129,7 @@ def test_phases_of_a_step_are_timed(env_of):
     assert min(write, step, read) > 0.0
     assert write + step + read <= env.phase_seconds["physics"]
     before = env.engine.phase_seconds
-    env.task.ants.get_joint_positions()
+    env.task.robots.get_joint_positions()
     assert env.engine.phase_seconds == before, "only steps are timed"
 
 
@@ -143,7 +143,7 @@ def test_failure_of_one_shard_stops_the_run_with_its_error(env_of):
 
 def test_a_state_comes_back(env_of):
     env = env_of("task=Ant", "num_envs=4", "engine.shards=2")
-    engine, ants = env.engine, env.task.ants
+    engine, ants = env.engine, env.task.robots
     feet = engine.scene.add(RigidPrimView("/World/envs/.*/Ant/.*_foot", name="feet"))
     env.reset()
     for _ in range(5):

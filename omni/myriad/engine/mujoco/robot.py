@@ -15,6 +15,8 @@ from omni.myriad.engine import usd
 from omni.myriad.engine.base import ENV_0_PATH
 from omni.myriad.errors import MyriadError
 
+_AXES = ("transX", "transY", "transZ", "rotX", "rotY", "rotZ")
+
 UNLIMITED = float(np.finfo(np.float32).max)
 """PhysX's number for what has no limit."""
 
@@ -34,7 +36,7 @@ class Dof(NamedTuple):
 
 @dataclass
 class Robot:
-    """A robot on the stage; links and degrees of freedom are in PhysX's order: breadth first, then that of the stage.
+    """A robot on the stage; links and degrees of freedom are in PhysX's order: breadth first, then by joints' names.
 
     Attributes:
         prim_path: Path of the articulation's root prim.
@@ -66,7 +68,7 @@ def read_robot(stage: Usd.Stage) -> Robot:
     bodies = [prim for prim in prims if prim.HasAPI(UsdPhysics.RigidBodyAPI)]
     # A joint of a body to the world, which has no first body, fixes the root.
     joints = [joint for prim in prims if prim.IsA(UsdPhysics.Joint) and (joint := UsdPhysics.Joint(prim))]
-    joints = [joint for joint in joints if joint.GetBody0Rel().GetTargets()]
+    joints = sorted((joint for joint in joints if joint.GetBody0Rel().GetTargets()), key=lambda j: str(j.GetPath()))
     children = {joint.GetBody1Rel().GetTargets()[0] for joint in joints}
     heads = [prim for prim in bodies if prim.GetPath() not in children]
     if len(heads) != 1:
@@ -85,15 +87,34 @@ def read_robot(stage: Usd.Stage) -> Robot:
                 frame = np.array(joint.GetLocalPos1Attr().Get()), _wxyz(joint.GetLocalRot1Attr().Get())
                 links.append((child.name, *frame))
                 names.append(joint.GetPrim().GetName())
-                if not joint.GetPrim().IsA(UsdPhysics.FixedJoint):
-                    dofs.append(_read_dof(joint.GetPrim()))
+                dofs += _read_dofs(joint.GetPrim())
     return Robot(str(roots[0].GetPath()), root_pose, links, names, dofs)
 
 
-def _read_dof(joint: Usd.Prim) -> Dof:
-    if not joint.IsA(UsdPhysics.RevoluteJoint) and not joint.IsA(UsdPhysics.PrismaticJoint):
-        raise MyriadError(f"engine=mujoco plays revolute, prismatic and fixed joints; {joint.GetPath()} is another.")
-    kind, unit = ("angular", math.radians(1.0)) if joint.IsA(UsdPhysics.RevoluteJoint) else ("linear", 1.0)
+def _read_dofs(joint: Usd.Prim) -> list[Dof]:
+    """Return a joint's degrees of freedom; PhysX calls those of a joint of many by its name and the axis's number."""
+    name = joint.GetName()
+    if joint.IsA(UsdPhysics.FixedJoint):
+        return []
+    if joint.IsA(UsdPhysics.RevoluteJoint):
+        return [_read_dof(joint, name, "angular", "physics:lowerLimit", "physics:upperLimit")]
+    if joint.IsA(UsdPhysics.PrismaticJoint):
+        return [_read_dof(joint, name, "linear", "physics:lowerLimit", "physics:upperLimit")]
+    free = [axis for axis in _AXES if not _is_locked(joint, axis)]
+    if joint.GetTypeName() != "PhysicsJoint" or any(axis.startswith("trans") for axis in free):
+        raise MyriadError(f"engine=mujoco plays joints that turn, slide or do neither; {joint.GetPath()} is another.")
+    limits = {axis: (f"limit:{axis}:physics:low", f"limit:{axis}:physics:high") for axis in free}
+    return [_read_dof(joint, f"{name}:{_AXES.index(axis) - 3}", axis, *limits[axis]) for axis in free]
+
+
+def _is_locked(joint: Usd.Prim, axis: str) -> bool:
+    low, high = (joint.GetAttribute(f"limit:{axis}:physics:{side}").Get() for side in ("low", "high"))
+    return low is not None and high is not None and low > high
+
+
+def _read_dof(joint: Usd.Prim, name: str, kind: str, lower: str, upper: str) -> Dof:
+    """Read one degree of freedom: `kind` is the instance of its drive, `lower` and `upper` hold its limits."""
+    unit = 1.0 if kind == "linear" else math.radians(1.0)
 
     def read(*names: str) -> float:
         """Return the first of some attributes that has a value; USD counts angles in degrees."""
@@ -101,9 +122,9 @@ def _read_dof(joint: Usd.Prim) -> Dof:
         return next((float(value) for value in values if value is not None), 0.0)
 
     return Dof(
-        joint.GetName(),
-        max(-UNLIMITED, read("physics:lowerLimit") * unit),
-        min(UNLIMITED, read("physics:upperLimit") * unit),
+        name,
+        max(-UNLIMITED, read(lower) * unit),
+        min(UNLIMITED, read(upper) * unit),
         read(f"drive:{kind}:physics:stiffness") / unit,
         read(f"drive:{kind}:physics:damping") / unit,
         read(f"physxJointAxis:{kind}:armature", "physxJoint:armature"),

@@ -50,6 +50,7 @@ class PhysXEngine(Engine):
         sim_config: The run's configuration.
 
     Attributes:
+        replicate: Whether PhysX copies environment 0; False where the stage holds all, each as it shall be.
         shards: The PhysX scenes, each with a contiguous run of environments; empty until `reset`.
         ledger: What the views' quantities have written and read.
     """
@@ -60,6 +61,7 @@ class PhysXEngine(Engine):
         runtime.start(torch.device(sim_config.config["sim_device"]))
         self.version = f"ovphysx {runtime.version()}"
         self._open_stage(sim_config, ArticulationView, RigidPrimView)
+        self.replicate = True
         self.shards: list[Shard] = []
         self.ledger = self.capture = Ledger(self.device, self.on_all_shards)
         self._threads: ThreadPoolExecutor | None = None
@@ -160,21 +162,24 @@ class PhysXEngine(Engine):
         self.ledger.clear()
 
     def _start(self) -> None:
-        layer = scene.flatten(self.stage, self.device)
+        layer = scene.flatten(self.stage, self.device, self.replicate)
         num_shards = self._num_shards()
         without_contacts = self._sim_config.sim_params.get("disable_contact_processing", False)
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
         logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
         try:
             for first, last in itertools.pairwise(bounds):
-                usda = scene.shard_usda(layer, first, self._positions[first])
                 positions = self._positions[first:last]
+                if self.replicate:
+                    usda = scene.shard_usda(layer, first, positions[0])
+                else:
+                    usda = scene.part_usda(layer, range(first, last))
                 self.shards.append(Shard(usda, first, positions, self.device, without_contacts))
             if num_shards > 1:
                 self._threads = ThreadPoolExecutor(num_shards - 1, thread_name_prefix="shard")
-                list(self._threads.map(Shard.clone, self.shards))
+                list(self._threads.map(lambda shard: shard.clone(self.replicate), self.shards))
             else:
-                self.shards[0].clone()
+                self.shards[0].clone(self.replicate)
         except BaseException:
             self.close()
             raise

@@ -13,8 +13,8 @@ from omni.myriad.errors import MyriadError
 _COLLISION_GROUP_PATH = "/World/collisionGroups/envs"
 
 
-def flatten(stage: Usd.Stage, device: torch.device) -> Sdf.Layer:
-    """Compose the stage into one layer that shards can be cut from.
+def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True) -> Sdf.Layer:
+    """Compose the stage into one layer that shards can be cut from, with its first environment or, else, all of them.
 
     On the CPU, where PhysX has no environment ids, an environment that is a single robot without self-collisions gets a
     collision group that filters itself, so that robots of different environments pass through each other. Other
@@ -23,9 +23,11 @@ def flatten(stage: Usd.Stage, device: torch.device) -> Sdf.Layer:
     Raises:
         MyriadError: See `check`.
     """
+    if replicate and len(stage.GetPrimAtPath(ENVS_PATH).GetChildren()) > 1:
+        stage = _without_copies(stage)
     check(stage)
     env_0 = stage.GetPrimAtPath(ENV_0_PATH)
-    if device.type == "cpu" and _robots_never_touch(env_0):
+    if replicate and device.type == "cpu" and _robots_never_touch(env_0):
         group = UsdPhysics.CollisionGroup.Define(stage, _COLLISION_GROUP_PATH)
         group.GetCollidersCollectionAPI().CreateIncludesRel().SetTargets([ENVS_PATH])
         group.CreateFilteredGroupsRel().SetTargets([_COLLISION_GROUP_PATH])
@@ -43,10 +45,19 @@ def check(stage: Usd.Stage) -> None:
     usd.break_instances(env_0)
     usd.anchor_joints(env_0)
     for prim in stage.Traverse():
-        if prim.HasAPI(UsdPhysics.RigidBodyAPI) and not prim.GetPath().HasPrefix(env_0.GetPath()):
+        if prim.HasAPI(UsdPhysics.RigidBodyAPI) and not prim.GetPath().HasPrefix(ENVS_PATH):
             raise MyriadError(f"{prim.GetPath()} is a rigid body outside {ENV_0_PATH}: move it into the environment.")
     if not any(prim.HasAPI(UsdPhysics.RigidBodyAPI) for prim in Usd.PrimRange(env_0)):
         raise MyriadError(f"{ENV_0_PATH} holds no rigid body: author a robot there, such as with add_robot(...).")
+
+
+def _without_copies(stage: Usd.Stage) -> Usd.Stage:
+    """Return the stage as it is without the environments that copy environment 0."""
+    mask = Usd.StagePopulationMask([ENV_0_PATH, _COLLISION_GROUP_PATH])
+    for prim in (*stage.GetPseudoRoot().GetChildren(), *stage.GetPrimAtPath("/World").GetChildren()):
+        if not Sdf.Path(ENV_0_PATH).HasPrefix(prim.GetPath()):
+            mask.Add(prim.GetPath())
+    return Usd.Stage.OpenMasked(stage.GetRootLayer(), mask)
 
 
 def _robots_never_touch(env_0: Usd.Prim) -> bool:
@@ -78,4 +89,15 @@ def shard_usda(layer: Sdf.Layer, env_id: int, position: tuple[float, float, floa
     xform = UsdGeom.Xformable(stage.GetPrimAtPath(target))
     xform.ClearXformOpOrder()
     xform.AddTranslateOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*position))
+    return copy.ExportToString()
+
+
+def part_usda(layer: Sdf.Layer, env_ids: range) -> str:
+    """Return the stage as text with some of its environments."""
+    copy = Sdf.Layer.CreateAnonymous(".usda")
+    copy.TransferContent(layer)
+    environments = copy.GetPrimAtPath(ENVS_PATH)
+    kept = {f"env_{env_id}" for env_id in env_ids}
+    for name in [child.name for child in environments.nameChildren if child.name not in kept]:
+        del environments.nameChildren[name]
     return copy.ExportToString()

@@ -54,10 +54,10 @@ class Shard:
             self.close()
             raise
 
-    def clone(self) -> None:
-        """Replicate the first environment inside PhysX and settle the scene so that tensors can be read."""
+    def clone(self, replicate: bool = True) -> None:
+        """Replicate the first environment inside PhysX, unless all are there, and settle the scene to be read."""
         source, *targets = (f"{ENVS_PATH}/env_{env_id}" for env_id in self.env_ids)
-        if targets:
+        if targets and replicate:
             poses = [(*position, 0.0, 0.0, 0.0, 1.0) for position in self._positions[1:]]
             task = self._physx.clone(source, targets, anchor_transforms=poses, env_ids=list(range(len(targets))))
             self._physx.wait_task(task)

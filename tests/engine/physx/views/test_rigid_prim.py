@@ -151,6 +151,17 @@ def test_forces_at_a_point_also_turn(world, view):
     torch.testing.assert_close(view.get_angular_velocities(), turning, atol=1e-6, rtol=DAMPING)
 
 
+def test_forces_at_points_in_the_world_need_no_reading(world, view):
+    engine, _ = world
+    points = view.get_world_poses()[0]
+    view.set_velocities(torch.zeros(4, 6))
+    view.apply_forces_and_torques_at_pos(torch.tensor([[0.0, 0.0, 12.0]]).repeat(4, 1), positions=points)
+    # Reading would have sent the velocities first, and that waits for the GPU.
+    assert len(engine.ledger.pending) == 2
+    engine.step()
+    torch.testing.assert_close(view.get_linear_velocities()[0], torch.tensor([0.0, 0.0, 12 / LIGHT * DT]))
+
+
 def test_forces_without_a_point_act_at_the_centre_of_mass(world, view):
     engine, _ = world
     view.set_coms(positions=torch.tensor([[[0.05, 0.0, 0.0]]]).repeat(4, 1, 1))

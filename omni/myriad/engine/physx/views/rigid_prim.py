@@ -224,21 +224,23 @@ class RigidPrimView(PrimView, RigidView):
         """
         if forces is None and torques is None:
             raise checks.ArgumentError("forces or torques must be given, got neither.")
-        origins, orientations = self.get_world_poses(indices, clone=False)
+        shape = (self._num_rows(self._rows(indices)), 3)
 
         def in_world(name: str, values: Tensor | None) -> Tensor | None:
             if values is None:
                 return None
-            values = self._floats(name, values, tuple(origins.shape))
-            return values if is_global else quat_rotate(orientations, values)
+            values = self._floats(name, values, shape)
+            return values if is_global else quat_rotate(self.get_world_poses(indices, clone=False)[1], values)
 
         forces, torques = in_world("forces", forces), in_world("torques", torques)
+        # Poses are read where they are needed alone: a captured step cannot read any between a reset and physics.
         points = in_world("positions", positions)
         if points is None:
+            origins, orientations = self.get_world_poses(indices, clone=False)
             points = origins + quat_rotate(orientations, self.get_coms(indices, clone=False)[0][:, 0])
         elif not is_global:
-            points = origins + points
-        zeros = torch.zeros_like(origins)
+            points = self.get_world_poses(indices, clone=False)[0] + points
+        zeros = torch.zeros_like(points)
         wrench = (zeros if forces is None else forces, zeros if torques is None else torques, points)
         self._write("RIGID_BODY_WRENCH", "wrench", torch.cat(wrench, -1), indices)
 

@@ -1,0 +1,183 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What domain randomization asks of omni.replicator: draw properties of views at resets and at intervals.
+
+Noise on observations and actions is its own code, and not here.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+logger = logging.getLogger(__name__)
+
+_MATERIAL = "SHAPE_FRICTION_AND_RESTITUTION"
+_ATTRIBUTES = {
+    "RIGID_BODY": {"mass": ("_MASS", None), "material_properties": (f"_{_MATERIAL}", None)},
+    "ARTICULATION": {
+        "stiffness": ("_DOF_STIFFNESS", None),
+        "damping": ("_DOF_DAMPING", None),
+        "lower_dof_limits": ("_DOF_LIMIT", 0),
+        "upper_dof_limits": ("_DOF_LIMIT", 1),
+        "max_efforts": ("_DOF_MAX_FORCE", None),
+        "joint_armatures": ("_DOF_ARMATURE", None),
+        "body_masses": ("_BODY_MASS", None),
+        "tendon_stiffnesses": ("_FIXED_TENDON_STIFFNESS", None),
+        "tendon_dampings": ("_FIXED_TENDON_DAMPING", None),
+        "material_properties": (f"_{_MATERIAL}", None),
+    },
+}
+"""By kind of view and name of the attribute: PhysX's tensor, and the part of its last dimension."""
+
+
+@dataclass
+class Distribution:
+    """A distribution by its kind ("uniform", "normal" or "log_uniform") and its two parameters, one for each number."""
+
+    kind: str
+    first: Any
+    second: Any
+
+    def draw(self, rows: int, device: torch.device) -> Tensor:
+        """Return samples, (rows, numbers)."""
+        # Of arrays, one for each shape, where numbers are grouped by shapes.
+        numbers = (np.asarray(value, np.float32).ravel() for value in (self.first, self.second))
+        first, second = (torch.from_numpy(value).to(device) for value in numbers)
+        if self.kind == "normal":
+            return first + second * torch.randn((rows, len(first)), device=device)
+        chance = torch.rand((rows, len(first)), device=device)
+        if self.kind == "uniform":
+            return first + (second - first) * chance
+        return torch.exp(first.log() + (second.log() - first.log()) * chance)
+
+
+@dataclass
+class _Rule:
+    view: Any
+    attribute: str
+    distribution: Distribution
+    operation: str
+    interval: int | None  # in steps; None for resets
+
+
+class PhysicsView:
+    """`omni.replicator.isaac.physics_view`: the views, what they had at first, and the rules."""
+
+    def __init__(self) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget views and rules of an earlier task."""
+        self._views: dict[str, Any] = {}
+        self._rules: list[_Rule] = []
+        self._interval: int | None = None
+        self._steps = 0
+        self._initial: dict[tuple[str, str], Tensor] = {}
+        self._simulation_context_initial_values = {"gravity": torch.zeros(3)}
+        self._rigid_prim_views_initial_values: dict[str, dict[str, Tensor]] = {}
+        self._articulation_views_initial_values: dict[str, dict[str, Tensor]] = {}
+
+    def register_simulation_context(self, world: Any) -> None:
+        """Accept the world."""
+
+    def register_rigid_prim_view(self, rigid_prim_view: Any) -> None:
+        """Take a view of bodies."""
+        self._rigid_prim_views_initial_values[rigid_prim_view.name] = self._register(rigid_prim_view, "RIGID_BODY")
+
+    def register_articulation_view(self, articulation_view: Any) -> None:
+        """Take a view of robots."""
+        self._articulation_views_initial_values[articulation_view.name] = self._register(
+            articulation_view, "ARTICULATION"
+        )
+
+    def _register(self, view: Any, kind: str) -> dict[str, Tensor]:
+        self._views[view.name] = view
+        values = {}
+        for attribute, (tensor, part) in _ATTRIBUTES[kind].items():
+            if "TENDON" in tensor and not view.num_fixed_tendons:
+                values[attribute] = torch.zeros((view.count, 0))
+                continue
+            value = view._read(f"{kind}{tensor}", None, None, True)
+            self._initial[view.name, attribute] = value
+            values[attribute] = (value if part is None else value[..., part]).reshape(view.count, -1)
+        return values
+
+    def randomize_simulation_context(self, operation: str, **attributes: Distribution) -> None:
+        """Leave the world as it is: its gravity cannot change while PhysX runs."""
+        logger.warning("domain randomization of %s is left out: PhysX reads it once", ", ".join(attributes))
+
+    def randomize_rigid_prim_view(
+        self, view_name: str, operation: str, num_buckets: int = 0, **attributes: Distribution
+    ) -> None:
+        """Add a rule for bodies; materials are drawn for each shape, without buckets."""
+        for attribute, distribution in attributes.items():
+            self._rules.append(_Rule(self._views[view_name], attribute, distribution, operation, self._interval))
+
+    randomize_articulation_view = randomize_rigid_prim_view
+
+    @contextmanager
+    def gate(self, interval: int | None = None) -> Iterator[None]:
+        """Say when the rules that are added meanwhile apply: at resets, or every so many steps."""
+        self._interval = interval
+        yield
+
+    def step_randomization(self, reset_inds: Tensor) -> None:
+        """Apply rules to environments that were reset, (M,) or (M, 1), and to all what is due by its interval."""
+        self._steps += 1
+        env_ids = reset_inds.reshape(-1)
+        for rule in self._rules:
+            if rule.interval is not None and self._steps % rule.interval == 0:
+                self._apply(rule, None)
+            elif rule.interval is None and len(env_ids):
+                self._apply(rule, env_ids)
+
+    def _apply(self, rule: _Rule, env_ids: Tensor | None) -> None:
+        view = rule.view
+        first = self._initial.get((view.name, rule.attribute))
+        if first is None:  # of tendons, where there are none
+            return
+        kind = "ARTICULATION" if view.name in self._articulation_views_initial_values else "RIGID_BODY"
+        tensor, part = _ATTRIBUTES[kind][rule.attribute]
+        rows = torch.arange(view.count, device=first.device) if env_ids is None else env_ids.to(first.device)
+        value = view._read(f"{kind}{tensor}", rows, None, True)
+        start = first[rows] if part is None else first[rows][..., part]
+        noise = rule.distribution.draw(len(rows), first.device).reshape(start.shape)
+        drawn = {"additive": start + noise, "scaling": start * noise, "direct": noise}[rule.operation]
+        value = drawn if part is None else torch.stack([drawn if i == part else value[..., i] for i in (0, 1)], -1)
+        view._write(f"{kind}{tensor}", rule.attribute, value.to(view._device), rows)
+
+
+PHYSICS_VIEW = PhysicsView()
+
+
+@contextmanager
+def _on_rl_frame(num_envs: int) -> Iterator[None]:
+    PHYSICS_VIEW.clear()
+    yield
+
+
+CORE: dict[str, Any] = {
+    "set_global_seed": lambda seed: None,
+    "orchestrator": SimpleNamespace(run=lambda: None),
+    "distribution": SimpleNamespace(
+        uniform=lambda lower, upper: Distribution("uniform", lower, upper),
+        normal=lambda mean, std: Distribution("normal", mean, std),
+        log_uniform=lambda lower, upper: Distribution("log_uniform", lower, upper),
+    ),
+}
+ISAAC: dict[str, Any] = {
+    "physics_view": PHYSICS_VIEW,
+    "trigger": SimpleNamespace(on_rl_frame=_on_rl_frame),
+    "gate": SimpleNamespace(on_env_reset=PHYSICS_VIEW.gate, on_interval=PHYSICS_VIEW.gate),
+    "RIGID_PRIM_ATTRIBUTES": list(_ATTRIBUTES["RIGID_BODY"]),
+    "ARTICULATION_ATTRIBUTES": list(_ATTRIBUTES["ARTICULATION"]),
+    "SIMULATION_CONTEXT_ATTRIBUTES": ["gravity"],
+}

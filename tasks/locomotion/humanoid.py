@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Humanoid: a robot with legs, arms and 21 joints runs ahead as fast as it can."""
+
+import torch
+
+from ._locomotion import Locomotion
+
+
+class Humanoid(Locomotion):
+    """OmniIsaacGymEnvs' Humanoid, to the number: 87 observations, 21 actions, 1000 steps at 60 Hz."""
+
+    feet = ("left_foot", "right_foot")
+
+    def cost_of_limits(self) -> torch.Tensor:
+        """Charge for joints in the last hundredth of their range on either side, the strong ones most."""
+        beyond = self.dof_pos_scaled.abs() - 0.98
+        cost = self.task_config["env"]["jointsAtLimitCost"] * beyond / 0.02
+        return ((beyond > 0.0) * cost * self.motor_effort_ratio).sum(-1)
