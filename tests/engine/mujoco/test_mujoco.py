@@ -126,7 +126,14 @@ def test_what_usd_says_is_what_physx_says(env_of, task):
     names = [dof.name for dof in robot.dofs], [name for name, *_ in robot.links]
     assert names == (view.dof_names, view.body_names)
     limits, targets = view.get_dof_limits().unbind(-1), view.get_applied_actions().joint_positions
-    physx = (*limits, *view.get_gains(), view.get_armatures(), view.get_joint_positions(), targets)
+    physx = (
+        *limits,
+        *view.get_gains(),
+        view.get_armatures(),
+        view.get_joint_positions(),
+        targets,
+        view.get_max_efforts(),
+    )
     said = torch.tensor([dof[1:] for dof in robot.dofs])
     torch.testing.assert_close(said, torch.cat(physx).T, atol=1e-6, rtol=1e-6)
     for mine, physx in zip(robot.root_pose, view.get_world_poses(), strict=True):

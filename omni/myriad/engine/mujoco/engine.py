@@ -11,9 +11,12 @@ import torch
 
 from omni.myriad.engine.base import Engine
 from omni.myriad.engine.mujoco.robot import Robot, find_mjcf, read_robot
-from omni.myriad.engine.mujoco.view import ArticulationView, RigidPrimView, mujoco
+from omni.myriad.engine.mujoco.view import ArticulationView, RigidPrimView, drive_name, mujoco
 from omni.myriad.engine.sim_config import SimConfig
 from omni.myriad.errors import MyriadError
+
+_OFF = 30
+"""Group of actuators that do nothing: those of the MJCF."""
 
 
 class MujocoEngine(Engine):
@@ -22,7 +25,7 @@ class MujocoEngine(Engine):
     Joint drives are PhysX': stiffness * (target - position) + damping * (target velocity - velocity) + effort. The
     MJCF's own actuators are switched off; gains and armatures are the USD file's, until the view sets others. Bodies,
     shapes and the ground are the MJCF's, and contacts and joint limits as soft as it says. MuJoCo has no limit on joint
-    velocities, and the drives' force limits are not applied.
+    velocities.
 
     Args:
         sim_config: The run's configuration.
@@ -103,7 +106,8 @@ class MujocoEngine(Engine):
         self.robot = read_robot(self.stage)
         mjcf = find_mjcf(self.stage, self.robot.prim_path, self._sim_config.task_config["name"])
         try:
-            model = mujoco.MjModel.from_xml_path(str(mjcf))
+            spec = mujoco.MjSpec.from_file(str(mjcf))
+            model = spec.compile()
         except ValueError as error:
             raise MyriadError(f"MuJoCo cannot read {mjcf}: {error}") from None
         for kind, tag, names in (
@@ -112,10 +116,24 @@ class MujocoEngine(Engine):
         ):
             if lacking := [name for name in names if mujoco.mj_name2id(model, tag, name) < 0]:
                 raise MyriadError(f"{mjcf} lacks {kind} that the USD robot has: {', '.join(lacking)}.")
+        model = self._with_drives(spec)
         option = model.opt
         option.timestep = self.physics_dt
         option.gravity[:] = self._sim_config.sim_params["gravity"]
         option.integrator = mujoco.mjtIntegrator.mjINT_IMPLICITFAST  # damping implicit, as in PhysX
         # A state that blew up must be seen, not quietly replaced by the initial one.
-        option.disableflags |= mujoco.mjtDisableBit.mjDSBL_ACTUATION | mujoco.mjtDisableBit.mjDSBL_AUTORESET
+        option.disableflags |= mujoco.mjtDisableBit.mjDSBL_AUTORESET
+        option.disableactuator = 1 << _OFF
         self.model, self.data = model, mujoco.MjData(model)
+
+    def _with_drives(self, spec: Any) -> Any:
+        """Return the model with an actuator for each joint's drive, and its file's own ones switched off."""
+        for actuator in spec.actuators:
+            actuator.group = _OFF
+        for dof in self.robot.dofs:
+            drive = spec.add_actuator(name=drive_name(dof.name), target=dof.name)
+            drive.trntype = mujoco.mjtTrn.mjTRN_JOINT
+            drive.gaintype, drive.biastype = mujoco.mjtGain.mjGAIN_FIXED, mujoco.mjtBias.mjBIAS_AFFINE
+            drive.gainprm[0], drive.forcelimited = 1.0, True
+            drive.forcerange[:] = -dof.max_force, dof.max_force
+        return spec.compile()

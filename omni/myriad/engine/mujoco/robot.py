@@ -32,6 +32,7 @@ class Dof(NamedTuple):
     armature: float
     position: float
     target: float
+    max_force: float
 
 
 @dataclass
@@ -43,7 +44,8 @@ class Robot:
         root_pose: Position (3,) in m and orientation (4,) as wxyz of the root link in the world.
         links: For each link its name, and its incoming joint's position (3,) and rotation (4,) as wxyz in its frame.
         joint_names: Names of these joints; that of the root link, which has none, is left out.
-        dofs: The degrees of freedom: limits, their drives' gains and armature, where they are and are pulled to.
+        dofs: The degrees of freedom: limits, their drives' gains and armature, where they are and are pulled to, and
+            the drives' limits of force.
     """
 
     prim_path: str
@@ -130,6 +132,7 @@ def _read_dof(joint: Usd.Prim, name: str, kind: str, lower: str, upper: str) -> 
         read(f"physxJointAxis:{kind}:armature", "physxJoint:armature"),
         read(f"state:{kind}:physics:position") * unit,
         read(f"drive:{kind}:physics:targetPosition") * unit,
+        min(UNLIMITED, read(f"drive:{kind}:physics:maxForce") or UNLIMITED),
     )
 
 

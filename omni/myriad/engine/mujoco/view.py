@@ -28,6 +28,11 @@ mujoco.set_mju_user_warning(lambda message: logger.warning("MuJoCo: %s", message
 Tensor = torch.Tensor
 
 
+def drive_name(dof_name: str) -> str:
+    """Return the name of the actuator that stands for a joint's drive."""
+    return f"drive of {dof_name}"
+
+
 class NotInMujocoError(MyriadError, AttributeError):
     """A task asked for what the robot in MuJoCo does not have."""
 
@@ -78,25 +83,32 @@ class ArticulationView(RobotView):
         first = model.body_jntadr[self._root]
         free = first >= 0 and model.jnt_type[first] == mujoco.mjtJoint.mjJNT_FREE
         self._free = (int(model.jnt_qposadr[first]), int(model.jnt_dofadr[first])) if free else None
-        self._efforts, self._velocity_targets = np.zeros(self.num_dof), np.zeros(self.num_dof)
+        self._drives = np.array([model.actuator(drive_name(name)).id for name in self._dof_names], dtype=int)
+        # What a drive does is said by its own numbers alone.
+        model.jnt_stiffness[joints] = model.dof_damping[self._velocities] = 0.0
+        self._efforts, self._targets, self._velocity_targets, self._stiffness, self._damping = np.zeros(
+            (5, self.num_dof)
+        )
+        self._max_forces = np.full(self.num_dof, UNLIMITED)
         self._wrenches = np.zeros((self.num_bodies, 6))
         unlimited, every_dof = np.full(self.num_dof, UNLIMITED), np.arange(self.num_dof)
         # Where MuJoCo has what PhysX has under these names: an array, and its entries in the order of PhysX's columns.
         self._arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {
             "ARTICULATION_DOF_POSITION": (data.qpos, positions),
             "ARTICULATION_DOF_VELOCITY": (data.qvel, self._velocities),
-            "ARTICULATION_DOF_POSITION_TARGET": (model.qpos_spring, positions),
+            "ARTICULATION_DOF_POSITION_TARGET": (self._targets, every_dof),
             "ARTICULATION_DOF_VELOCITY_TARGET": (self._velocity_targets, every_dof),
             "ARTICULATION_DOF_ACTUATION_FORCE": (self._efforts, every_dof),
-            "ARTICULATION_DOF_STIFFNESS": (model.jnt_stiffness, joints),
-            "ARTICULATION_DOF_DAMPING": (model.dof_damping, self._velocities),
+            "ARTICULATION_DOF_STIFFNESS": (self._stiffness, every_dof),
+            "ARTICULATION_DOF_DAMPING": (self._damping, every_dof),
             "ARTICULATION_DOF_ARMATURE": (model.dof_armature, self._velocities),
-            "ARTICULATION_DOF_MAX_FORCE": (unlimited, every_dof),
+            "ARTICULATION_DOF_MAX_FORCE": (self._max_forces, every_dof),
             "ARTICULATION_DOF_MAX_VELOCITY": (unlimited, every_dof),
             "ARTICULATION_LINK_INCOMING_JOINT_FORCE": (self._wrenches, np.arange(self.num_bodies)),
         }
         self._put_root(*robot.root_pose)
-        _, _, *drives, positions, targets = torch.tensor([dof[1:] for dof in robot.dofs]).view(-1, 7).T[:, None]
+        _, _, *drives, positions, targets, limits = torch.tensor([dof[1:] for dof in robot.dofs]).view(-1, 8).T[:, None]
+        self._max_forces[:] = limits[0].numpy()
         self.set_gains(drives[0], drives[1])
         self.set_armatures(drives[2])
         self.set_joint_positions(positions)
@@ -201,9 +213,14 @@ class ArticulationView(RobotView):
     # -- for the engine -----------------------------------------------------------------------------------------------
 
     def apply(self) -> None:
-        """Give MuJoCo efforts, and the part of the drives that it has no parameter for."""
-        damping = self._model.dof_damping[self._velocities]
-        self._data.qfrc_applied[self._velocities] = self._efforts + damping * self._velocity_targets
+        """Give MuJoCo efforts and drives; short of their limits it takes their damping implicitly, as PhysX does."""
+        model, data, drives = self._model, self._data, self._drives
+        model.actuator_biasprm[drives, 1] = -self._stiffness
+        model.actuator_biasprm[drives, 2] = -self._damping
+        model.actuator_forcerange[drives, 0] = -self._max_forces
+        model.actuator_forcerange[drives, 1] = self._max_forces
+        data.ctrl[drives] = self._stiffness * self._targets + self._damping * self._velocity_targets
+        data.qfrc_applied[self._velocities] = self._efforts
 
     def stepped(self) -> None:
         """Take note of the forces that the joints transmitted, whose poses are those before the state moved on."""
