@@ -51,7 +51,7 @@ def run(command, folder):
 
 def printed(output, word):
     """Return the command that was printed behind a word."""
-    return re.search(rf"^{word}: +(./myriad .*)$", output, re.MULTILINE)[1]
+    return re.findall(rf"^{word}: +(./myriad .*)$", output, re.MULTILINE)[0]
 
 
 @pytest.mark.parametrize(("name", "fixed_base"), [("cartpole", True), ("ant", False)])

@@ -97,11 +97,11 @@ def order(engine: str) -> dict[str, Any]:
     env: Any = runs.make_env(configuration(engine, "Ant", 12, "engine.shards=1"))
     result = {
         "positions": env.engine.env_positions.clone(),
-        "authored": env.task.ants.get_world_poses()[0],  # before anything was written or stepped
-        "joints": env.task.ants.get_joint_positions(),
-        "velocities": env.task.ants.get_velocities(),
+        "authored": env.task.robots.get_world_poses()[0],  # before anything was written or stepped
+        "joints": env.task.robots.get_joint_positions(),
+        "velocities": env.task.robots.get_velocities(),
         "start": env.task.initial_root_pos.clone(),
-        "paths": list(env.task.ants.prim_paths),
+        "paths": list(env.task.robots.prim_paths),
     }
     env.close()
     return result

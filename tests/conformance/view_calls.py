@@ -423,7 +423,7 @@ def ask(env: Any) -> dict[str, dict[str, Any]]:
     results: dict[str, dict[str, Any]] = {}
     # Ants come first: pushing balls takes steps, after which the ants' contacts would be compared too.
     for name, view, calls in (
-        ("ArticulationView", env.task.ants, ARTICULATION),
+        ("ArticulationView", env.task.robots, ARTICULATION),
         ("RigidPrimView", env.task.balls, RIGID),
     ):
         results[name] = {}
@@ -438,7 +438,7 @@ def ask(env: Any) -> dict[str, dict[str, Any]]:
 def _write_state(env: Any, lifted: float) -> None:
     """Put everything into a state that hangs on `lifted` alone, in metres."""
     generator = torch.Generator().manual_seed(3)
-    ants = env.task.ants
+    ants = env.task.robots
     for view, x, z in ((ants, 0.0, 0.6), (env.task.balls, 2.0, 0.6)):
         view.set_world_poses(
             env.engine.env_positions + torch.tensor([x, 0.0, z + lifted]), torch.eye(4)[:1].repeat(4, 1)

@@ -299,7 +299,7 @@ def test_odd_metadata_is_refused_or_harmless(hand_made, path, odd, drop):
                 at = joints["names"].index(name)
                 limit = (joints.get(f"{kind}_limit") or [None] * 3)[at]
                 low, high = (
-                    (joints.get("position_limits") or [[None, None]] * 3)[at]
+                    (joints.get("position_limits") or [None] * 3)[at] or (None, None)
                     if kind == "position"
                     else (
                         limit and -limit,

@@ -208,7 +208,8 @@ class VecEnv:
 
     def _observations(self) -> Observations:
         task = self.task
-        clip, seen = task.clip_obs, task.obs_buf
+        clip = task.clip_obs
+        seen: Any = task.obs_buf
         if not isinstance(seen, dict):
             observations: Observations = {"obs": torch.clamp(seen, -clip, clip, out=self._obs)}
         elif STATE in seen:

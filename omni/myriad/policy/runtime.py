@@ -391,7 +391,7 @@ class Policy:
             for slots in self._last_action_slots:
                 self.last_action = row[slots]
             terms = {name: row[slice(term["slice"][0], term["slice"][1])] for name, term in self.required.items()}
-            command = self.act(*joints, terms)
+            command = self.act(joints[0], joints[1], terms)
             if not golden["sequential"]:
                 self.reset()
             for kind, names in vars(command).items():

@@ -178,7 +178,7 @@ class ProportionalDerivative:
         robot, dofs = self._robot, self._dofs
         positions = robot.get_joint_positions(clone=False)[:, dofs]
         velocities = robot.get_joint_velocities(clone=False)[:, dofs]
-        applied = robot.get_applied_actions(clone=False)
+        applied: Any = robot.get_applied_actions(clone=False)
         history = self.history
         if began is not None:
             here = torch.stack((positions, torch.zeros_like(positions)), dim=-1).unsqueeze(1)

@@ -17,7 +17,7 @@ class Rewards(torch.Tensor):
     """Rewards, (num_envs,), into which a column, (num_envs, 1), can be written as well; else an ordinary tensor."""
 
     # Whatever is computed from it is an ordinary tensor, and costs nothing more.
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment] - as torch documents it
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Write values."""

@@ -32,7 +32,7 @@ class ViewsScene(RLTask):
             # Isaac Sim's RigidPrim authors this, because bodies that sleep report no contacts; ours leaves it alone.
             prim.CreateAttribute("physxRigidBody:sleepThreshold", Sdf.ValueTypeNames.Float).Set(0.0)
         super().set_up_scene(scene)
-        self.ants = scene.add(ArticulationView("/World/envs/.*/Ant", name="ants"))
+        self.robots = scene.add(ArticulationView("/World/envs/.*/Ant", name="ants"))
         self.balls = scene.add(
             RigidPrimView(
                 "/World/envs/.*/Ball",

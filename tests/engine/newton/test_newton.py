@@ -44,7 +44,7 @@ def random(seed):
 
 def in_the_air(env, spin):
     """Lift ants, spinning so fast in rad/s, with joints inside their limits and efforts on them."""
-    ants, drawn = env.task.ants, random(3)
+    ants, drawn = env.task.robots, random(3)
     turned = torch.nn.functional.normalize(drawn(env.num_envs, 4), dim=-1)
     ants.set_world_poses(env.engine.env_positions + torch.tensor([0.0, 0.0, 6.0]), turned)
     ants.set_velocities(spin * drawn(env.num_envs, 6))
@@ -120,7 +120,7 @@ def test_ants_live_on_for_hundreds_of_steps_and_start_again(made):
 
 def test_ids_and_masks_reset_their_environments_alone(made):
     env = made("task=Ant", "num_envs=8", "engine=newton", "task.env.episodeLength=100")
-    ants, engine = env.task.ants, env.engine
+    ants, engine = env.task.robots, env.engine
     before, poses = ants.get_joint_positions(), ants.get_body_poses()[0]
     ants.set_joint_positions(before[[5, 2]] + 0.1, indices=[5, 2])
     expected = before.clone()
@@ -143,7 +143,7 @@ def test_ids_and_masks_reset_their_environments_alone(made):
 
 def test_a_graph_that_wrote_makes_links_follow_again(made):
     env = made("task=Ant", "num_envs=8", "engine=newton", "task.env.episodeLength=100")
-    ants, capture = env.task.ants, env.engine.capture
+    ants, capture = env.task.robots, env.engine.capture
     positions = ants.get_joint_positions(clone=False)
     ants.set_joint_positions(positions + 0.1)
     writes = capture.pending_writes()
@@ -172,7 +172,7 @@ def test_what_was_saved_goes_on_to_the_bit(made):
 def test_what_blew_up_starts_again_alone(made):
     env = made("task=Ant", "num_envs=8", "engine=newton", "task.env.episodeLength=100")
     env.reset()
-    ants = env.task.ants
+    ants = env.task.robots
     ants.set_joint_velocities(torch.full((1, 8), math.nan), indices=[3])
     env.engine.step(2)
     healthy = torch.arange(8) != 3
@@ -186,7 +186,7 @@ def test_what_blew_up_starts_again_alone(made):
 def test_drives_pull_once_they_have_gains(made):
     env = made("task=Ant", "num_envs=8", "engine=newton", "task.env.episodeLength=100")
     in_the_air(env, 0.0)
-    ants = env.task.ants
+    ants = env.task.robots
     ants.set_joint_efforts(torch.zeros(8, 8))
     ants.set_gains(kps=torch.full((8, 8), 5.0), kds=torch.full((8, 8), 0.5))
     goals = ants.get_dof_limits().mean(-1) + 0.3
@@ -249,9 +249,9 @@ def test_room_is_made_before_it_runs_out(env_of):
 def test_the_bare_loop_moves_what_views_read(made):
     env = made("task=Ant", "num_envs=8", "engine=newton", "task.env.episodeLength=100")
     loop = BareLoop(env.engine, max_effort=7.5, decimation=2)
-    before = env.task.ants.get_joint_positions()
+    before = env.task.robots.get_joint_positions()
     loop.advance(5)
-    assert not torch.allclose(env.task.ants.get_joint_positions(), before, atol=1e-3)
+    assert not torch.allclose(env.task.robots.get_joint_positions(), before, atol=1e-3)
     assert all(torch.isfinite(loop.state[name]).all() for name in READS)
 
 

@@ -300,7 +300,7 @@ def test_interrupt_saves_and_the_run_goes_on(tmp_path: Path) -> None:
     env = make_env("mlp")
     env.poison[40] = lambda *_: os.kill(os.getpid(), signal.SIGINT)
     before = signal.getsignal(signal.SIGINT)
-    with pytest.raises(KeyboardInterrupt, match=r"stopped after epoch 2; resume with checkpoint=.*last\.pth"):
+    with pytest.raises(KeyboardInterrupt, match=r"stopped after epoch 2; resume with checkpoint="):
         train(make_cfg(env, max_iterations=50), env, tmp_path)
     assert signal.getsignal(signal.SIGINT) is before
     assert env.steps <= 41
