@@ -82,7 +82,8 @@ def settings_text(name: str, robot: Robot, num_envs: int) -> str:
     if len(motors) == len(robot.joints) and len(set(motors.values())) == 1:
         motors = {'"*"': next(iter(motors.values()))}
     actuators = "".join(f"      {joint}: {motor}\n" for joint, motor in motors.items())
-    text = _SETTINGS.replace("NAME", name).replace("NUM_ENVS", str(num_envs))
+    ground = "False # what holds the robot would rub on it" if robot.fixed_base else "True"
+    text = _SETTINGS.replace("NAME", name).replace("NUM_ENVS", str(num_envs)).replace("GROUND", ground)
     return text + (f"    actuators: # a first guess\n{actuators}" if actuators else "")
 
 
@@ -181,6 +182,7 @@ env:
 
 sim:
   dt: 0.0083 # s
+  add_ground_plane: GROUND
 
   Robot:
     solver_position_iteration_count: 4
