@@ -136,7 +136,8 @@ def test_unknown_verb_unlike_any_lists_them(checkout):
     assert done.returncode == 2
     assert (
         done.stderr == "myriad: no verb 'reticulate-splines'. "
-        "The verbs are: train play export deploy benchmark import robots test gui container doctor python help\n"
+        "The verbs are: train play export deploy benchmark import new robots port test "
+        "gui container doctor python help\n"
     )
 
 
