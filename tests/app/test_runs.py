@@ -154,8 +154,9 @@ def test_ctrl_c_keeps_a_checkpoint_and_exits_130(tmp_path):
     process.stdout.read()
     error = process.stderr.read() if process.stderr else ""
     assert process.wait(60) == 130, error
-    assert "Interrupted" in error and "resume with checkpoint=" in error and "Traceback" not in error
-    assert (tmp_path / "runs/interrupted/checkpoints/last.pth").exists()
+    run_dir = tmp_path / "runs/interrupted"
+    assert "Interrupted" in error and f"resume with checkpoint={run_dir}\n" in error and "Traceback" not in error
+    assert (run_dir / "checkpoints/last.pth").exists()
     assert time.monotonic() - sent < 20  # about a second where nothing else runs
 
 
