@@ -98,9 +98,20 @@ class Flight(RLTask):
         self.rotor_positions.copy_(positions)
         self.rotor_orientations.copy_(orientations)
 
+    def hovering(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return how near the target, how upright and how free of spin robots are, from 0 to 1, (num_envs,) each."""
+        cfg = self.task_config["env"]
+        near = 1.0 / (1.0 + cfg["distanceWeight"] * self.distance**2)
+        _, x, y, _ = self.orientation.unbind(-1)
+        tilt = 2.0 * (x * x + y * y)  # 1 less the world's z of the root's z axis
+        upright = 1.0 / (1.0 + cfg["tiltWeight"] * tilt**2)
+        still = 1.0 / (1.0 + cfg["spinWeight"] * self.angular_velocity[:, 2] ** 2)
+        return near, upright, still
+
     def failed(self) -> torch.Tensor:
-        """Tell which robots have flown off or fallen, (num_envs,) bool."""
-        raise NotImplementedError
+        """Tell which robots are too far or too low, (num_envs,) bool."""
+        cfg = self.task_config["env"]
+        return (self.distance > cfg["terminationDistance"]) | (self.position[:, 2] < cfg["terminationHeight"])
 
     def is_done(self) -> None:
         """End where a robot has failed, or time is up."""

@@ -59,15 +59,5 @@ class Ingenuity(Flight):
 
     def calculate_metrics(self) -> None:
         """Reward being near the target, and there also being upright and not spinning."""
-        cfg = self.task_config["env"]
-        near = 1.0 / (1.0 + cfg["distanceWeight"] * self.distance**2)
-        _, x, y, _ = self.orientation.unbind(-1)
-        tilt = 2.0 * (x * x + y * y)  # 1 less the world's z of the root's z axis
-        upright = 1.0 / (1.0 + cfg["tiltWeight"] * tilt**2)
-        still = 1.0 / (1.0 + cfg["spinWeight"] * self.angular_velocity[:, 2] ** 2)
+        near, upright, still = self.hovering()
         self.rew_buf[:] = near + near * (upright + still)
-
-    def failed(self) -> torch.Tensor:
-        """Tell which robots are too far or too low."""
-        cfg = self.task_config["env"]
-        return (self.distance > cfg["terminationDistance"]) | (self.position[:, 2] < cfg["terminationHeight"])

@@ -10,7 +10,7 @@ from pxr import UsdGeom
 from omni.myriad.engine import ArticulationView
 from omni.myriad.errors import MyriadError
 from omni.myriad.render.shapes import robot_shapes
-from omni.myriad.task.robot import RobotView
+from omni.myriad.task.robot import Robots
 
 SWING = """
 import torch
@@ -52,7 +52,7 @@ def place(robot, engine, cart, angle, cart_speed=0.0, turning=0.0):
 
 def test_the_view_is_the_engines_own_and_knows_frames(swing):
     robot = swing.task.robot
-    assert isinstance(robot, ArticulationView) and isinstance(robot, RobotView)
+    assert isinstance(robot, ArticulationView) and isinstance(robot, Robots)
     assert swing.engine.robots() == {"robots": robot}
     assert robot.frame_names == ["rail", "cart", "pole", "tip"]
     with pytest.raises(MyriadError, match="robots has no frame 'tap'; it has: rail, cart, pole, tip"):

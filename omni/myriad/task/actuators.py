@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pxr import Usd
     from torch import Tensor
 
-    from omni.myriad.task.robot import RobotView
+    from omni.myriad.task.robot import Robots
 
 ActuatorKind = Literal["effort", "position", "velocity", "pd"]
 
@@ -144,7 +144,7 @@ class ProportionalDerivative:
         robot: Their robots.
     """
 
-    def __init__(self, actuators: Sequence[Actuator], robot: RobotView) -> None:
+    def __init__(self, actuators: Sequence[Actuator], robot: Robots) -> None:
         names = [name for actuator in actuators for name in actuator.joints]
         device = robot.get_joint_positions(clone=False).device
 
@@ -163,7 +163,7 @@ class ProportionalDerivative:
         self.history = torch.zeros((robot.count, int(delays.max()) + 1, len(names), 2), device=device)
 
     @classmethod
-    def of(cls, actuators: Sequence[Actuator], robot: RobotView) -> ProportionalDerivative | None:
+    def of(cls, actuators: Sequence[Actuator], robot: Robots) -> ProportionalDerivative | None:
         """Return what drives those motors that are of this kind, None where there are none."""
         ours = [actuator for actuator in actuators if actuator.kind == "pd"]
         return cls(ours, robot) if ours else None

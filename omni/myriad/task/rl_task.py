@@ -19,7 +19,7 @@ from omni.myriad.task.actuators import ProportionalDerivative, author_actuators,
 from omni.myriad.task.buffers import FirstObservation, Rewards
 from omni.myriad.task.markers import Marker, MarkerShape, author_marker, make_marker
 from omni.myriad.task.observation import Observation, Quantities
-from omni.myriad.task.robot import About, RobotView, robot_view
+from omni.myriad.task.robot import About, Robots, robot_view
 from omni.myriad.task.terms import ActionTerm, ImageTerm, ObservationTerm, check_terms
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class RLTask:
 
     Attributes:
         robot: In the class, the robot that `set_up_scene` adds, as for `add_robot`; its settings are `sim.Robot`. In
-            the task, its view (`RobotView`), which is also `self.robots`.
+            the task, its view (`Robots`), which is also `self.robots`.
         robot_position: Where the robot stands in its environment, in m; None for its home.
         num_observations: How many numbers are observed; those of `observation_terms`, where there are any. Without
             both, as many as `get_observations` writes, which is then called once before the first step.
@@ -152,7 +152,7 @@ class RLTask:
         Raises:
             MyriadError: If terms do not add up to the sizes that the class states, or there are neither.
         """
-        views = [view for view in self.world.robots().values() if isinstance(view, RobotView)]
+        views = [view for view in self.world.robots().values() if isinstance(view, Robots)]
         for view in views:
             view.start()
         self.world.update_kinematics()  # links follow the joints that have gone home
@@ -295,7 +295,7 @@ class RLTask:
         robot = robots.find((imported or files or [asset])[0])
         return robot.usd, robot
 
-    def robot_view(self, name: str, view_name: str = "") -> RobotView:
+    def robot_view(self, name: str, view_name: str = "") -> Robots:
         """Return a view of the robots that `add_robot` added under a name, for `scene.add`; it knows their frames.
 
         It can be made once `super().set_up_scene` has cloned the environments.

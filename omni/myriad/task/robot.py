@@ -46,7 +46,7 @@ class _Places(NamedTuple):
     orientations: Tensor
 
 
-class RobotView(ArticulationView):
+class Robots(ArticulationView):
     """What tasks are given besides the methods of Isaac Sim's `ArticulationView`; `robot_view` makes one.
 
     A frame is a link, or a place on one that the robot's file names, such as "panda_hand_tcp". Asked for one frame,
@@ -54,7 +54,7 @@ class RobotView(ArticulationView):
     origin, along the world's axes. Written states of joints and roots show with the next step.
     """
 
-    def know(self, world: Engine, origins: Tensor, about: About) -> RobotView:
+    def know(self, world: Engine, origins: Tensor, about: About) -> Robots:
         """Take note of what is known before physics runs, and return the view."""
         self._world, self._origins, self._about = world, origins, about
         self._places: dict[Any, _Places] = {}
@@ -167,7 +167,7 @@ class RobotView(ArticulationView):
         return rows if like.ndim == 2 else rows.unsqueeze(1)
 
 
-def robot_view(world: Engine, origins: Tensor, prim_paths_expr: str, name: str, about: About) -> RobotView:
+def robot_view(world: Engine, origins: Tensor, prim_paths_expr: str, name: str, about: About) -> Robots:
     """Make a view of robots, which is an `ArticulationView` of the running engine.
 
     Args:
@@ -181,6 +181,6 @@ def robot_view(world: Engine, origins: Tensor, prim_paths_expr: str, name: str, 
 
 
 @cache
-def _class_on(base: type) -> type[RobotView]:
-    """Return RobotView on top of an engine's class, which is known only once the engine runs."""
-    return type("RobotView", (RobotView, base), {})
+def _class_on(base: type) -> type[Robots]:
+    """Return Robots on top of an engine's class, which is known only once the engine runs."""
+    return type("Robots", (Robots, base), {})
