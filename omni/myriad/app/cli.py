@@ -42,7 +42,7 @@ def run(verb: str, main: Callable[[dict[str, Any]], object], argv: Sequence[str]
 
 
 def attempt(main: Callable[[], object]) -> NoReturn:
-    """Call a function and exit: 0 when done, 2 with one line on bad input, 130 on Ctrl-C."""
+    """Call a function and exit as `run` does."""
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     code = 0
     try:

@@ -294,7 +294,8 @@ def _print_result(summary: dict[str, Any], run_dir: Path, oige: str) -> None:
         f"Trained {summary['task']} for {summary['frames']:,} frames in {summary['train_seconds']:.0f} s: "
         f"mean episode reward {'none yet' if reward is None else f'{reward:.1f}'}."
     )
-    print(f"Curve: {run_dir / 'curve.png'}")
+    if (run_dir / "curve.png").exists():  # not before an episode has ended
+        print(f"Curve: {run_dir / 'curve.png'}")
     checkout = f" oige={oige}" if oige else ""
     print(
         f"Play:  {COMMAND} play task={summary['task']}{checkout} checkpoint={run_dir}"

@@ -169,7 +169,10 @@ def _measured(observations: np.ndarray, terms: list[dict[str, Any]]) -> tuple[np
 
 
 def _commands(action: np.ndarray, terms: list[dict[str, Any]], robot: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Return what an action commands, by kind and joint, inside what the joints can do."""
+    """Return what an action commands, by kind and joint, inside what the joints can do.
+
+    Worked out here as well as in the runtime: its self-test then compares it with code that is not its own.
+    """
     commands: dict[str, dict[str, float]] = {"effort": {}, "position": {}, "velocity": {}}
     for term in terms:
         wanted = action[slice(*term["slice"])].astype(np.float64) * term["scale"] + term["offset"]
