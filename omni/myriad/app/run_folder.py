@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -16,11 +15,6 @@ from yaml import YAMLError
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import COMMAND
-
-
-def is_first_rank() -> bool:
-    """Tell whether this process is the one of a multi-GPU run that writes its folder; alone it is."""
-    return int(os.environ.get("RANK", "0")) == 0
 
 
 def find_checkpoint(name: str, kind: str, train_dir: str = "runs") -> Path:
@@ -112,7 +106,7 @@ def new_run_dir(config: dict[str, Any]) -> Path:
     else:
         name = f"{config['task_name']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
         names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
-        run_dir = next(base / name for name in names if not (base / name).exists() or not is_first_rank())
+        run_dir = next(base / name for name in names if not (base / name).exists())
     try:
         run_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -6,7 +6,6 @@ from __future__ import annotations
 import copy
 import itertools
 import math
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -20,11 +19,11 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from omni.myriad.app.run_folder import find_checkpoint, is_first_rank, new_run_dir, trained_checkpoint
+from omni.myriad.app.run_folder import find_checkpoint, new_run_dir, trained_checkpoint
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import write_json, write_text
-from omni.myriad.learn import checkpoint, run
+from omni.myriad.learn import checkpoint, ranks, run
 from omni.myriad.learn.rollout import rollout
 from omni.myriad.oige.config import load_task, take_checkout, vec_env_class
 from omni.myriad.places import COMMAND
@@ -55,23 +54,26 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
         MyriadError: If the run's folder is taken, or anything the run needs is wrong.
         KeyboardInterrupt: On Ctrl-C, after the last checkpoint was written; its message says where.
     """
+    if config["multi_gpu"]:
+        ranks.join(config["sim_device"])
+    is_first = ranks.rank() == 0
     resume = None
     if config["checkpoint"]:
         config["checkpoint"] = str(find_checkpoint(config["checkpoint"], "last", config["train_dir"]))
         resume = checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
-    run_dir = new_run_dir(config)
-    if is_first_rank():
+    run_dir = Path(ranks.agree(str(new_run_dir(config)) if is_first else ""))
+    if is_first:
         _announce(config, run_dir)
     env = (build or make_env)(config)
     config["engine"]["name"] = env.engine.name  # what auto turned out to be
     with closing(env):
-        if is_first_rank():
+        if is_first:
             _write_provenance(config, env, run_dir)
             Console().print(terms_table(env.task))
         summary, learner = run.train(config, env, run_dir, watch, resume)
-        if is_first_rank() and summary["checkpoint"]:
+        if is_first and summary["checkpoint"]:
             recording.record(env, learner.actor()).save(run_dir / recording.FILE_NAME)
-    if is_first_rank():
+    if is_first:
         _print_result(summary, run_dir, config["oige"])
     return summary
 
@@ -225,9 +227,10 @@ async def make_env_async(config: dict[str, Any]) -> VecEnv:
 def _seeded(config: dict[str, Any]) -> SimConfig:
     from omni.myriad.engine import SimConfig
 
-    rank = int(os.environ.get("RANK", "0")) if config["multi_gpu"] else 0
-    config["seed"] = set_seed(config["seed"], config["torch_deterministic"])
-    set_seed(config["seed"] + rank, config["torch_deterministic"])
+    if config["sim_device"] != "cpu":
+        torch.cuda.set_device(config["sim_device"])  # before anything is made on it: graphs, streams, other libraries
+    config["seed"] = ranks.agree(set_seed(config["seed"], config["torch_deterministic"]))
+    set_seed(ranks.own_seed(config["seed"]), config["torch_deterministic"])
     return SimConfig(config)
 
 
@@ -284,6 +287,9 @@ def _announce(config: dict[str, Any], run_dir: Path) -> None:
     if config["num_envs"] is None:
         why = " (fit for its cores; num_envs=... sets another)" if device == "cpu" else " (the task's number)"
     num_envs = config["task"]["env"]["numEnvs"]
+    if ranks.count() > 1:
+        kind = "processes on the CPU" if device == "cpu" else "GPUs"
+        device, why = f"each of {ranks.count()} {kind}", f"{why}, {num_envs * ranks.count():,} in all"
     print(f"{config['task_name']}: {num_envs} environments on {device}{why}, seed {config['seed']}")
     print(f"Run folder: {run_dir}", flush=True)
 

@@ -13,10 +13,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-import torch
-
 from omni.myriad.errors import Interrupted, MyriadError
-from omni.myriad.learn import checkpoint, rollout
+from omni.myriad.learn import checkpoint, ranks, rollout
 from omni.myriad.learn.base import Actor, Epoch, Learner, Listener, Watch, room
 
 logger = logging.getLogger(__name__)
@@ -57,12 +55,13 @@ def train(
     status, recorder, progress, received = "failed", None, None, []
     listeners: list[Listener] = [watch] if watch else []
     try:
-        if int(os.environ.get("RANK", "0")) == 0:
+        if ranks.rank() == 0:
             from omni.myriad.learn.record.progress import Progress
             from omni.myriad.learn.record.recorder import Recorder, start_wandb
 
             recorder = Recorder(run_dir, start_wandb(config, run_dir) if config.get("wandb_activate") else None)
-            title = f"{config['task_name']}, {env.num_envs} environments on {env.device}"
+            where = env.device if ranks.count() == 1 else f"each of {ranks.count()} {env.device.type} devices"
+            title = f"{config['task_name']}, {env.num_envs} environments on {where}"
             progress = Progress(title, learner.max_epochs, learner.max_frames)
             listeners = [recorder, progress, *listeners]
         if watch is not None:
@@ -80,8 +79,7 @@ def train(
         summary = _summary(config, env, learner.latest, checkpoints, status)
         if recorder is not None:
             recorder.close(summary)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+    ranks.leave()
     return summary, learner
 
 
@@ -169,6 +167,7 @@ def _summary(config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Pa
         "status": status,
         "seed": config["seed"],
         "num_envs": env.num_envs,
+        "ranks": ranks.count(),
         "engine": config["engine"]["name"],
         "device": str(env.device),
         "frames": latest.frames,

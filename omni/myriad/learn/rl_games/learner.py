@@ -17,10 +17,9 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.learn import checkpoint
+from omni.myriad.learn import checkpoint, ranks
 from omni.myriad.learn.base import Epoch, Listener
 from omni.myriad.learn.rl_games.actor import RlGamesActor
 from omni.myriad.learn.rl_games.checkpoints import Checkpoints
@@ -55,6 +54,8 @@ def make_learner(
     learner = RlGamesLearner(config, params, env, run_dir / "checkpoints")
     if resume is not None:
         learner.checkpoints.resume(resume, Path(config["checkpoint"]))
+        if ranks.rank() > 0:  # the first rank resumes its draws; the others' were not kept, and shall not come again
+            torch.manual_seed(ranks.own_seed(params["seed"]) + learner.agent.epoch_num)
         learner.latest = learner.report()
     return learner
 
@@ -120,12 +121,12 @@ class RlGamesLearner:
         self._scalars[name] = np.asarray(value).item()
 
     def stop(self) -> None:
-        """Let training end after the step at hand."""
+        """Let training end after the step at hand, or where there are several ranks, after the epoch at hand."""
         self._stop_requested = True
 
     def stop_if_asked(self) -> None:
         """Raise KeyboardInterrupt if a stop was asked for."""
-        if self._stop_requested:
+        if self._stop_requested and ranks.count() == 1:
             raise KeyboardInterrupt
 
     def actor(self) -> RlGamesActor:
@@ -139,8 +140,8 @@ class RlGamesLearner:
     def train(self, listener: Listener) -> None:
         """Train to the end of `max_epochs` or `max_frames`; see `omni.myriad.learn.base.Learner`."""
         agent, checkpoints = self.agent, self.checkpoints
-        is_first = agent.global_rank == 0
-        seed_python(self.params["seed"] + agent.global_rank)  # once more: modules imported meanwhile have drawn from it
+        is_first = ranks.rank() == 0
+        seed_python(ranks.own_seed(self.params["seed"]))  # once more: modules imported meanwhile have drawn from it
         self.prepare()
         try:
             done = False
@@ -153,7 +154,7 @@ class RlGamesLearner:
                     self._require_finite_rollout()
                     losses = self.update(batch)
                 updated = time.perf_counter()
-                agent.frame += agent.batch_size * agent.world_size
+                agent.frame += agent.batch_size * ranks.count()
                 self.latest = self._close_epoch(start, played, updated, losses)
                 if is_first:
                     listener(self.latest)
@@ -178,11 +179,9 @@ class RlGamesLearner:
         self.rollout = (LeanRollout if lean else Rollout)(agent, self.env, self.stop_if_asked)
         self.update = (LeanUpdate if lean else Update)(agent, self.stop_if_asked)
         agent.obs = self.checkpoints.first_observations(self.rollout.episodes)
-        if agent.multi_gpu:
-            torch.cuda.set_device(agent.local_rank)
-            for learning in self._learning:
-                for tensor in learning.model.state_dict().values():
-                    dist.broadcast(tensor, 0)
+        for learning in self._learning:
+            for tensor in learning.model.state_dict().values():
+                ranks.share(tensor)
 
     def _compile(self, setting: bool | str | Mapping[str, str]) -> None:
         """Compile the networks as rl-games' runner would, which it does unasked: true, a mode, or a mode for each."""
@@ -200,10 +199,12 @@ class RlGamesLearner:
             or 0 < agent.max_frames <= agent.frame
             or agent.last_mean_rewards > agent.config.get("score_to_win", math.inf)
         )
-        if agent.multi_gpu:
-            flag = torch.tensor(float(done), device=agent.ppo_device)
-            dist.broadcast(flag, 0)
-            done = bool(flag.item())
+        if ranks.count() > 1:  # all end together, after what any of them was told
+            flags = torch.tensor([float(done), float(self._stop_requested)], device=agent.ppo_device)
+            ranks.add_up(flags)
+            done, stop_requested = flags.bool().tolist()
+            if stop_requested:
+                raise KeyboardInterrupt
         return done
 
     # -- the numbers of an epoch --------------------------------------------------------------------------------------
@@ -213,7 +214,7 @@ class RlGamesLearner:
         fetched = self._fetch(losses)
         means = rollout.episodes.means()
         reward_mean = means["reward_mean"]
-        if agent.global_rank == 0:
+        if ranks.rank() == 0:
             agent.diagnostics.epoch(agent, current_epoch=agent.epoch_num)
             agent.diagnostics.send_info(agent.writer)
             is_best = reward_mean is not None and reward_mean > agent.last_mean_rewards
@@ -224,7 +225,7 @@ class RlGamesLearner:
         self.checkpoints.seconds += elapsed
         scalars, self._scalars = self._scalars, {}
         return self.report(
-            epoch_frames=agent.batch_size * agent.world_size,
+            epoch_frames=agent.batch_size * ranks.count(),
             epoch_seconds=elapsed,
             physics_seconds=rollout.physics_seconds,
             task_seconds=rollout.step_seconds - rollout.physics_seconds,
@@ -253,11 +254,13 @@ class RlGamesLearner:
         episodes, extras = self.rollout.episodes, self.rollout.extras.take()
         healthy = all_finite(self.agent.model.parameters())
         scalars = [value.float().reshape(1) for value in (healthy, *losses.values(), *extras.values())]
-        fetched = torch.cat([episodes.finished, *scalars]).tolist()
+        told = torch.cat([episodes.finished, *scalars])
+        ranks.add_up(told[: len(told) - len(extras)])  # what a task reports, it need not report everywhere
+        fetched = told.tolist()
         finished, healthy, numbers = fetched[:4], fetched[4], fetched[5:]
-        if not healthy:
+        if healthy < ranks.count():
             self._require_finite_weights()
-        values = dict(zip(losses, numbers[: len(losses)], strict=True))
+        values = {name: number / ranks.count() for name, number in zip(losses, numbers, strict=False)}
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if wrong:
             self._fail(f"loss is not finite: {', '.join(wrong)}")

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from gymnasium import spaces
 from torch import nn
+
+from omni.myriad.learn import ranks
 
 CLIP = 5.0  # normalised values stay within this many standard deviations, as in rl-games
 
@@ -38,22 +39,12 @@ class RunningMeanStd(nn.Module):
 
     @torch.no_grad()
     def update(self, samples: torch.Tensor) -> None:
-        """Merge a batch into the statistics; every rank of a distributed run merges the batches of all.
-
-        The merge is that of Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing
-        sample variances" (1979).
+        """Merge a batch into the statistics, or the batches of all ranks, as `ranks.moments` merges those.
 
         Args:
             samples: (batch, *shape).
         """
-        var, mean = torch.var_mean(samples, dim=0, unbiased=False)
-        batch = float(samples.shape[0])
-        if dist.is_available() and dist.is_initialized():
-            moments = torch.stack((mean.double(), var.double() + mean.double() ** 2))
-            dist.all_reduce(moments)
-            mean, square = moments / dist.get_world_size()
-            var = (square - mean**2).clamp_min(0.0)
-            batch *= dist.get_world_size()
+        mean, var, batch = ranks.moments(samples)
         delta = mean - self.running_mean
         total = self.count + batch
         scatter = self.running_var * self.count + var * batch + delta**2 * self.count * batch / total

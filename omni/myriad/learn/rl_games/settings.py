@@ -86,7 +86,7 @@ def rl_games_params(cfg: Mapping[str, Any], env: Any) -> dict[str, Any]:
         "num_actors": env.num_envs,
         "device": str(env.device),
         "device_name": str(env.device),
-        "multi_gpu": bool(cfg.get("multi_gpu")),
+        "multi_gpu": False,
     }
     config.setdefault("torch_compile", False)
     if "OMP_NUM_THREADS" in os.environ:
