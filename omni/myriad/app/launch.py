@@ -43,7 +43,8 @@ def run_ranks(count: int, arguments: Sequence[str]) -> int:
         "LOCAL_WORLD_SIZE": str(count),
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(store.port),
-        "TORCHELASTIC_USE_AGENT_STORE": "True",  # torch's word for: the store is there already
+        "TORCHELASTIC_USE_AGENT_STORE": "True",  # torch's words for: the store is there already
+        "TORCHELASTIC_RESTART_COUNT": "0",
         "GLOO_SOCKET_IFNAME": os.environ.get("GLOO_SOCKET_IFNAME", "lo"),
     }
     libc = ctypes.CDLL(None)
