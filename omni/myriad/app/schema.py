@@ -453,6 +453,7 @@ class Benchmark:
     """What the verb benchmark has beside the settings of the runs that it measures; commas separate several."""
 
     num_envs: tuple[int, ...] = option((), "numbers of environments, each for itself; empty: the task's", least=1)
+    gpus: tuple[int, ...] = option((), "measure=train: on so many GPUs, each number for itself; empty: one", least=1)
     measure: tuple[Measure, ...] = option(get_args(Measure)[:-1], "bare_loop: physics alone; env: random actions; all")
     peers: tuple[Peer, ...] = option(get_args(Peer), "measure=peers: what to compare with, as far as installed; none")
     reward: tuple[float, ...] = option((3000.0, 5900.0), "measure=reward: mean rewards to train until")

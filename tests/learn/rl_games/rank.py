@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One rank of a training on cart-poles, as a process: `python -m tests.learn.rl_games.rank FOLDER [fault]`.
+"""One rank of a training on cart-poles, as a process: `python -m tests.learn.rl_games.rank FOLDER WHAT [CHECKPOINT]`.
 
 All random numbers are drawn for the environments of all ranks, in the same order everywhere, and each rank takes those
 of its own. So what N ranks learn from can be what one process does.
@@ -7,6 +7,8 @@ of its own. So what N ranks learn from can be what one process does.
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 import time
 from pathlib import Path
@@ -41,34 +43,47 @@ class ShareOfEnvs(CartPoleEnv):
         return torch.randn(NUM_ENVS, *like.shape[1:], generator=self.noise)[self.rows]
 
 
-def train(folder: Path, epochs: int = EPOCHS, **settings: Any) -> dict[str, Any]:
+def train(folder: Path, epochs: int = EPOCHS, resume: str = "", fault: str = "", **settings: Any) -> dict[str, Any]:
     """Train and return what this rank has learned."""
     env = ShareOfEnvs()
     torch.randn_like = env.normal
     torch.normal = lambda mean, std: mean + std * env.normal(mean)  # with which torch's distributions do
+    if ranks.rank() == 1 and fault in FAULTS:
+        env.poison[HORIZON + 3] = FAULTS[fault]
     minibatch_size = env.num_envs * HORIZON // MINIBATCHES
     config = make_cfg(env, max_iterations=epochs, horizon_length=HORIZON, minibatch_size=minibatch_size, **settings)
-    summary, learner = run.train(config, env, folder)
+    config["checkpoint"] = resume
+    summary, learner = run.train(config, env, folder, resume=checkpoint.load(resume) if resume else None)
     agent = learner.agent  # type: ignore[attr-defined]
     return {"model": agent.model.state_dict(), "lr": agent.last_lr, "summary": checkpoint.plain(summary)}
 
 
-def main(folder: Path, fault: str) -> None:
+def fail(*_: torch.Tensor) -> None:
+    """Be wrong in a way that Myriad explains."""
+    raise MyriadError("rank 1 was told to fail")
+
+
+def divide(*_: torch.Tensor) -> None:
+    """Be wrong in a way that nobody thought of."""
+    raise ZeroDivisionError("a defect of rank 1")
+
+
+FAULTS = {"error": fail, "defect": divide, "killed": lambda *_: os.kill(os.getpid(), signal.SIGKILL)}
+
+
+def main(folder: Path, what: str, resume: str = "") -> None:
     """Train, and leave what was learned in the folder."""
     ranks.join("cpu")
     rank = ranks.rank()
-    if fault == "raises" and rank == 1:
-        raise MyriadError("rank 1 was told to fail")
-    if fault == "defect" and rank == 1:
-        raise ZeroDivisionError("a defect of rank 1")
-    if fault == "hangs" and rank == 0:
+    if what == "deaf" and rank == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(600.0)
-    if fault == "hangs":
-        raise MyriadError("the other one hangs")
-    settings: dict[str, Any] = {"lean": False} if fault == "stock" else {}
-    learned = train(folder, 10**6 if fault == "endless" else EPOCHS, **settings)
+    if what == "deaf":
+        fail()
+    epochs = 10**6 if what == "endless" else EPOCHS
+    learned = train(folder, epochs, resume, what, lean=what != "stock", save_frequency=1 if what == "endless" else 0)
     torch.save(learned, folder / f"rank_{rank}.pt")
 
 
 if __name__ == "__main__":
-    cli.attempt(lambda: main(Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else ""))
+    cli.attempt(lambda: main(Path(sys.argv[1]), *sys.argv[2:]))

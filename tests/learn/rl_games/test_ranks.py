@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import os
+import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 
+from omni.myriad.learn import checkpoint
 from omni.myriad.places import ROOT
 from tests.learn.rl_games.rank import EPOCHS, HORIZON, NUM_ENVS, train
 
@@ -26,11 +29,16 @@ def start(*arguments: object) -> subprocess.Popen[str]:
     )
 
 
-@pytest.mark.parametrize("update", ["lean", "stock"])
-def test_two_ranks_learn_what_one_process_does(update: str, tmp_path: Path, monkeypatch: Any) -> None:
-    both = start(tmp_path / "both", update)
+@pytest.fixture(autouse=True)
+def torch_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put back what `train` exchanges in this process."""
     for name in ("randn_like", "normal"):
-        monkeypatch.setattr(torch, name, getattr(torch, name))  # put back, after `train` has exchanged it
+        monkeypatch.setattr(torch, name, getattr(torch, name))
+
+
+@pytest.mark.parametrize("update", ["lean", "stock"])
+def test_two_ranks_learn_what_one_process_does(update: str, tmp_path: Path) -> None:
+    both = start(tmp_path / "both", update)
     alone = train(tmp_path / "alone", lean=update == "lean")
     _, said = both.communicate(timeout=120)
     assert both.returncode == 0, said
@@ -46,3 +54,42 @@ def test_two_ranks_learn_what_one_process_does(update: str, tmp_path: Path, monk
     assert first["summary"]["frames"] == alone["summary"]["frames"] == frames
     assert first["summary"]["reward_mean"] == pytest.approx(alone["summary"]["reward_mean"])
     assert (first["summary"]["ranks"], first["summary"]["num_envs"]) == (2, NUM_ENVS // 2)
+
+
+@pytest.mark.parametrize(
+    ("what", "code", "said"),
+    [
+        ("error", 2, r"Error: rank 1 was told to fail\n"),
+        ("deaf", 2, r"Error: rank 1 was told to fail\n"),
+        ("defect", 1, r"Traceback (.|\n)*ZeroDivisionError: a defect of rank 1\n"),
+        ("killed", 137, r"Error: rank 1 was ended by SIGKILL.\n"),
+    ],
+)
+def test_a_rank_that_fails_ends_all_and_says_why_alone(what: str, code: int, said: str, tmp_path: Path) -> None:
+    both = start(tmp_path, what)
+    _, errors = both.communicate(timeout=120)
+    assert re.fullmatch(said, errors), errors
+    assert both.returncode == code
+    assert not list(tmp_path.glob("rank_*.pt"))
+    left = subprocess.run(["pgrep", "-f", f"rank {tmp_path}"], capture_output=True, text=True)
+    assert left.stdout == ""
+
+
+def test_a_signal_stops_all_and_more_or_fewer_ranks_resume(tmp_path: Path) -> None:
+    train(tmp_path / "one")
+    both = start(tmp_path / "two", "endless", tmp_path / "one" / "checkpoints" / "last.pth")
+    last = tmp_path / "two" / "checkpoints" / "last.pth"
+    deadline = time.monotonic() + 120
+    while not last.exists() and time.monotonic() < deadline and both.poll() is None:
+        time.sleep(0.1)
+    both.send_signal(signal.SIGTERM)
+    printed, said = both.communicate(timeout=120)
+    assert both.returncode == 128 + signal.SIGTERM, said
+    assert said.count("Interrupted.") == 1 and said.strip().endswith(f"resume with checkpoint={tmp_path / 'two'}"), said
+    assert printed.count("epoch 4/") == 1
+    state = checkpoint.load(last)
+    frames = EPOCHS * NUM_ENVS * HORIZON
+    assert state["epoch"] > EPOCHS and state["frame"] == frames // EPOCHS * state["epoch"]
+    assert len(state["rollout"]["dones"]) == NUM_ENVS // 2
+    summary = train(tmp_path / "again", state["epoch"] + 1, str(last))["summary"]
+    assert (summary["epochs"], summary["ranks"]) == (state["epoch"] + 1, 1)
