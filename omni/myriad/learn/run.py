@@ -51,6 +51,8 @@ def train(
         if "rollout" in resume and before != env.num_envs:
             what = "the learner resumes, the environments start again"
             logger.warning("the checkpoint has %d environments, this run %d: %s", before, env.num_envs, what)
+    if (number := ranks.agree(env.num_envs)) != env.num_envs:
+        raise MyriadError(f"num_envs={env.num_envs} here and {number} on the first rank: every rank needs as many")
     learner: Learner = room(config).make_learner(config, env, run_dir, resume)
     status, recorder, progress, received = "failed", None, None, []
     listeners: list[Listener] = [watch] if watch else []

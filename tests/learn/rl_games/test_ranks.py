@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -93,3 +94,18 @@ def test_a_signal_stops_all_and_more_or_fewer_ranks_resume(tmp_path: Path) -> No
     assert len(state["rollout"]["dones"]) == NUM_ENVS // 2
     summary = train(tmp_path / "again", state["epoch"] + 1, str(last))["summary"]
     assert (summary["epochs"], summary["ranks"]) == (state["epoch"] + 1, 1)
+
+
+@pytest.mark.nightly
+def test_two_agents_of_torchrun_stand_in_for_two_machines(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    torchrun = ["--nnodes=2", "--nproc_per_node=1", "--rdzv_backend=c10d", f"--rdzv_endpoint=127.0.0.1:{port}"]
+    command = [sys.executable, "-m", "torch.distributed.run", *torchrun, "--rdzv_id=test"]
+    command += ["--local_addr=127.0.0.1", "-m", "tests.learn.rl_games.rank", str(tmp_path), "lean"]
+    agents = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [agent.communicate(timeout=300)[1] for agent in agents]
+    assert [agent.returncode for agent in agents] == [0, 0], said
+    first, second = (torch.load(tmp_path / f"rank_{rank}.pt") for rank in (0, 1))
+    assert all(torch.equal(tensor, second["model"][name]) for name, tensor in first["model"].items())
