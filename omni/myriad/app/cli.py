@@ -121,7 +121,7 @@ def run_task(verb: str, arguments: Sequence[str]) -> None:
     """Train a task, or play or export what was trained; `train test=True` plays."""
 
     def main(config: dict[str, Any]) -> None:
-        if config["gpus"] > 1:
+        if config["gpus"] > 1 and not config["test"]:
             from omni.myriad.app.launch import run_ranks
 
             settings = [text for text in arguments if text.partition("=")[0] != "gpus"]
