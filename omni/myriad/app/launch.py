@@ -19,7 +19,7 @@ from types import FrameType
 from omni.myriad.errors import EXIT_RANK_LOST
 from omni.myriad.places import child_environment
 
-_GRACE_SECONDS = 5.0  # between asking a process to end and ending it: one that waits for a GPU cannot hear
+_GRACE_SECONDS = 2.0  # between asking a process to end and ending it: one that waits for a GPU cannot hear
 _LOOK_SECONDS = 0.1
 _SAVE_SECONDS = 60.0  # for the first rank to save what there is, where a signal ended the others
 _PR_SET_PDEATHSIG = 1  # of Linux' prctl: the signal that a process gets when its parent has died
