@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batched rotations and scalings for tasks, with the names of `omni.isaac.core.utils.torch`.
 
-Quaternions are (w, x, y, z) and of unit length; the leading dimension is the batch. On a GPU each operation on tensors is
-a kernel of some microseconds, however small, so that what is written here is written in few of them.
+Quaternions are (w, x, y, z) and of unit length; the leading dimension is the batch. On a GPU each operation on tensors
+is a kernel of some microseconds, however small, so that what is written here is written in few of them.
 """
 
 from __future__ import annotations
