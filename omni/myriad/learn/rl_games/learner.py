@@ -7,6 +7,7 @@ are written whole, and no conversation with the device inside a rollout.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -28,9 +29,11 @@ from omni.myriad.learn.rl_games.guard import all_finite
 from omni.myriad.learn.rl_games.lean import LeanRollout, LeanUpdate, is_lean
 from omni.myriad.learn.rl_games.library import new_agent, new_player, seed_python
 from omni.myriad.learn.rl_games.normalizer import RunningMeanStd
-from omni.myriad.learn.rl_games.rollout import Rollout
+from omni.myriad.learn.rl_games.rollout import MOST_REWARD, Rollout
 from omni.myriad.learn.rl_games.settings import check_training, fit_minibatches, rl_games_params
 from omni.myriad.learn.rl_games.update import Losses, Update
+
+logger = logging.getLogger(__name__)
 
 
 def make_learner(
@@ -251,12 +254,19 @@ class RlGamesLearner:
     def _fetch(self, losses: Losses) -> dict[str, Any]:
         """Bring the epoch's numbers from the device in one go, and raise where the update came out not finite."""
         episodes, extras = self.rollout.episodes, self.rollout.extras.take()
-        healthy = all_finite(self.agent.model.parameters())
-        scalars = [value.float().reshape(1) for value in (healthy, *losses.values(), *extras.values())]
+        healthy = all_finite(tensor for _, tensor in self._weights())
+        absurd = self.rollout.absurd_rewards
+        scalars = [value.float().reshape(1) for value in (healthy, absurd, *losses.values(), *extras.values())]
         fetched = torch.cat([episodes.finished, *scalars]).tolist()
-        finished, healthy, numbers = fetched[:4], fetched[4], fetched[5:]
+        finished, healthy, absurd_rewards, numbers = fetched[:4], fetched[4], fetched[5], fetched[6:]
+        absurd.zero_()
         if not healthy:
             self._require_finite_weights()
+        if absurd_rewards:
+            what = (
+                f"{absurd_rewards:.0f} reward(s) beyond {MOST_REWARD:,.0f} counted as 0: scale or clip them in the task"
+            )
+            logger.warning("epoch %d: %s", self.agent.epoch_num, what)
         values = dict(zip(losses, numbers[: len(losses)], strict=True))
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if wrong:
@@ -285,9 +295,15 @@ class RlGamesLearner:
             self._fail(wrong)
 
     def _require_finite_weights(self) -> None:
-        for name, parameter in self.agent.model.named_parameters():
-            if not parameter.isfinite().all():
+        for name, tensor in self._weights():
+            if not tensor.isfinite().all():
                 self._fail(f"network weight {name} is not finite after the update")
+
+    def _weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield all that is learned, the normalisers' statistics and a critic of its own included, by name."""
+        for learning in self._learning:
+            yield from learning.model.named_parameters()
+            yield from learning.model.named_buffers()
 
     def _fail(self, what: str) -> NoReturn:
         good = self.checkpoints.last_good()

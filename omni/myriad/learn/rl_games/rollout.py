@@ -15,6 +15,8 @@ from omni.myriad.env.threads import single_threaded
 from omni.myriad.learn.record.meters import EpisodeMeter, ExtrasMeter
 from omni.myriad.learn.rl_games.guard import all_finite, name_first_non_finite
 
+MOST_REWARD = 1e6  # in a step, either way; a finite number beyond it is a mistake, of which there is nothing to learn
+
 
 class Rollout:
     """Any network's rollout, feed-forward or recurrent, nothing fetched from the device.
@@ -39,6 +41,7 @@ class Rollout:
         self.agent, self.env, self.stop_if_asked = agent, env, stop_if_asked
         self.episodes = EpisodeMeter(agent.num_actors, agent.games_to_track, agent.ppo_device)
         self.extras = ExtrasMeter()
+        self.absurd_rewards = torch.zeros((), device=agent.ppo_device)  # beyond MOST_REWARD, in this epoch
         self.step_seconds = self.physics_seconds = 0.0
         self.recorded_steps = 0  # of the rollout at hand; the agent's `obs` is what came after them
         self._at = torch.zeros(1, dtype=torch.long, device=agent.ppo_device)  # the same number, where graphs see it
@@ -103,7 +106,7 @@ class Rollout:
         An episode that was cut short by the clock would have gone on: its last reward includes what the critic
         expects after it. As in rl-games, V(s) before the last step stands for V(s') after it.
         """
-        agent, rewards = self.agent, inputs["rewards"]
+        agent, rewards = self.agent, self._without_absurd(inputs["rewards"])
         shaped = agent.rewards_shaper(rewards.unsqueeze(1))
         if "time_outs" in inputs:
             shaped = shaped + agent.gamma * inputs["values"] * inputs["time_outs"].float().unsqueeze(1)
@@ -117,6 +120,12 @@ class Rollout:
             for memory in memories:  # (layers, num_envs, units)
                 memory.masked_fill_(done, 0.0)
         return {}
+
+    def _without_absurd(self, rewards: torch.Tensor) -> torch.Tensor:
+        """Return rewards, 0 for those beyond `MOST_REWARD`, which are counted; what is not finite stays to be found."""
+        absurd = (rewards.abs() > MOST_REWARD) & rewards.isfinite()
+        self.absurd_rewards += absurd.sum()
+        return rewards.masked_fill(absurd, 0.0)
 
     def _put(self, tensors: dict[str, Any], values: Mapping[str, Any]) -> None:
         """Write values of all environments, or nested ones, into the row of this step."""

@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What goes wrong in one environment for one step, and what becomes of the training."""
+
+import math
+
+import pytest
+import torch
+
+from omni.myriad.errors import MyriadError
+from omni.myriad.learn import checkpoint
+from omni.myriad.learn.rl_games.normalizer import FARTHEST, RunningMeanStd
+from omni.myriad.learn.rl_games.rollout import MOST_REWARD
+from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, train
+
+HUGE = 1e20
+
+
+def huge_observation(obs, _rewards):
+    obs[3, 1] = HUGE
+
+
+def huge_reward(_obs, rewards):
+    rewards[3] = -HUGE
+
+
+def all_huge(obs, rewards):
+    obs[:, 2], rewards[:] = HUGE, HUGE
+
+
+def state_of(folder, name):
+    return checkpoint.load(folder / "checkpoints" / f"{name}.pth")
+
+
+# -- huge, but finite -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("learner", ["mlp", "lstm", "asymmetric"])
+@pytest.mark.parametrize("at", [5, 10 * 16 + 5])  # in the first batch that the normalisers see, and later
+@pytest.mark.parametrize("spoil", [huge_observation, huge_reward, all_huge])
+def test_training_goes_on_to_learn(tmp_path, learner, at, spoil):
+    env = CartPoleEnv(32, 100, with_states=learner == "asymmetric")
+    env.poison[at] = spoil
+    # A pole that nobody balances falls after 20 to 30 steps; a reward is 1 for each.
+    summary = train(make_cfg(env, max_iterations=45, rnn=learner == "lstm"), env, tmp_path)
+    assert summary["status"] == "finished"
+    assert 60 < summary["reward_mean"] <= summary["reward_best"] <= 100
+    for name in ("best", "last"):
+        state = state_of(tmp_path, name)
+        model = state["model"] | state.get("assymetric_vf_nets", {})
+        assert all(tensor.isfinite().all() for tensor in model.values())
+        deviations = [tensor.sqrt() for key, tensor in model.items() if key.endswith("running_mean_std.running_var")]
+        most = 100 if spoil is all_huge else 10
+        assert deviations and max(float(deviation.max()) for deviation in deviations) < most, "it is blind"
+
+
+def test_a_reward_that_is_none_is_said(tmp_path, caplog):
+    env = CartPoleEnv(32)
+    env.poison[20] = huge_reward
+    train(make_cfg(env, max_iterations=3), env, tmp_path)
+    assert (
+        caplog.messages.count("epoch 2: 1 reward(s) beyond 1,000,000 counted as 0: scale or clip them in the task") == 1
+    )
+    assert MOST_REWARD == 1e6
+
+
+def test_one_sample_moves_the_statistics_as_little_as_one_can():
+    # 1000 samples of 1 and -1 have mean 0 and deviation 1, and so commonly are 1 away. An absurd one, whose
+    # logarithm is 46, adds 5 % to that and counts as one that is FARTHEST * (1 + 1.1) away: 210^2 / 1000 = 44 of variance.
+    samples = torch.tensor([1.0, -1.0]).repeat(500).unsqueeze(1)
+    plain, spoiled = RunningMeanStd((1,)), RunningMeanStd((1,))
+    plain.update(samples)
+    spoiled.update(torch.cat([samples, torch.tensor([[HUGE]])]))
+    assert float(spoiled.running_var) == pytest.approx((2.1 * FARTHEST) ** 2 / 1000, rel=0.03)
+    assert float(plain.running_var) == pytest.approx(1)
+    assert float(spoiled.running_mean) == pytest.approx(2.1 * FARTHEST / 1000, rel=0.03)
+
+
+def test_statistics_follow_what_all_samples_do():
+    torch.manual_seed(0)
+    normalizer = RunningMeanStd((2,))
+    normalizer.update(torch.randn(256, 2))
+    before = (normalizer.running_mean.clone(), normalizer.running_var.clone())
+    samples = torch.randn(256, 2) * 1e4 + 1e7  # another unit from now on, for every environment
+    mean, var = samples.double().mean(0), samples.double().var(0, unbiased=False)
+    normalizer.update(samples)
+    torch.testing.assert_close(normalizer.running_mean, (before[0] * 257 + mean * 256) / 513)
+    between = (mean - before[0]) ** 2 * 257 * 256 / 513
+    torch.testing.assert_close(normalizer.running_var, (before[1] * 257 + var * 256 + between) / 513, rtol=1e-4, atol=0)
+
+
+def test_statistics_that_are_not_finite_are_no_end_of_a_training(tmp_path):
+    # Where nothing clips observations, and they stay absurd in most environments, squares are beyond float32.
+    env = CartPoleEnv(4, 100)
+    for step in range(200):
+        env.poison[step] = lambda obs, _: obs[:, 1].fill_(HUGE)
+    with pytest.raises(MyriadError, match=r"weight running_mean_std\.running_var is not finite after the update"):
+        train(make_cfg(env, max_iterations=5), env, tmp_path)
+    assert not (tmp_path / "checkpoints/best.pth").exists()
+
+
+def test_any_number_but_0_ends_an_episode(env_of):
+    env = env_of("task=Cartpole", "num_envs=4", "engine.shards=1")
+    env.reset()
+    task = env.task
+    own = task.is_done
+
+    def is_done():
+        own()
+        task.reset_buf[1], task.reset_buf[2] = 7, -1
+
+    task.is_done = is_done
+    *_, dones, _ = env.step(torch.zeros(4, 1))
+    assert dones.tolist() == [0, 1, 1, 0]
+
+
+def test_nothing_is_observed_beyond_what_a_learner_can_square(env_of):
+    env = env_of("task=Ant", "num_envs=2", "engine.shards=1")
+    env.reset()
+    own = env.task.get_observations
+
+    def get_observations():
+        own()
+        env.task.obs_buf[1, 4] = HUGE
+
+    env.task.get_observations = get_observations
+    observed, *_ = env.step(torch.zeros(2, 8))
+    assert observed["obs"][1, 4] == 1e6 and math.isfinite(float(observed["obs"].square().sum()))
