@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.learn import checkpoint
+from omni.myriad.learn import checkpoint, run
 from omni.myriad.learn.rl_games.normalizer import FARTHEST, RunningMeanStd
 from omni.myriad.learn.rl_games.rollout import MOST_REWARD
 from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, train
@@ -65,7 +65,7 @@ def test_a_reward_that_is_none_is_said(tmp_path, caplog):
 
 def test_one_sample_moves_the_statistics_as_little_as_one_can():
     # 1000 samples of 1 and -1 have mean 0 and deviation 1, and so commonly are 1 away. An absurd one, whose
-    # logarithm is 46, adds 5 % to that and counts as one that is FARTHEST * (1 + 1.1) away: 210^2 / 1000 = 44 of variance.
+    # logarithm is 46, adds 5 % to that and counts as one that is FARTHEST * (1 + 1.1) away: a variance of 210^2 / 1000.
     samples = torch.tensor([1.0, -1.0]).repeat(500).unsqueeze(1)
     plain, spoiled = RunningMeanStd((1,)), RunningMeanStd((1,))
     plain.update(samples)
@@ -125,3 +125,80 @@ def test_nothing_is_observed_beyond_what_a_learner_can_square(env_of):
     env.task.get_observations = get_observations
     observed, *_ = env.step(torch.zeros(2, 8))
     assert observed["obs"][1, 4] == 1e6 and math.isfinite(float(observed["obs"].square().sum()))
+
+
+# -- a task that gives nothing to learn from --------------------------------------------------------------------------
+
+
+def never_ends(task):
+    task.is_done = lambda: task.reset_buf.zero_()
+
+
+def ends_at_once(task):
+    own = task.reset_idx
+
+    def reset_idx(env_ids):
+        own(env_ids)
+        task.reset_buf[env_ids] = 1  # of OmniIsaacGymEnvs' mistakes the commonest: it is never cleared
+
+    task.reset_idx, task.is_done = reset_idx, lambda: None
+
+
+def ends_together(task):
+    own = task.is_done
+
+    def is_done():
+        own()
+        task.reset_buf[:] = task.reset_buf.any()
+
+    task.is_done = is_done
+
+
+def rewards_nothing(task):
+    own = task.calculate_metrics
+
+    def calculate_metrics():
+        own()
+        task.rew_buf[:] = 0.0
+
+    task.calculate_metrics = calculate_metrics
+
+
+def rewards_the_same(task):
+    task.calculate_metrics = lambda: task.rew_buf.fill_(2.0)
+    task.is_done = lambda: task.reset_buf.copy_(task.time_out_buf)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (
+            never_ends,
+            "no episode has ended in 48 steps, though episodeLength is 40: is_done must write 1 into reset_buf",
+        ),
+        (
+            ends_at_once,
+            "every episode ends with its first step: reset_idx must write 0 into reset_buf and progress_buf",
+        ),
+        (
+            ends_together,
+            "all 8 environments have ended in the same step, 4 times: is_done must decide for each of them",
+        ),
+        (rewards_nothing, "every reward of 5 epochs was 0 as the learner sees it: calculate_metrics must write more"),
+        (
+            rewards_the_same,
+            "every reward of 5 epochs was 0.2 as the learner sees it: calculate_metrics must write more",
+        ),
+        (lambda task: None, ""),
+    ],
+    ids=["never ends", "ends at once", "end together", "rewards nothing", "rewards the same", "sound"],
+)
+def test_a_task_that_gives_nothing_to_learn_from_is_told_what_to_change(env_of, tmp_path, caplog, spoil, said):
+    # Cartpole on PhysX falls within its 40 steps often, but not always; its rewards are scaled by 0.1.
+    env = env_of("task=Cartpole", "num_envs=8", "engine.shards=1", "task.env.episodeLength=40")
+    spoil(env.task)
+    config = env.sim_config.config
+    config["train"]["params"]["config"]["reward_shaper"]["scale_value"] = 0.1
+    run.train(config | {"max_iterations": 12}, env, tmp_path)
+    advice = [record.message for record in caplog.records if record.name.endswith("advice")]
+    assert len(advice) == bool(said) and all(line.startswith(said) for line in advice), advice

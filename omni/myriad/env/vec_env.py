@@ -93,6 +93,11 @@ class VecEnv:
         return self.task.num_envs
 
     @property
+    def max_episode_length(self) -> int:
+        """Steps after which an episode is cut short."""
+        return self.task.max_episode_length
+
+    @property
     def num_actions(self) -> int:
         """Size of an action."""
         return self.task.num_actions

@@ -19,6 +19,7 @@ class CartPoleEnv:
         self, num_envs: int = 32, max_steps: int = 100, discrete: bool = False, with_states: bool = False, seed: int = 0
     ) -> None:
         self.num_envs, self.max_steps, self.discrete = num_envs, max_steps, discrete
+        self.max_episode_length = max_steps + 1  # as RLTask counts: an episode is cut short a step before it
         self.device = torch.device("cpu")
         box = spaces.Box(-np.inf, np.inf, (4,), np.float32)
         self.observation_space = box

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -39,6 +41,7 @@ class Progress:
         self.console = console or Console()
         self.rewards: deque[float] = deque(maxlen=2000)
         self._live: Live | None = None
+        self._handlers: list[logging.StreamHandler] = []
         self._first: Epoch | None = None
         self._line_time = float("-inf")
         self._unprinted: Epoch | None = None
@@ -50,8 +53,7 @@ class Progress:
             self.rewards.append(epoch.reward_mean)
         if self.console.is_terminal:
             if self._live is None:
-                self._live = Live(console=self.console, refresh_per_second=4)
-                self._live.start()
+                self._start_live()
             self._live.update(self.panel(epoch))
         else:
             self._unprinted = epoch
@@ -62,8 +64,19 @@ class Progress:
         """Leave the last state on the screen."""
         if self._live is not None:
             self._live.stop()
+            for handler in self._handlers:
+                handler.setStream(sys.stderr)
         elif self._unprinted is not None:
             self._print_line(self._unprinted)
+
+    def _start_live(self) -> None:
+        """Begin to draw the panel, with log records above it: what is written past it, it would draw over."""
+        handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.StreamHandler)]
+        self._handlers = [handler for handler in handlers if handler.stream is sys.stderr]
+        self._live = Live(console=self.console, refresh_per_second=4)
+        self._live.start()  # from here on sys.stderr is rich's
+        for handler in self._handlers:
+            handler.setStream(sys.stderr)
 
     def _print_line(self, epoch: Epoch) -> None:
         self._line_time, self._unprinted = time.monotonic(), None

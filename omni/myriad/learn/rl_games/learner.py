@@ -228,6 +228,7 @@ class RlGamesLearner:
         scalars, self._scalars = self._scalars, {}
         return self.report(
             epoch_frames=agent.batch_size * agent.world_size,
+            epoch_steps=agent.horizon_length,
             epoch_seconds=elapsed,
             physics_seconds=rollout.physics_seconds,
             task_seconds=rollout.step_seconds - rollout.physics_seconds,
@@ -257,8 +258,8 @@ class RlGamesLearner:
         healthy = all_finite(tensor for _, tensor in self._weights())
         absurd = self.rollout.absurd_rewards
         scalars = [value.float().reshape(1) for value in (healthy, absurd, *losses.values(), *extras.values())]
-        fetched = torch.cat([episodes.finished, *scalars]).tolist()
-        finished, healthy, absurd_rewards, numbers = fetched[:4], fetched[4], fetched[5], fetched[6:]
+        fetched = torch.cat([episodes.finished, self.rollout.signs(), *scalars]).tolist()
+        finished, signs, (healthy, absurd_rewards), numbers = fetched[:4], fetched[4:8], fetched[8:10], fetched[10:]
         absurd.zero_()
         if not healthy:
             self._require_finite_weights()
@@ -274,7 +275,14 @@ class RlGamesLearner:
         if not all(map(math.isfinite, finished)):
             self._fail("reward is not finite before the reward shaper clips it")
         means = dict(zip(extras, numbers[len(losses) :], strict=True))
-        return {"losses": values, "extras": means, "episodes": episodes.close_epoch(finished)}
+        return {
+            "losses": values,
+            "extras": means,
+            "episodes": episodes.close_epoch(finished),
+            "rewards": (signs[0], signs[1]) if signs[0] <= signs[1] else None,
+            "ending_steps": int(signs[2]),
+            "jointly_ending_steps": int(signs[3]),
+        }
 
     # -- what goes wrong ----------------------------------------------------------------------------------------------
 

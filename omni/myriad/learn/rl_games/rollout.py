@@ -154,6 +154,17 @@ class Rollout:
             ]
         return batch
 
+    def signs(self) -> torch.Tensor:
+        """Return the last rollout's least and most reward that ended nothing, and its steps with some and all ending.
+
+        They are 4 numbers on the device. Where an episode ends, the stored reward may include what the critic expects.
+        """
+        recorded = self.agent.experience_buffer.tensor_dict
+        ends = torch.cat([recorded["dones"][1:].bool(), self.agent.dones.bool().unsqueeze(0)])
+        rewards = recorded["rewards"][:, :, 0]
+        least, most = rewards.masked_fill(ends, torch.inf).amin(), rewards.masked_fill(ends, -torch.inf).amax()
+        return torch.stack([least, most, ends.any(1).sum(), ends.all(1).sum()])
+
     def non_finite(self) -> str | None:
         """Return a phrase that names what in the last rollout was not finite first, None where all was."""
         recorded, now = self.agent.experience_buffer.tensor_dict, self.agent.obs
