@@ -223,12 +223,20 @@ class Network(Section):
 
     name: Literal["actor_critic", "resnet_actor_critic"] = option(UNSET, "its architecture")
     separate: bool = option(False, "a network of its own for the value")
-    normalization: Literal["layer_norm", "batch_norm"] | None = option(None, "of layers")
+    normalization: Literal["layer_norm", "batch_norm"] | None = option(None, "of layers, with mlp.d2rl")
     value_activation: Activation = option("None", "of the value")
     space: Space | None = option(None, "the outputs")
     mlp: Mlp = option(UNSET, "the layers")
     rnn: Rnn | None = option(None, "the memory")
     cnn: dict | None = option(None, "convolutions, for images")
+
+    @staticmethod
+    def agree(values: dict[str, Any], prefix: str) -> None:
+        """Refuse what rl-games 1.6.5 would leave out without a word."""
+        if (kind := values.get("normalization")) and not values["mlp"].get("d2rl"):
+            raise MyriadError(
+                f"{prefix}normalization={kind} is invalid: rl-games normalises only layers with mlp.d2rl=True."
+            )
 
 
 class Algo(Section):
