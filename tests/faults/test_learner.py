@@ -1,18 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes wrong in one environment for one step, and what becomes of the training."""
 
+import csv
 import math
+from typing import ClassVar
 
 import pytest
 import torch
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint, run
+from omni.myriad.learn.rl_games.learner import make_learner
 from omni.myriad.learn.rl_games.normalizer import FARTHEST, RunningMeanStd
 from omni.myriad.learn.rl_games.rollout import MOST_REWARD
 from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, train
 
-HUGE = 1e20
+HUGE, NAN = 1e20, float("nan")
 
 
 def huge_observation(obs, _rewards):
@@ -202,3 +205,128 @@ def test_a_task_that_gives_nothing_to_learn_from_is_told_what_to_change(env_of, 
     run.train(config | {"max_iterations": 12}, env, tmp_path)
     advice = [record.message for record in caplog.records if record.name.endswith("advice")]
     assert len(advice) == bool(said) and all(line.startswith(said) for line in advice), advice
+
+
+# -- on_nan=reset -----------------------------------------------------------------------------------------------------
+
+
+def spoil_root(env):
+    robots(env).set_world_poses(torch.full((1, 3), NAN), torch.full((1, 4), NAN), indices=torch.tensor([3]))
+
+
+def spoil_joints(env):
+    robots(env).set_joint_positions(torch.full((1, robots(env).num_dof), NAN), indices=torch.tensor([3]))
+    robots(env).set_joint_velocities(torch.full((1, robots(env).num_dof), NAN), indices=torch.tensor([3]))
+
+
+def robots(env):
+    return next(iter(env.engine.robots().values()))
+
+
+def spoil_before(env, when, spoil):
+    """Spoil physics before the steps `when`, and note the ids of the faulty environments of each step."""
+    step, noted = env.step, []
+
+    def spoiled(actions):
+        if len(noted) in when:
+            spoil(env)
+        result = step(actions)
+        noted.append(result[3]["faulty"].nonzero().flatten().tolist())
+        return result
+
+    env.step = spoiled
+    return noted
+
+
+@pytest.mark.parametrize(
+    ("task", "spoil"),
+    [("Cartpole", spoil_root), ("Cartpole", spoil_joints), ("Ant", spoil_root), ("BallBalance", spoil_joints)],
+)
+def test_physics_that_is_not_finite_is_reset_and_not_learned_from(env_of, tmp_path, caplog, task, spoil):
+    env = env_of(f"task={task}", "num_envs=16", "engine.shards=1", "on_nan=reset")
+    noted = spoil_before(env, {40}, spoil)  # in the third epoch of 16 steps; the first call is the reset
+    config = env.sim_config.config | {"max_iterations": 6}
+    summary, _ = run.train(config, env, tmp_path)
+    assert summary["status"] == "finished"
+    # It is noticed at once, in that environment alone, and over by the end of the epoch.
+    assert noted[40] == [3] and {tuple(ids) for ids in noted} == {(), (3,)}
+    assert all(ids == [] for ids in noted[49:])
+    lost = [message for message in caplog.messages if "not finite" in message]
+    assert lost == ["epoch 3: environment 3 was not finite: reset, and not learned from"]
+    assert [row["faults"] for row in read_csv(tmp_path)] == ["0", "0", "1", "0", "0", "0"]
+    assert all(tensor.isfinite().all() for tensor in state_of(tmp_path, "last")["model"].values())
+    for view in env.engine.get_state().values():
+        assert all(value.isfinite().all() for value in view.values())
+
+
+def read_csv(folder):
+    with (folder / "progress.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("learner", ["mlp", "lstm", "asymmetric lstm", "discrete"])
+def test_a_faulty_environment_leaves_no_trace_in_the_batch(tmp_path, learner):
+    # Twice the same, but that in the second run environment 3 is faulty for two steps: nothing of it is in the batch,
+    # in which environment 3 now has the record of environment 4 (3 modulo the 15 others is their fourth).
+    batches = []
+    for faulty in (False, True):
+        env = Faulty(16, 30, discrete=learner == "discrete", with_states="asymmetric" in learner)
+        env.steps_of = {5, 6} if faulty else set()
+        made = make_learner(make_cfg(env, rnn="lstm" in learner), env, tmp_path)
+        made.prepare()
+        batch = made.rollout.play()
+        tensors = {name: value for name, value in batch.items() if isinstance(value, torch.Tensor) and value.dim()}
+        batches.append({name: value.view(16, 16, -1) for name, value in tensors.items()})  # env, step, ...
+        assert made.rollout.faulty == ([3] if faulty else [])
+        assert env.mended == ([[]] if faulty else [])
+        lengths = made.rollout.episodes.running[3, 2]
+        assert lengths == (16 - 7 if faulty else 16) or made.rollout.episodes.finished[3] > 0
+    sound, spoiled = batches
+    assert {"obses", "returns", "actions", "values"} <= set(sound)
+    others = [env_id for env_id in range(16) if env_id != 3]
+    for name in sound:
+        assert torch.equal(sound[name][others], spoiled[name][others]), name
+        assert torch.equal(spoiled[name][3], spoiled[name][4]), name
+
+
+class Faulty(CartPoleEnv):
+    """Says of environment 3 that it is faulty in the steps `steps_of`, as a `VecEnv` with on_nan=reset does."""
+
+    steps_of: ClassVar = set()
+
+    def __init__(self, *args, **more):
+        super().__init__(*args, **more)
+        self.mended = []
+
+    def step(self, actions):
+        observations, rewards, dones, extras = super().step(actions)
+        faulty = torch.zeros(self.num_envs, dtype=torch.bool)
+        faulty[3] = self.steps in self.steps_of
+        rewards[faulty], dones = 0.0, dones | faulty
+        return observations, rewards, dones, extras | {"faulty": faulty}
+
+    def mend(self, env_ids):
+        self.mended.append(env_ids.tolist())
+
+
+@pytest.mark.parametrize(
+    ("env_ids", "said"),
+    [
+        (
+            [0, 1],
+            "epoch 1: numbers of 2 of 16 environments were not finite in one epoch, among them 0, 1: that is more",
+        ),
+        ([5], "epoch 10: environment 5 was not finite in 10 epochs in a row: no reset helps"),
+    ],
+)
+def test_too_many_faults_end_the_training(env_of, tmp_path, env_ids, said):
+    env = env_of("task=Cartpole", "num_envs=16", "engine.shards=1", "on_nan=reset")
+    own = env.task.calculate_metrics
+
+    def calculate_metrics():
+        own()
+        env.task.rew_buf[env_ids] = NAN
+
+    env.task.calculate_metrics = calculate_metrics
+    with pytest.raises(MyriadError, match=said):
+        run.train(env.sim_config.config | {"max_iterations": 50}, env, tmp_path)

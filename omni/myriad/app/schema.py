@@ -405,6 +405,9 @@ class TrainVerb(Simulate):
     max_iterations: int | None = option(None, "epochs to train for; empty: the task's number", least=1)
     experiment: str = option("", "name of the run's folder; empty: task and time", **_NAME)
     checkpoint: str = option("", "what to resume: a checkpoint's file, or a run's name or folder")
+    on_nan: Literal["stop", "reset"] = option(
+        "stop", "where numbers of an environment are not finite: end, or reset it"
+    )
     save_every: int | None = option(None, "epochs between numbered checkpoints; empty: save_frequency", least=1)
     multi_gpu: bool = option(False, "on several GPUs, one process each, started by torchrun")
     test: bool = option(False, "play the checkpoint instead, as the verb play does")

@@ -290,8 +290,13 @@ class Engine(Protocol):
             }
         return state
 
-    def set_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Write a state of `get_state`, or of a part of the views; links of robots follow from their joints."""
+    def set_state(self, state: Mapping[str, Mapping[str, Tensor]], env_ids: Tensor | None = None) -> None:
+        """Write a state of `get_state`, or of a part of the views; links of robots follow from their joints.
+
+        Args:
+            state: Its tensors have a row for each environment that is written.
+            env_ids: Environments to write, (M,) int64; None for all.
+        """
         robots = self.scene.robots()
         bodies = {name: body for name, body in self.scene.bodies().items() if not body.is_non_root_articulation_link}
         for name, view in {**bodies, **robots}.items():
@@ -299,15 +304,15 @@ class Engine(Protocol):
                 continue
             # Older checkpoints have some of these under the names of their getters.
             values = {key.removeprefix("get_"): tensor.to(self.device) for key, tensor in state[name].items()}
-            view.set_world_poses(values["positions"], values["orientations"])
-            view.set_velocities(values["velocities"])
+            view.set_world_poses(values["positions"], values["orientations"], env_ids)
+            view.set_velocities(values["velocities"], env_ids)
             if (robot := robots.get(name)) is not None:
                 # Positions before targets, because setting a position also sets its target.
-                robot.set_joint_positions(values["joint_positions"])
-                robot.set_joint_velocities(values["joint_velocities"])
-                robot.set_joint_position_targets(values["position_targets"])
-                robot.set_joint_velocity_targets(values["velocity_targets"])
-                robot.set_joint_efforts(values["efforts"])
+                robot.set_joint_positions(values["joint_positions"], env_ids)
+                robot.set_joint_velocities(values["joint_velocities"], env_ids)
+                robot.set_joint_position_targets(values["position_targets"], env_ids)
+                robot.set_joint_velocity_targets(values["velocity_targets"], env_ids)
+                robot.set_joint_efforts(values["efforts"], env_ids)
 
     def close(self) -> None:
         """Release physics; the engine cannot be used afterwards."""

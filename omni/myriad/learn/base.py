@@ -48,6 +48,7 @@ class Epoch:
     reward_best: float | None = None
     rewards: tuple[float, float] | None = None  # least and most in a step that did not end an episode, as learned from
     ending_steps: int = 0  # in which an episode ended
+    faults: int = 0  # environments that were reset and left out, as something in them was not finite
     jointly_ending_steps: int = 0  # in which those of all environments did
     learning_rate: float | None = None
     clip_range: float | None = None

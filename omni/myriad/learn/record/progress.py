@@ -40,6 +40,7 @@ class Progress:
         self.title, self.max_epochs, self.max_frames = title, max_epochs, max_frames
         self.console = console or Console()
         self.rewards: deque[float] = deque(maxlen=2000)
+        self.faults = 0  # so far
         self._live: Live | None = None
         self._handlers: list[logging.StreamHandler] = []
         self._first: Epoch | None = None
@@ -49,6 +50,7 @@ class Progress:
     def __call__(self, epoch: Epoch) -> None:
         """Show one more epoch."""
         self._first = self._first or epoch
+        self.faults += epoch.faults
         if epoch.reward_mean is not None:
             self.rewards.append(epoch.reward_mean)
         if self.console.is_terminal:
@@ -90,6 +92,7 @@ class Progress:
             f"{_count(epoch.frames_per_second)} steps/s ({split})  "
             f"reward {_number(epoch.reward_mean)} (best {_number(epoch.reward_best)})  "
             f"length {_number(epoch.episode_length_mean)}  {_clock(self.seconds_left(epoch))} left"
+            + (f"  {self.faults} faults" if self.faults else "")
         )
 
     def fraction(self, epoch: Epoch) -> float:
@@ -128,6 +131,8 @@ class Progress:
         score.add_row("best", _number(epoch.reward_best))
         score.add_row("episode length", _number(epoch.episode_length_mean))
         score.add_row("frames", _of(epoch.frames, self.max_frames, " of ", _count))
+        if self.faults:
+            score.add_row("faults", f"{self.faults} environments reset")
         score.add_row("steps/s", Text(_count(epoch.frames_per_second), "bold"))
 
         learner = Table.grid(Column(style="dim", no_wrap=True), Column(justify="right", no_wrap=True), padding=(0, 2))

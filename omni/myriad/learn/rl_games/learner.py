@@ -25,7 +25,7 @@ from omni.myriad.learn import checkpoint
 from omni.myriad.learn.base import Epoch, Listener
 from omni.myriad.learn.rl_games.actor import RlGamesActor
 from omni.myriad.learn.rl_games.checkpoints import Checkpoints
-from omni.myriad.learn.rl_games.guard import all_finite
+from omni.myriad.learn.rl_games.guard import TooFaultyError, all_finite, say_left_out
 from omni.myriad.learn.rl_games.lean import LeanRollout, LeanUpdate, is_lean
 from omni.myriad.learn.rl_games.library import new_agent, new_player, seed_python
 from omni.myriad.learn.rl_games.normalizer import RunningMeanStd
@@ -225,10 +225,13 @@ class RlGamesLearner:
                 self.checkpoints.keep_best()
         elapsed = time.perf_counter() - start
         self.checkpoints.seconds += elapsed
+        if rollout.faulty:
+            logger.warning("epoch %d: %s", agent.epoch_num, say_left_out(rollout.faulty))
         scalars, self._scalars = self._scalars, {}
         return self.report(
             epoch_frames=agent.batch_size * agent.world_size,
             epoch_steps=agent.horizon_length,
+            faults=len(rollout.faulty),
             epoch_seconds=elapsed,
             physics_seconds=rollout.physics_seconds,
             task_seconds=rollout.step_seconds - rollout.physics_seconds,
@@ -293,6 +296,8 @@ class RlGamesLearner:
         except KeyboardInterrupt:
             self.agent.epoch_num -= 1  # it did not happen
             raise
+        except TooFaultyError as error:
+            self._fail(str(error))
         except (ValueError, RuntimeError):
             self._require_finite_rollout()  # a NaN makes distributions and environments raise: name it instead
             self._require_finite_weights()

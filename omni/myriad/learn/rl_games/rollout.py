@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from rl_games.common.a2c_common import swap_and_flatten01
 from omni.myriad.env.capture import Tensors
 from omni.myriad.env.threads import single_threaded
 from omni.myriad.learn.record.meters import EpisodeMeter, ExtrasMeter
-from omni.myriad.learn.rl_games.guard import all_finite, name_first_non_finite
+from omni.myriad.learn.rl_games.guard import Faults, all_finite, name_first_non_finite
 
 MOST_REWARD = 1e6  # in a step, either way; a finite number beyond it is a mistake, of which there is nothing to learn
 
@@ -33,6 +33,7 @@ class Rollout:
         extras: What the task reports of itself.
         step_seconds: How long the last rollout was inside the environment.
         physics_seconds: How much of that was physics.
+        faulty: Environments that the last rollout has left out of its batch, as something in them was not finite.
     """
 
     def __init__(
@@ -43,6 +44,10 @@ class Rollout:
         self.extras = ExtrasMeter()
         self.absurd_rewards = torch.zeros((), device=agent.ppo_device)  # beyond MOST_REWARD, in this epoch
         self.step_seconds = self.physics_seconds = 0.0
+        self.faulty: list[int] = []
+        self._faults = Faults(agent.num_actors)
+        self._was_faulty = torch.zeros(agent.num_actors, dtype=torch.bool, device=agent.ppo_device)
+        self._is_faulty: torch.Tensor | None = None  # in the last step; None where the environments do not tell
         self.recorded_steps = 0  # of the rollout at hand; the agent's `obs` is what came after them
         self._at = torch.zeros(1, dtype=torch.long, device=agent.ppo_device)  # the same number, where graphs see it
         self._run_before, self._run_after = launch(self._act_and_store), launch(self._store_result)
@@ -57,6 +62,7 @@ class Rollout:
         self.env.set_env_frames(agent.frame)
         self.step_seconds = 0.0
         self._at.zero_()
+        self._was_faulty.zero_()
         physics_before = self.env.phase_seconds["physics"]
         with single_threaded(torch.device(agent.ppo_device)):
             for self.recorded_steps in range(agent.horizon_length):
@@ -76,6 +82,9 @@ class Rollout:
         result = {"rewards": rewards, "dones": agent.dones, "values": acted["values"]}
         if agent.value_bootstrap and "time_outs" in infos:
             result["time_outs"] = infos["time_outs"]
+        self._is_faulty = infos.get("faulty")
+        if self._is_faulty is not None:
+            result["faulty"] = self._is_faulty
         self._run_after(result)
         self.extras.step(infos.get("episode", {}), agent.ppo_device)
 
@@ -111,7 +120,13 @@ class Rollout:
         if "time_outs" in inputs:
             shaped = shaped + agent.gamma * inputs["values"] * inputs["time_outs"].float().unsqueeze(1)
         self._put(agent.experience_buffer.tensor_dict, {"rewards": shaped})
-        self.episodes.step(rewards, shaped[:, 0], inputs["dones"])
+        ends = inputs["dones"].bool()
+        if "faulty" in inputs:
+            self._was_faulty |= inputs["faulty"]
+            ends = ends & ~inputs["faulty"]
+        self.episodes.step(rewards, shaped[:, 0], ends)
+        if "faulty" in inputs:
+            self.episodes.forget(inputs["faulty"])
         self._at += 1
         critic_memory = agent.central_value_net.rnn_states if agent.has_central_value else None
         memories = [*(agent.rnn_states if agent.is_rnn else ()), *(critic_memory or ())]
@@ -136,15 +151,47 @@ class Rollout:
             else:
                 stored.index_copy_(0, self._at, value.to(stored.dtype).view(1, *stored.shape[1:]))
 
+    def _leave_out_faulty(self) -> torch.Tensor | None:
+        """Put what sound environments recorded in the place of what faulty ones did, and mend those that still are.
+
+        So nothing of a faulty environment is learned from, and the batch keeps its shape: a sound one counts twice.
+
+        Returns:
+            For each environment the one whose record it now has, (num_envs,); None where all were sound.
+
+        Raises:
+            TooFaultyError: If there are too many of them.
+        """
+        self.faulty = []
+        if self._is_faulty is None or not bool(self._was_faulty.any()):
+            return None
+        agent = self.agent
+        faulty, sound = self._was_faulty.nonzero().flatten(), (~self._was_faulty).nonzero().flatten()
+        self.faulty = faulty.tolist()
+        self._faults.take(self.faulty)
+        source = torch.arange(agent.num_actors, device=faulty.device)
+        source[faulty] = sound[faulty % len(sound)]
+        recurrent = [agent] if agent.is_rnn else []
+        recurrent += [agent.central_value_net] if agent.has_central_value and agent.central_value_net.is_rnn else []
+        for tensor in _tensors(agent.experience_buffer.tensor_dict):  # (steps, num_envs, ...)
+            tensor[:, faulty] = tensor[:, source[faulty]]
+        for memory in (memory for learning in recurrent for memory in learning.mb_rnn_states):
+            memory[:, :, faulty] = memory[:, :, source[faulty]]  # (sequences, layers, num_envs, units)
+        self.env.mend(self._is_faulty.nonzero().flatten())
+        return source
+
     def _batch(self) -> dict[str, Any]:
         agent, buffer = self.agent, self.agent.experience_buffer
+        source = self._leave_out_faulty()
         critic_memory = agent.central_value_net.rnn_states if agent.has_central_value else None
         last_values = agent.get_values(agent.obs)
         if agent.has_central_value:
             agent.central_value_net.rnn_states = critic_memory  # looking ahead must not move it
-        tensors = buffer.tensor_dict
+        tensors, last_dones = buffer.tensor_dict, agent.dones.float()
+        if source is not None:
+            last_values, last_dones = last_values[source], last_dones[source]
         advantages = agent.discount_values(
-            agent.dones.float(), last_values, tensors["dones"].float(), tensors["values"], tensors["rewards"]
+            last_dones, last_values, tensors["dones"].float(), tensors["values"], tensors["rewards"]
         )
         batch = buffer.get_transformed_list(swap_and_flatten01, agent.tensor_list)
         batch["returns"] = swap_and_flatten01(advantages + tensors["values"])
@@ -177,6 +224,11 @@ class Rollout:
         if all_finite(tensors):
             return None
         return name_first_non_finite([(name, torch.cat([old, last.unsqueeze(0)])) for name, old, last in past] + made)
+
+
+def _tensors(nest: dict[str, Any]) -> Iterator[torch.Tensor]:
+    for value in nest.values():
+        yield from _tensors(value) if isinstance(value, dict) else [value]
 
 
 def _parts(name: str, recorded: Any, now: Any) -> list[tuple[str, torch.Tensor, torch.Tensor]]:
