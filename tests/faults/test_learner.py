@@ -2,14 +2,18 @@
 """What goes wrong in one environment for one step, and what becomes of the training."""
 
 import csv
+import itertools
 import math
 from typing import ClassVar
 
 import pytest
 import torch
 
+from omni.myriad.app import runs
+from omni.myriad.app.config import load_config
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint, run
+from omni.myriad.learn.fault import load_fault
 from omni.myriad.learn.rl_games.learner import make_learner
 from omni.myriad.learn.rl_games.normalizer import FARTHEST, RunningMeanStd
 from omni.myriad.learn.rl_games.rollout import MOST_REWARD
@@ -37,10 +41,18 @@ def state_of(folder, name):
 # -- huge, but finite -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("learner", ["mlp", "lstm", "asymmetric"])
-@pytest.mark.parametrize("at", [5, 10 * 16 + 5])  # in the first batch that the normalisers see, and later
-@pytest.mark.parametrize("spoil", [huge_observation, huge_reward, all_huge])
-def test_training_goes_on_to_learn(tmp_path, learner, at, spoil):
+@pytest.mark.parametrize(
+    ("learner", "spoil", "at"),
+    [
+        *itertools.product(
+            ["mlp"], [huge_observation, huge_reward, all_huge], [5, 165]
+        ),  # in the first epoch, or later
+        ("lstm", huge_observation, 165),
+        ("asymmetric", huge_observation, 165),
+        ("asymmetric", huge_reward, 165),
+    ],
+)
+def test_training_goes_on_to_learn(tmp_path, learner, spoil, at):
     env = CartPoleEnv(32, 100, with_states=learner == "asymmetric")
     env.poison[at] = spoil
     # A pole that nobody balances falls after 20 to 30 steps; a reward is 1 for each.
@@ -330,3 +342,66 @@ def test_too_many_faults_end_the_training(env_of, tmp_path, env_ids, said):
     env.task.calculate_metrics = calculate_metrics
     with pytest.raises(MyriadError, match=said):
         run.train(env.sim_config.config | {"max_iterations": 50}, env, tmp_path)
+
+
+# -- on_nan=stop ------------------------------------------------------------------------------------------------------
+
+
+def make_blind_beyond(env):
+    """Make an error of environments whose pole leans far: a square root of what is negative there."""
+    task, own = env.task, env.task.get_observations
+
+    def get_observations():
+        own()
+        task.obs_buf[:, 3] *= torch.sqrt(0.5 - task.obs_buf[:, 2].abs()).clamp(max=1.0)
+
+    task.get_observations = get_observations
+
+
+@pytest.fixture
+def stopped(env_of, tmp_path):
+    """The record of a training that such an error ended, and what was said of it."""
+    env = env_of("task=Cartpole", "num_envs=8", "engine.shards=1")
+    make_blind_beyond(env)
+    with pytest.raises(MyriadError) as caught:
+        run.train(env.sim_config.config | {"max_iterations": 20}, env, tmp_path)
+    [path] = (tmp_path / "faults").iterdir()
+    return path, str(caught.value)
+
+
+def test_a_stopped_training_leaves_the_last_steps_which_can_be_replayed_and_filmed(stopped, env_of, capsys):
+    path, said = stopped
+    fault = load_fault(path)
+    assert f"observation is not finite in environment {fault.about['env_id']}, column 3" in said
+    assert f"its last steps are in {path}" in said
+    assert len(fault.observations) == fault.about["step"] and not fault.dones[1:].any()
+
+    def build(config):
+        env = env_of("task=Cartpole", "num_envs=1", "engine.shards=1")
+        make_blind_beyond(env)
+        assert config["task"]["env"]["numEnvs"] == 1
+        return env
+
+    config = load_config(["task=Cartpole", f"fault={path}", "video=True", "sim_device=cpu"])
+    result = runs.play(config, build)
+    # One robot at another place takes the same steps to the same end.
+    assert result["not_finite_after"] == result["steps"] == fault.about["step"]
+    assert path.with_suffix(".mp4").stat().st_size > 1000
+    assert f"not finite after step {result['steps']} of {result['steps']}; film: " in capsys.readouterr().out
+
+
+def test_what_cannot_be_replayed_is_said(stopped):
+    path, _ = stopped
+    config = load_config(["task=Ant", f"fault={path}", "sim_device=cpu"])
+    with pytest.raises(MyriadError, match="is of the task Cartpole, not Ant: give task=Cartpole"):
+        runs.play(config)
+    fault = load_fault(path)
+    fault.dones[-1] = True
+    fault.save(path.parents[1])
+    config = load_config(["task=Cartpole", f"fault={path}", "sim_device=cpu"])
+    with pytest.raises(MyriadError, match="an episode of it began amid its record, at a start that was not kept"):
+        runs.play(config)
+    for content in (b"", path.read_bytes()[:300], b"PK" + bytes(200)):
+        path.write_bytes(content)
+        with pytest.raises(MyriadError, match="is no fault that a training has written, or is damaged"):
+            runs.play(config)

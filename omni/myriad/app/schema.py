@@ -393,6 +393,7 @@ class PlayVerb(Simulate):
     usage = "task=Ant [checkpoint=FILE] [key=value ...]"
 
     checkpoint: str = option("", "a checkpoint's file, or a run's name or folder; empty: the task's last run")
+    fault: str = option("", "replay this instead: a file that a training wrote when a number was not finite")
     episodes: int = option(100, "episodes to play", least=1)
     video: bool | None = option(None, "film the first environment; empty: no")
 

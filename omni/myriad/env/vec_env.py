@@ -273,6 +273,10 @@ class VecEnv:
         self.engine.set_state(rows, env_ids)
         self.task.reset_buf[env_ids] = 1
 
+    def get_motion(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Return what moves, by view and name: `Engine.get_motion`."""
+        return self.engine.get_motion()
+
     # -- saving and restoring -----------------------------------------------------------------------------------------
 
     def get_env_state(self) -> dict[str, Any]:

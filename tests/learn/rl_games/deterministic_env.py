@@ -71,6 +71,9 @@ class CartPoleEnv:
             self.poison[self.steps](self.obs_buf, rewards)
         return self._observations(), rewards, dones, extras
 
+    def get_motion(self) -> dict[str, Any]:
+        return {}
+
     def get_env_state(self) -> dict[str, Any]:
         return {"obs": self.obs_buf, "progress": self.progress, "random": self.generator.get_state()}
 

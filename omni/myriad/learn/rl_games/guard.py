@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import torch
 
@@ -51,8 +52,17 @@ def all_finite(tensors: Iterable[torch.Tensor]) -> torch.Tensor:
     return torch.stack([tensor.isfinite().all() for tensor in tensors]).all()
 
 
-def name_first_non_finite(recordings: Sequence[tuple[str, torch.Tensor]]) -> str | None:
-    """Return a phrase that names the earliest number that is not finite, or None where all are.
+class Found(NamedTuple):
+    """The earliest number that is not finite: where it is, and a phrase that names it."""
+
+    name: str
+    step: int
+    env_ids: list[int]
+    phrase: str
+
+
+def find_first_non_finite(recordings: Sequence[tuple[str, torch.Tensor]]) -> Found | None:
+    """Find the earliest number that is not finite; return None where all are.
 
     Args:
         recordings: Name and tensor (steps, num_envs, ...) of each quantity recorded, in the order of cause and
@@ -74,7 +84,7 @@ def name_first_non_finite(recordings: Sequence[tuple[str, torch.Tensor]]) -> str
         phrase += f" ({len(env_ids)} of {bad.shape[0]})"
     if columns:
         phrase += f", column{'s' if len(columns) > 1 else ''} {_some(columns)}"
-    return f"{phrase}, at step {step} of the rollout"
+    return Found(name.split()[0], step, env_ids, f"{phrase}, at step {step} of the rollout")
 
 
 def say_left_out(env_ids: list[int]) -> str:

@@ -32,6 +32,7 @@ from omni.myriad.learn.rl_games.normalizer import RunningMeanStd
 from omni.myriad.learn.rl_games.rollout import MOST_REWARD, Rollout
 from omni.myriad.learn.rl_games.settings import check_training, fit_minibatches, rl_games_params
 from omni.myriad.learn.rl_games.update import Losses, Update
+from omni.myriad.policy.description import settings_hash
 
 logger = logging.getLogger(__name__)
 
@@ -304,8 +305,14 @@ class RlGamesLearner:
             raise
 
     def _require_finite_rollout(self) -> None:
-        if wrong := self.rollout.non_finite():
-            self._fail(wrong)
+        if found := self.rollout.non_finite():
+            about = {"task": self.config["task_name"], "epoch": self.agent.epoch_num}
+            about["settings_sha256"] = settings_hash(self.config["task"]) if "task" in self.config else None
+            try:
+                kept = f"are in {self.rollout.fault(found, about).save(self.checkpoints.folder.parent)}"
+            except MyriadError as error:
+                kept = f"are lost: {error}"
+            self._fail(f"{found.phrase}; its last steps {kept}")
 
     def _require_finite_weights(self) -> None:
         for name, tensor in self._weights():

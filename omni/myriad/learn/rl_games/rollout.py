@@ -12,8 +12,9 @@ from rl_games.common.a2c_common import swap_and_flatten01
 
 from omni.myriad.env.capture import Tensors
 from omni.myriad.env.threads import single_threaded
+from omni.myriad.learn.fault import Fault, motion_of
 from omni.myriad.learn.record.meters import EpisodeMeter, ExtrasMeter
-from omni.myriad.learn.rl_games.guard import Faults, all_finite, name_first_non_finite
+from omni.myriad.learn.rl_games.guard import Faults, Found, all_finite, find_first_non_finite
 
 MOST_REWARD = 1e6  # in a step, either way; a finite number beyond it is a mistake, of which there is nothing to learn
 
@@ -63,6 +64,7 @@ class Rollout:
         self.step_seconds = 0.0
         self._at.zero_()
         self._was_faulty.zero_()
+        self.start = self.env.get_motion()
         physics_before = self.env.phase_seconds["physics"]
         with single_threaded(torch.device(agent.ppo_device)):
             for self.recorded_steps in range(agent.horizon_length):
@@ -212,8 +214,8 @@ class Rollout:
         least, most = rewards.masked_fill(ends, torch.inf).amin(), rewards.masked_fill(ends, -torch.inf).amax()
         return torch.stack([least, most, ends.any(1).sum(), ends.all(1).sum()])
 
-    def non_finite(self) -> str | None:
-        """Return a phrase that names what in the last rollout was not finite first, None where all was."""
+    def non_finite(self) -> Found | None:
+        """Return what in the last rollout was not finite first, None where all was."""
         recorded, now = self.agent.experience_buffer.tensor_dict, self.agent.obs
         seen = _parts("observation", recorded["obses"], now["obs"])
         if self.agent.has_central_value:
@@ -223,7 +225,23 @@ class Rollout:
         tensors = [tensor for _, *both in past for tensor in both] + [tensor for _, tensor in made]
         if all_finite(tensors):
             return None
-        return name_first_non_finite([(name, torch.cat([old, last.unsqueeze(0)])) for name, old, last in past] + made)
+        return find_first_non_finite([(name, torch.cat([old, last.unsqueeze(0)])) for name, old, last in past] + made)
+
+    def fault(self, found: Found, about: dict[str, Any]) -> Fault:
+        """Return the record of the first environment in which something was not finite."""
+        recorded, env_id = self.agent.experience_buffer.tensor_dict, found.env_ids[0]
+        # An observation is made by the actions before it, a reward by that of its own step.
+        steps = min(found.step + (found.name in ("reward", "action", "value")), self.recorded_steps)
+        parts = recorded["obses"].values() if isinstance(recorded["obses"], dict) else [recorded["obses"]]
+        vectors = [part[:steps, env_id] for part in parts if part.is_floating_point() and part.ndim == 3]
+        actions = self.agent.preprocess_actions(recorded["actions"][:steps])[:, env_id]
+        records = (actions, torch.cat(vectors, 1) if vectors else torch.zeros(steps, 0))
+        rewards, dones = recorded["rewards"][:steps, env_id, 0], recorded["dones"][:steps, env_id].bool()
+        return Fault(
+            about | {"env_id": env_id, "step": found.step, "what": found.phrase},
+            *(tensor.cpu().numpy() for tensor in (*records, rewards, dones)),
+            motion_of(self.env, self.start, env_id),
+        )
 
 
 def _tensors(nest: dict[str, Any]) -> Iterator[torch.Tensor]:
