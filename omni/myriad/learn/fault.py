@@ -19,6 +19,8 @@ from omni.myriad.files import write_bytes
 
 FOLDER = "faults"  # in the run's folder
 
+_ARRAYS = ("actions", "observations", "rewards", "dones")
+
 
 @dataclass
 class Fault:
@@ -49,9 +51,9 @@ class Fault:
         """Write it into a run's folder, whole or not at all, and return its path."""
         path = folder / FOLDER / f"epoch_{self.about['epoch']}_environment_{self.about['env_id']}.npz"
         data = io.BytesIO()
-        arrays = {"actions": self.actions, "observations": self.observations, "rewards": self.rewards}
-        motion = {f"motion/{name}": value for name, value in self.motion.items()}
-        np.savez_compressed(data, about=json.dumps(self.about), dones=self.dones, **arrays, **motion)
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        arrays |= {f"motion/{name}": value for name, value in self.motion.items()}
+        np.savez_compressed(data, about=json.dumps(self.about), **arrays)
         write_bytes(path, data.getvalue())
         return path
 
@@ -66,8 +68,8 @@ def load_fault(path: Path) -> Fault:
         with np.load(path, allow_pickle=False) as file:
             motion = {name.removeprefix("motion/"): file[name] for name in file.files if name.startswith("motion/")}
             about = json.loads(str(file["about"]))
-            arrays = (file[name] for name in ("actions", "observations", "rewards", "dones"))
-            return Fault({**about, "task": str(about["task"])}, *arrays, motion)
+            actions, observations, rewards, dones = (file[name] for name in _ARRAYS)
+            return Fault({**about, "task": str(about["task"])}, actions, observations, rewards, dones, motion)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         raise MyriadError(f"{path} is no fault that a training has written, or is damaged.") from None
 
@@ -75,7 +77,9 @@ def load_fault(path: Path) -> Fault:
 def motion_of(env: Any, motion: dict[str, dict[str, torch.Tensor]], env_id: int) -> dict[str, np.ndarray]:
     """Return what an environment's `Engine.get_motion` was by "view/quantity", positions from its own origin."""
     rows = {f"{view}/{name}": value[env_id].cpu() for view, of in motion.items() for name, value in of.items()}
-    origin = torch.tensor(_origins(env)[env_id]) if rows else None
+    if not rows:
+        return {}
+    origin = torch.tensor(_origins(env)[env_id])
     return {name: (row - origin if name.endswith("/positions") else row).numpy() for name, row in rows.items()}
 
 

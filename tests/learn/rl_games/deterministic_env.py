@@ -25,7 +25,7 @@ class CartPoleEnv:
         self.observation_space = box
         self.state_space = spaces.Box(-np.inf, np.inf, (5,), np.float32) if with_states else None
         self.num_states = 5 if with_states else 0
-        self.action_space = spaces.Discrete(2) if discrete else spaces.Box(-1.0, 1.0, (1,), np.float32)
+        self.action_space: spaces.Space = spaces.Discrete(2) if discrete else spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.num_actions = 2 if discrete else 1
         self.phase_seconds = {"physics": 0.0, "task": 0.0}
         self.generator = torch.Generator().manual_seed(seed)

@@ -46,7 +46,7 @@ def test_a_compiled_critic_of_its_own_resumes(tmp_path):
 
 def test_environments_are_told_the_frames_by_the_loop_that_every_rank_runs(tmp_path):
     env, told = CartPoleEnv(16), []
-    env.set_env_frames = told.append
+    env.set_env_frames = lambda env_frames: told.append(env_frames)
     learner = make_learner(make_cfg(env, max_iterations=3), env, tmp_path)
     learner.agent.global_rank = 1  # which in rl-games never counts
     learner.train(lambda _epoch: None)

@@ -54,8 +54,7 @@ class Progress:
         if epoch.reward_mean is not None:
             self.rewards.append(epoch.reward_mean)
         if self.console.is_terminal:
-            if self._live is None:
-                self._start_live()
+            self._live = self._live or self._start_live()
             self._live.update(self.panel(epoch))
         else:
             self._unprinted = epoch
@@ -71,14 +70,15 @@ class Progress:
         elif self._unprinted is not None:
             self._print_line(self._unprinted)
 
-    def _start_live(self) -> None:
+    def _start_live(self) -> Live:
         """Begin to draw the panel, with log records above it: what is written past it, it would draw over."""
         handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.StreamHandler)]
         self._handlers = [handler for handler in handlers if handler.stream is sys.stderr]
-        self._live = Live(console=self.console, refresh_per_second=4)
-        self._live.start()  # from here on sys.stderr is rich's
+        live = Live(console=self.console, refresh_per_second=4)
+        live.start()  # from here on sys.stderr is rich's
         for handler in self._handlers:
             handler.setStream(sys.stderr)
+        return live
 
     def _print_line(self, epoch: Epoch) -> None:
         self._line_time, self._unprinted = time.monotonic(), None

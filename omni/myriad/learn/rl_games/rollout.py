@@ -235,11 +235,14 @@ class Rollout:
         parts = recorded["obses"].values() if isinstance(recorded["obses"], dict) else [recorded["obses"]]
         vectors = [part[:steps, env_id] for part in parts if part.is_floating_point() and part.ndim == 3]
         actions = self.agent.preprocess_actions(recorded["actions"][:steps])[:, env_id]
-        records = (actions, torch.cat(vectors, 1) if vectors else torch.zeros(steps, 0))
+        seen = torch.cat(vectors, 1) if vectors else torch.zeros(steps, 0)
         rewards, dones = recorded["rewards"][:steps, env_id, 0], recorded["dones"][:steps, env_id].bool()
         return Fault(
             about | {"env_id": env_id, "step": found.step, "what": found.phrase},
-            *(tensor.cpu().numpy() for tensor in (*records, rewards, dones)),
+            actions.cpu().numpy(),
+            seen.cpu().numpy(),
+            rewards.cpu().numpy(),
+            dones.cpu().numpy(),
             motion_of(self.env, self.start, env_id),
         )
 
