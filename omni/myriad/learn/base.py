@@ -40,11 +40,16 @@ class Epoch:
     policy_seconds: float = 0.0  # the rest of the rollout: inference and bookkeeping
     update_seconds: float = 0.0
     epoch_frames: int = 0
+    epoch_steps: int = 0  # the same for one environment
     episodes: int = 0  # finished in this epoch
     reward_mean: float | None = None  # over recently finished episodes, as the task gives it; None before the first
     shaped_reward_mean: float | None = None  # the same as the learner sees it
     episode_length_mean: float | None = None  # in steps
     reward_best: float | None = None
+    rewards: tuple[float, float] | None = None  # least and most in a step that did not end an episode, as learned from
+    ending_steps: int = 0  # in which an episode ended
+    faults: int = 0  # environments that were reset and left out, as something in them was not finite
+    jointly_ending_steps: int = 0  # in which those of all environments did
     learning_rate: float | None = None
     clip_range: float | None = None
     losses: dict[str, float] = field(default_factory=dict)  # a_loss, c_loss, entropy, kl, ...

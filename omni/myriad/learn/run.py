@@ -58,13 +58,14 @@ def train(
     listeners: list[Listener] = [watch] if watch else []
     try:
         if int(os.environ.get("RANK", "0")) == 0:
+            from omni.myriad.learn.record.advice import Advice
             from omni.myriad.learn.record.progress import Progress
             from omni.myriad.learn.record.recorder import Recorder, start_wandb
 
             recorder = Recorder(run_dir, start_wandb(config, run_dir) if config.get("wandb_activate") else None)
             title = f"{config['task_name']}, {env.num_envs} environments on {env.device}"
             progress = Progress(title, learner.max_epochs, learner.max_frames)
-            listeners = [recorder, progress, *listeners]
+            listeners = [recorder, progress, Advice(env.num_envs, env.max_episode_length), *listeners]
         if watch is not None:
             watch.started(learner, run_dir)
         with _stop_on_signals(learner, received):

@@ -7,6 +7,7 @@ are written whole, and no conversation with the device inside a rollout.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -24,13 +25,16 @@ from omni.myriad.learn import checkpoint
 from omni.myriad.learn.base import Epoch, Listener
 from omni.myriad.learn.rl_games.actor import RlGamesActor
 from omni.myriad.learn.rl_games.checkpoints import Checkpoints
-from omni.myriad.learn.rl_games.guard import all_finite
+from omni.myriad.learn.rl_games.guard import TooFaultyError, all_finite, say_left_out
 from omni.myriad.learn.rl_games.lean import LeanRollout, LeanUpdate, is_lean
 from omni.myriad.learn.rl_games.library import new_agent, new_player, seed_python
 from omni.myriad.learn.rl_games.normalizer import RunningMeanStd
-from omni.myriad.learn.rl_games.rollout import Rollout
+from omni.myriad.learn.rl_games.rollout import MOST_REWARD, Rollout
 from omni.myriad.learn.rl_games.settings import check_training, fit_minibatches, rl_games_params
 from omni.myriad.learn.rl_games.update import Losses, Update
+from omni.myriad.policy.description import settings_hash
+
+logger = logging.getLogger(__name__)
 
 
 def make_learner(
@@ -222,9 +226,13 @@ class RlGamesLearner:
                 self.checkpoints.keep_best()
         elapsed = time.perf_counter() - start
         self.checkpoints.seconds += elapsed
+        if rollout.faulty:
+            logger.warning("epoch %d: %s", agent.epoch_num, say_left_out(rollout.faulty))
         scalars, self._scalars = self._scalars, {}
         return self.report(
             epoch_frames=agent.batch_size * agent.world_size,
+            epoch_steps=agent.horizon_length,
+            faults=len(rollout.faulty),
             epoch_seconds=elapsed,
             physics_seconds=rollout.physics_seconds,
             task_seconds=rollout.step_seconds - rollout.physics_seconds,
@@ -251,12 +259,19 @@ class RlGamesLearner:
     def _fetch(self, losses: Losses) -> dict[str, Any]:
         """Bring the epoch's numbers from the device in one go, and raise where the update came out not finite."""
         episodes, extras = self.rollout.episodes, self.rollout.extras.take()
-        healthy = all_finite(self.agent.model.parameters())
-        scalars = [value.float().reshape(1) for value in (healthy, *losses.values(), *extras.values())]
-        fetched = torch.cat([episodes.finished, *scalars]).tolist()
-        finished, healthy, numbers = fetched[:4], fetched[4], fetched[5:]
+        healthy = all_finite(tensor for _, tensor in self._weights())
+        absurd = self.rollout.absurd_rewards
+        scalars = [value.float().reshape(1) for value in (healthy, absurd, *losses.values(), *extras.values())]
+        fetched = torch.cat([episodes.finished, self.rollout.signs(), *scalars]).tolist()
+        finished, signs, (healthy, absurd_rewards), numbers = fetched[:4], fetched[4:8], fetched[8:10], fetched[10:]
+        absurd.zero_()
         if not healthy:
             self._require_finite_weights()
+        if absurd_rewards:
+            what = (
+                f"{absurd_rewards:.0f} reward(s) beyond {MOST_REWARD:,.0f} counted as 0: scale or clip them in the task"
+            )
+            logger.warning("epoch %d: %s", self.agent.epoch_num, what)
         values = dict(zip(losses, numbers[: len(losses)], strict=True))
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if wrong:
@@ -264,7 +279,14 @@ class RlGamesLearner:
         if not all(map(math.isfinite, finished)):
             self._fail("reward is not finite before the reward shaper clips it")
         means = dict(zip(extras, numbers[len(losses) :], strict=True))
-        return {"losses": values, "extras": means, "episodes": episodes.close_epoch(finished)}
+        return {
+            "losses": values,
+            "extras": means,
+            "episodes": episodes.close_epoch(finished),
+            "rewards": (signs[0], signs[1]) if signs[0] <= signs[1] else None,
+            "ending_steps": int(signs[2]),
+            "jointly_ending_steps": int(signs[3]),
+        }
 
     # -- what goes wrong ----------------------------------------------------------------------------------------------
 
@@ -275,19 +297,33 @@ class RlGamesLearner:
         except KeyboardInterrupt:
             self.agent.epoch_num -= 1  # it did not happen
             raise
+        except TooFaultyError as error:
+            self._fail(str(error))
         except (ValueError, RuntimeError):
             self._require_finite_rollout()  # a NaN makes distributions and environments raise: name it instead
             self._require_finite_weights()
             raise
 
     def _require_finite_rollout(self) -> None:
-        if wrong := self.rollout.non_finite():
-            self._fail(wrong)
+        if found := self.rollout.non_finite():
+            about = {"task": self.config["task_name"], "epoch": self.agent.epoch_num}
+            about["settings_sha256"] = settings_hash(self.config["task"]) if "task" in self.config else None
+            try:
+                kept = f"are in {self.rollout.fault(found, about).save(self.checkpoints.folder.parent)}"
+            except MyriadError as error:
+                kept = f"are lost: {error}"
+            self._fail(f"{found.phrase}; its last steps {kept}")
 
     def _require_finite_weights(self) -> None:
-        for name, parameter in self.agent.model.named_parameters():
-            if not parameter.isfinite().all():
+        for name, tensor in self._weights():
+            if not tensor.isfinite().all():
                 self._fail(f"network weight {name} is not finite after the update")
+
+    def _weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield all that is learned, the normalisers' statistics and a critic of its own included, by name."""
+        for learning in self._learning:
+            yield from learning.model.named_parameters()
+            yield from learning.model.named_buffers()
 
     def _fail(self, what: str) -> NoReturn:
         good = self.checkpoints.last_good()

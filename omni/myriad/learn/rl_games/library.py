@@ -80,6 +80,7 @@ def new_agent(params: dict[str, Any], env: Any) -> Any:
 def new_player(params: dict[str, Any], env: Any) -> Any:
     """Return rl-games' player with fresh weights, seeded."""
     params["config"]["env_info"] = env_info(env)
+    params["config"].pop("player", None)  # of rl-games' own loop and of its worker that evaluates, which are not run
     return _construct(PLAYERS, params, env)
 
 

@@ -78,6 +78,11 @@ def rl_games_params(cfg: Mapping[str, Any], env: Any) -> dict[str, Any]:
     fitting = "a2c_continuous" if isinstance(env.action_space, spaces.Box) else "a2c_discrete"
     if algorithm != fitting:
         raise MyriadError(f"train.params.algo.name={algorithm} does not fit the task's actions, use {fitting}")
+    if isinstance(env.action_space, spaces.MultiDiscrete | spaces.MultiBinary):
+        raise MyriadError(
+            f"the task's action_space {env.action_space} is unknown to rl-games, use gymnasium.spaces.Tuple with a "
+            "Discrete for each number"
+        )
     params["seed"] = cfg["seed"]
     config = params["config"]
     config |= {
