@@ -68,7 +68,6 @@ class Recorder:
         self.run_dir = run_dir
         self.writer = SummaryWriter(str(run_dir / "summaries"))
         self.wandb_run = wandb_run
-        self.curve: list[tuple[float, float, float]] = []  # frames, seconds, mean reward
         self._csv: Any = None
 
     def __call__(self, epoch: Epoch) -> None:
@@ -78,8 +77,6 @@ class Recorder:
             self._csv = self._open_csv(epoch.epoch, list(row))
         self._csv.writerow(row.values())
         self._file.flush()
-        if epoch.reward_mean is not None:
-            self.curve.append((epoch.frames, epoch.seconds, epoch.reward_mean))
         located = scalars(epoch)
         for name, (value, position) in located.items():
             # Seconds go in as the step too, rounded: TensorBoard's steps are integers.
@@ -89,18 +86,22 @@ class Recorder:
 
     def _open_csv(self, first_epoch: int, columns: list[str]) -> Any:
         path = self.run_dir / "progress.csv"
-        rows: list[list[str]] = []
-        if path.exists():  # resumed in place: what came after the checkpoint is about to be repeated
-            with open(path, newline="") as file:
-                header, *old = list(csv.reader(file)) or [[]]
-            if header == columns:
-                rows = [row for row in old if len(row) == len(columns) and int(row[0]) < first_epoch]
-        self.curve = [(float(row[1]), float(row[2]), float(row[3])) for row in rows if row[3]]
+        header, *old = self._read_csv()
+        # Resumed in place: what came after the checkpoint is about to be repeated.
+        rows = [row for row in old if header == columns and int(row[0]) < first_epoch]
         text = io.StringIO(newline="")
         csv.writer(text).writerows([columns, *rows])
         write_text(path, text.getvalue())
         self._file = open(path, "a", newline="")  # noqa: SIM115 - open for the length of the run
         return csv.writer(self._file)
+
+    def _read_csv(self) -> list[list[str]]:
+        path = self.run_dir / "progress.csv"
+        if not path.exists():
+            return [[]]
+        with open(path, newline="") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+        return [header, *(row for row in rows if len(row) == len(header))]
 
     def close(self, summary: Mapping[str, Any]) -> None:
         """Write summary.json and curve.png, and close everything."""
@@ -108,8 +109,9 @@ class Recorder:
         if self._csv is not None:
             self._file.close()
         write_json(self.run_dir / "summary.json", summary)
-        if self.curve:
-            draw_curve(self.run_dir / "curve.png", self.curve, f"{summary['task']}, {summary['num_envs']} environments")
+        curve = [(float(row[1]), float(row[2]), float(row[3])) for row in self._read_csv()[1:] if row[3]]
+        if curve:
+            draw_curve(self.run_dir / "curve.png", curve, f"{summary['task']}, {summary['num_envs']} environments")
         if self.wandb_run is not None:
             self.wandb_run.summary.update(dict(summary))
             self.wandb_run.finish(exit_code=0 if summary["status"] == "finished" else 1)
