@@ -21,6 +21,15 @@ _UNFINISHED = ".unfinished"
 
 
 @contextlib.contextmanager
+def writing(path: Name) -> Iterator[None]:
+    """Say in one line that a file cannot be written, where the block raises what the system says of it."""
+    try:
+        yield
+    except OSError as error:
+        raise MyriadError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+@contextlib.contextmanager
 def replacing(path: Name) -> Iterator[Path]:
     """Yield a path to write to, whose file takes the place of `path` once the block ends without an error.
 
@@ -33,7 +42,7 @@ def replacing(path: Name) -> Iterator[Path]:
         MyriadError: If it cannot be written (full disk, no permission); the old file stays, and nothing else is left.
     """
     path = Path(path)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         # In a folder of its own, so that it has its usual suffix and mode; nobody else can foresee its name.
         with tempfile.TemporaryDirectory(_UNFINISHED, f".{path.name}.", path.parent) as folder:
@@ -42,8 +51,6 @@ def replacing(path: Name) -> Iterator[Path]:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-    except OSError as error:
-        raise MyriadError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 def remove_unfinished(folder: Name) -> None:
