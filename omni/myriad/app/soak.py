@@ -298,7 +298,7 @@ class Training:
         if trained:
             bath.expect(first == before + 1, "a resumed run goes on with the epoch after its checkpoint's", self)
         bath.expect(rows == [*range(1, len(rows) + 1)], "progress.csv has every epoch once", self)
-        if code >= 0:
+        if code >= 0 and trained:  # then it has cleared away what a kill before it had left
             left = [path for path in self.folder.rglob(".*") if path.name != ".lock"]
             bath.expect(not left, "no temporary files but where it was killed", self)
         if self.checkpoint.exists():
