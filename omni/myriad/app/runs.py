@@ -21,7 +21,7 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from omni.myriad.app.run_folder import find_checkpoint, is_first_rank, new_run_dir, trained_checkpoint
+from omni.myriad.app.run_folder import claimed, find_checkpoint, is_first_rank, trained_checkpoint
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import write_json, write_text
@@ -63,10 +63,16 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
     if config["checkpoint"]:
         config["checkpoint"] = str(find_checkpoint(config["checkpoint"], "last", config["train_dir"]))
         resume = checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
-    run_dir = new_run_dir(config)
+    with claimed(config) as run_dir:
+        return _train(config, run_dir, build or make_env, watch, resume)
+
+
+def _train(
+    config: dict[str, Any], run_dir: Path, build: Build, watch: Watch | None, resume: dict[str, Any] | None
+) -> dict[str, Any]:
     if is_first_rank():
         _announce(config, run_dir)
-    env = (build or make_env)(config)
+    env = build(config)
     config["engine"]["name"] = env.engine.name  # what auto turned out to be
     with closing(env):
         if is_first_rank():

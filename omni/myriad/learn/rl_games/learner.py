@@ -20,7 +20,8 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
-from omni.myriad.errors import MyriadError
+from omni.myriad.errors import MyriadError, afterwards
+from omni.myriad.files import writing
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.base import Epoch, Listener
 from omni.myriad.learn.rl_games.actor import RlGamesActor
@@ -93,7 +94,8 @@ class RlGamesLearner:
     update: Update
 
     def __init__(self, config: Mapping[str, Any], params: dict[str, Any], env: Any, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         self.config, self.params, self.env = config, params, env
         self.agent = agent = new_agent(params, env)
         self._learning = [agent] + ([agent.central_value_net] if agent.has_central_value else [])  # both have a model
@@ -142,6 +144,10 @@ class RlGamesLearner:
 
     def train(self, listener: Listener) -> None:
         """Train to the end of `max_epochs` or `max_frames`; see `omni.myriad.learn.base.Learner`."""
+        with afterwards(self.checkpoints.write_best):
+            self._train(listener)
+
+    def _train(self, listener: Listener) -> None:
         agent, checkpoints = self.agent, self.checkpoints
         is_first = agent.global_rank == 0
         seed_python(self.params["seed"] + agent.global_rank)  # once more: modules imported meanwhile have drawn from it
@@ -170,8 +176,6 @@ class RlGamesLearner:
             if is_first:
                 checkpoints.finish(self.rollout.episodes)
             raise
-        finally:
-            checkpoints.write_best()
 
     def prepare(self) -> None:
         """Complete the agent, choose who rolls out and updates, and reset the environments or put them back."""
