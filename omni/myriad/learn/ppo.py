@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from gymnasium import spaces
+from torch import nn
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn.base import learner_name
@@ -22,15 +23,30 @@ logger = logging.getLogger(__name__)
 _MOST_THREADS = 4  # as in rl-games
 _SMALL_UPDATE = 2e8  # floating-point operations of a minibatch, which one thread does in a few milliseconds
 
-# Settings that no other library has, by the value that asks for nothing.
-_RL_GAMES_ALONE = {
-    "bounds_loss_coef": 0.0,
-    "freeze_critic": False,
-    "ppo": True,
-    "schedule_entropy": False,
-    "torch_compile": False,
-    "use_smooth_clamp": False,
-    "weight_decay": 0.0,
+# Settings that no other library has, by the values that ask for nothing.
+_RL_GAMES_ALONE: dict[str, tuple[Any, ...]] = {
+    "bounds_loss_coef": (0.0,),
+    "freeze_critic": (False,),
+    "ppo": (True,),
+    "schedule_entropy": (False,),
+    "torch_compile": (False,),
+    "use_smooth_clamp": (False,),
+    "weight_decay": (0.0,),
+}
+CONSTANT = ("constant", "identity", "None")
+"""Names of the schedule that leaves the learning rate as it is."""
+
+
+_ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "elu": nn.ELU,
+    "gelu": nn.GELU,
+    "None": nn.Identity,
+    "relu": nn.ReLU,
+    "selu": nn.SELU,
+    "sigmoid": nn.Sigmoid,
+    "softplus": nn.Softplus,
+    "swish": nn.SiLU,
+    "tanh": nn.Tanh,
 }
 
 
@@ -76,15 +92,15 @@ class PPO:
     library: dict[str, Any]
 
 
-def warn_of_lacks(config: Mapping[str, Any], lacks: Mapping[str, Any]) -> None:
+def warn_of_lacks(config: Mapping[str, Any], lacks: Mapping[str, tuple[Any, ...]]) -> None:
     """Warn in one line of settings that a run's learner has nothing for.
 
     Args:
         config: Resolved configuration.
-        lacks: Keys of `train.params.config` that it has no counterpart of, by the value that asks for nothing.
+        lacks: Keys of `train.params.config` that it has no counterpart of, by the values that need none.
     """
     settings, idle = config["train"]["params"]["config"], _RL_GAMES_ALONE | lacks
-    no_effect = [f"{key}={settings[key]}" for key in idle if settings.get(key) not in (None, idle[key])]
+    no_effect = [f"{key}={settings[key]}" for key in idle if settings.get(key) not in (None, *idle[key])]
     if no_effect:
         logger.warning(
             "train.learner=%s has nothing for %s of train.params.config; see docs/learners.md",
@@ -241,6 +257,17 @@ def update_threads(params: Mapping[str, Any], cores: int) -> int:
     if 6 * weights * (config.get("minibatch_size") or 0) < _SMALL_UPDATE:
         return 1
     return max(1, min(_MOST_THREADS, cores // 2))
+
+
+def activation_class(name: str) -> type[nn.Module]:
+    """Return the class of an activation by rl-games' name.
+
+    Raises:
+        ValueError: If there is none.
+    """
+    if name not in _ACTIVATIONS:
+        raise ValueError(f"activation {name} is none of {', '.join(_ACTIVATIONS)}")
+    return _ACTIVATIONS[name]
 
 
 class RewardShaper:

@@ -19,11 +19,15 @@ from rsl_rl.utils import resolve_class
 from tensordict import TensorDict
 
 from omni.myriad.learn.library import LibraryActor, LibraryLearner, Stage, explained, load_policy
-from omni.myriad.learn.ppo import PPO, ActionRange, merged, read_ppo, warn_of_lacks
+from omni.myriad.learn.ppo import CONSTANT, PPO, ActionRange, merged, read_ppo, warn_of_lacks
 
 logger = logging.getLogger(__name__)
 
-_LACKS = {"normalize_value": False, "normalize_advantage": True}
+_LACKS = {
+    "normalize_value": (False,),
+    "normalize_advantage": (True,),
+    "lr_schedule": ("adaptive", *CONSTANT),
+}
 
 
 def make_learner(
