@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train a task with each learner from the same numbers, for equal frames, and print the table of docs/learners.md.
 
-    ./myriad python docs/learners/compare.py task=Cartpole sim_device=cpu seeds=1,2,3 output=docs/learners/cartpole-cpu.json
+    ./myriad python docs/learners/compare.py task=Cartpole sim_device=cpu seeds=1,2,3 output=cartpole.json
 
 Other settings go to every run as they are. A seed's runs follow each other, so that a busy machine hinders all alike.
 """
