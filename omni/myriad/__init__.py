@@ -4,7 +4,7 @@
 Tasks import what they need from here: `RLTask`, `ArticulationView`, `RigidPrimView`, and `ObservationTerm`, `Noise`,
 `ImageTerm` and `ActionTerm`, with which they say what they observe and command; `VelocityCommands` for robots that
 follow some. The views are the classes of the engine that runs, so they can be imported once `make_engine` has chosen
-one.
+one. `make` gives everybody else a task as a gymnasium environment.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from omni.myriad.app.make import make
     from omni.myriad.engine import ArticulationView, RigidPrimView, Scene
     from omni.myriad.task.commands import VelocityCommands
     from omni.myriad.task.rl_task import RLTask
@@ -29,11 +30,16 @@ __all__ = [
     "RigidPrimView",
     "Scene",
     "VelocityCommands",
+    "make",
 ]
 
 
 def __getattr__(name: str) -> Any:
     # Lazily, so that `import omni.myriad` costs nothing and touches no physics.
+    if name == "make":
+        from omni.myriad.app.make import make
+
+        return make
     if name == "RLTask":
         from omni.myriad.task.rl_task import RLTask
 

@@ -274,12 +274,14 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _decide(config: DictConfig, values: Mapping[str, Any], given: Collection[str]) -> None:
-    """Decide what is left to the machine: the device and the number of environments.
+    """Decide what is left to the machine, the device and the number of environments, and who learns.
 
     Where a CPU gets fewer environments than a GPU would, the learner also gets the settings in `train.on_cpu`, but for
     those given on the command line.
     """
     _check_ranks()
+    if values["learner"]:
+        OmegaConf.update(config, "train.learner", values["learner"], force_add=True)
     config.sim_device = device = _device(values["sim_device"], values["multi_gpu"])
     if values["num_envs"] is None and device == "cpu":
         most = _ENVS_PER_CORE * len(os.sched_getaffinity(0))

@@ -26,6 +26,7 @@ from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import write_json, write_text
 from omni.myriad.learn import checkpoint, run
+from omni.myriad.learn.base import learner_name, room
 from omni.myriad.learn.fault import Fault, load_fault, put_motion
 from omni.myriad.learn.rollout import rollout
 from omni.myriad.oige.config import load_task, take_checkout, vec_env_class
@@ -59,6 +60,7 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
         MyriadError: If the run's folder is taken, or anything the run needs is wrong.
         KeyboardInterrupt: On Ctrl-C, after the last checkpoint was written; its message says where.
     """
+    room(config)  # an unknown learner, or one that is not installed, is said before physics starts
     resume = None
     if config["checkpoint"]:
         config["checkpoint"] = str(find_checkpoint(config["checkpoint"], "last", config["train_dir"]))
@@ -101,6 +103,8 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     path = trained_checkpoint(config)
     state = checkpoint.load(path)  # an unreadable file is said before physics starts
     config["test"] = True
+    trained = state["myriad"]["config"]
+    config["train"] |= {"learner": learner_name(trained), "library": trained["train"].get("library")}
     with closing((build or make_env)(config)) as env:
         result = run.play(config, env, path, config["episodes"], state)
         # What the task has to say of its last episodes, such as how many succeeded.

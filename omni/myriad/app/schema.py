@@ -356,10 +356,19 @@ class Params(Section):
             )
 
 
+class Library(Section):
+    """Settings of the library that learns, as it calls them."""
+
+    others = Option(Any)
+
+
 class Train(Section):
     """The learner."""
 
     learner: str = option("rl_games", "library that learns", filled=True)
+    library: Library | None = option(
+        None, "that library's own settings by its own names, put over what follows from params"
+    )
     on_cpu: OnCpu | None = option(None, "replaces settings of params.config where num_envs is left to a CPU")
     params: Params = option(UNSET, "the learner's settings")
 
@@ -404,6 +413,9 @@ class TrainVerb(Simulate):
     usage = "task=Ant num_envs=4096 seed=42 [key=value ...]"
 
     max_iterations: int | None = option(None, "epochs to train for; empty: the task's number", least=1)
+    learner: str = option(
+        "", "library that learns, as train.learner, which it goes before: rl_games, rsl_rl, skrl, sb3"
+    )
     experiment: str = option("", "name of the run's folder; empty: task and time", **_NAME)
     checkpoint: str = option("", "what to resume: a checkpoint's file, or a run's name or folder")
     on_nan: Literal["stop", "reset"] = option(

@@ -25,9 +25,9 @@ from rl_games.common.algo_observer import AlgoObserver
 from rl_games.common.ivecenv import IVecEnv
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn.ppo import update_threads
 from omni.myriad.learn.rl_games.network import DictBuilder
 from omni.myriad.learn.rl_games.normalizer import DictNormalizer
-from omni.myriad.learn.rl_games.settings import update_threads
 
 logger = logging.getLogger(__name__)
 
