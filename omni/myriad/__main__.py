@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from omni.myriad.app import cli, doctor, importing, new, requirements
+from omni.myriad.app import cli, doctor, importing, new, requirements, soak
 from omni.myriad.places import COMMAND, IN_WHEEL
 
 
@@ -55,6 +55,7 @@ VERBS = {
     "new": Verb(new.run_new, "write a task of your own that runs: {myriad} new Reach robot=panda", ("physx",)),
     "robots": Verb(importing.list_robots, "list the robots that pip brings, with licence, size and picture"),
     "port": Verb(cli.port, "say what would change for a task file of OmniIsaacGymEnvs: {myriad} port FILE", ()),
+    "soak": Verb(soak.main, "kill trainings at random for hours, and check what is left", ("physx",)),
     "test": Verb(cli.test, "run the tests (arguments go to pytest)", ("physx", "export", "dev")),
     "gui": Verb(None, "open Isaac Sim with Myriad's window (needs ISAACSIM_PATH)", ("export",)),
     "container": Verb(None, "build, run or test a container: {myriad} container run train task=Ant"),

@@ -7,7 +7,6 @@ Without a checkout of Isaac Sim it runs on our own engine. What a scenario retur
 from __future__ import annotations
 
 import asyncio
-import builtins
 import logging
 import sys
 import time
@@ -117,8 +116,6 @@ def joined(engine: str) -> dict[str, Any]:
         return {"Cartpole": roll_out(env, 50)}
     import standin
 
-    python: Any = builtins
-    python.ISAAC_LAUNCHED_FROM_TERMINAL = True
     standin.start_kit(Path(sys.argv[3]))
     return asyncio.run(_joined(config))
 

@@ -6,7 +6,8 @@ Needs checkouts of Isaac Sim in the folder that ISAACSIM_SRC names, and SciPy, w
     for tag in v5.1.0 v6.0.1; do
       git clone --depth 1 --filter=blob:none --sparse --branch $tag \\
         https://github.com/isaac-sim/IsaacSim.git ~/isaacsim-src/$tag
-      git -C ~/isaacsim-src/$tag sparse-checkout set --no-cone /VERSION '/source/*/isaacsim.core.*'
+      git -C ~/isaacsim-src/$tag sparse-checkout set --no-cone /VERSION '/source/*/isaacsim.core.*' \\
+        '/source/*/isaacsim.simulation_app'
     done
     ./myriad python -m pip install scipy
     ISAACSIM_SRC=~/isaacsim-src ./myriad test tests/conformance
@@ -26,7 +27,7 @@ from typing import Any
 import pytest
 import torch
 
-from . import signatures, view_calls, view_table
+from . import ending, signatures, view_calls, view_table
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -182,6 +183,20 @@ def test_the_table_in_the_documentation_is_current() -> None:
         page.write_text(written)
     else:
         assert text == written, "the table of views is out of date: MYRIAD_WRITE_DOCS=1 ./myriad test tests/conformance"
+
+
+# -- how processes end -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("way", ending.WAYS)
+@pytest.mark.parametrize("tag", TAGS)
+def test_exit_codes_pass_isaac_sims_own_class(tag: str, way: str) -> None:
+    command = [sys.executable, str(HERE / "ending.py"), way, str(checkout(tag))]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S)
+
+    assert done.returncode == ending.WAYS[way], done.stderr[-3000:]
+    said = {"done": done.stdout, "bad input": done.stderr, "interrupt": done.stderr}.get(way, done.stderr)
+    assert {"done": "done", "bad input": "Error: a mistake", "interrupt": "Interrupted."}.get(way, "a defect") in said
 
 
 # -- the stand-in ------------------------------------------------------------------------------------------------------

@@ -8,7 +8,6 @@ to FOLDER/story.json.
 from __future__ import annotations
 
 import asyncio
-import builtins
 import json
 import sys
 import threading
@@ -73,8 +72,6 @@ if __name__ == "__main__":
 
     import omni.myriad  # noqa: F401  # before Kit's parts of `omni`, which are put beside it
 
-    python: Any = builtins
-    python.ISAAC_LAUNCHED_FROM_TERMINAL = True
     standin.start_kit(Path(sys.argv[2]))
     output = Path(sys.argv[1])
     (output / "story.json").write_text(json.dumps(asyncio.run(story(output))))

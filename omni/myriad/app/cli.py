@@ -76,7 +76,7 @@ def attempt(main: Callable[[], object]) -> NoReturn:
 
 def _is_other_rank() -> bool:
     """Tell whether this is one of several processes of a run, and not the one that speaks for them."""
-    return os.environ.get("RANK", "0") != "0"
+    return (os.environ.get("RANK") or "0") != "0"
 
 
 def _let_the_first_speak() -> None:
@@ -106,11 +106,16 @@ def _say(message: str, error: BaseException) -> int:
 
 
 def _task_place(error: BaseException) -> str | None:
-    """Return file:line if the error passed through a task's file: then it is the task's mistake, not Myriad's."""
+    """Return file:line if the error passed through a task's file, or one beside it: then the mistake is there."""
     modules = list(sys.modules.items())
     packages = ("myriad_tasks.", f"{oige.PACKAGE}.")
-    tasks = {getattr(module, "__file__", None) for name, module in modules if name.startswith(packages)}
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in tasks]
+    tasks = {str(getattr(module, "__file__", "")): name for name, module in modules if name.startswith(packages)}
+    beside = {Path(file).parent for file, name in tasks.items() if file and name.startswith(packages[0])}
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename in tasks or Path(frame.filename).parent in beside
+    ]
     return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else None
 
 

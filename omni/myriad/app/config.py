@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -273,11 +274,14 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _decide(config: DictConfig, values: Mapping[str, Any], given: Collection[str]) -> None:
-    """Decide what is left to the machine: the device and the number of environments.
+    """Decide what is left to the machine, the device and the number of environments, and who learns.
 
     Where a CPU gets fewer environments than a GPU would, the learner also gets the settings in `train.on_cpu`, but for
     those given on the command line.
     """
+    _check_ranks()
+    if values["learner"]:
+        OmegaConf.update(config, "train.learner", values["learner"], force_add=True)
     config.sim_device = device = _device(values["sim_device"], values["multi_gpu"], values["gpus"])
     if values["num_envs"] is None and device == "cpu":
         most = _ENVS_PER_CORE * len(os.sched_getaffinity(0))
@@ -285,6 +289,21 @@ def _decide(config: DictConfig, values: Mapping[str, Any], given: Collection[str
         for key, value in (values["train"].get("on_cpu") or {}).items():
             if f"train.params.config.{key}" not in given:
                 OmegaConf.update(config, f"train.params.config.{key}", value, force_add=True)
+
+
+def _check_ranks() -> None:
+    """Raise where the environment, which torchrun sets, does not say which process of a run this is."""
+    numbers = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "LOCAL_WORLD_SIZE": 1}
+    for name in numbers:
+        text = os.environ.get(name, "")
+        if text and not re.fullmatch("[0-9]{1,9}", text):
+            raise MyriadError(f"{name}={text} in the environment is invalid: it must be a whole number, as torchrun's.")
+        numbers[name] = int(text or numbers[name])
+    for rank, size in (("RANK", "WORLD_SIZE"), ("LOCAL_RANK", "LOCAL_WORLD_SIZE")):
+        if size in os.environ and numbers[rank] >= numbers[size]:
+            raise MyriadError(
+                f"{rank}={numbers[rank]} in the environment is invalid: it must be below {size}={numbers[size]}."
+            )
 
 
 def _device(wanted: str, multi_gpu: bool, gpus: int) -> str:

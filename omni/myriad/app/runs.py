@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
+import logging
 import math
 import random
 import time
@@ -19,11 +21,13 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from omni.myriad.app.run_folder import find_checkpoint, new_run_dir, trained_checkpoint
+from omni.myriad.app.run_folder import claimed, find_checkpoint, trained_checkpoint
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import write_json, write_text
 from omni.myriad.learn import checkpoint, ranks, run
+from omni.myriad.learn.base import learner_name, room
+from omni.myriad.learn.fault import Fault, load_fault, put_motion
 from omni.myriad.learn.rollout import rollout
 from omni.myriad.oige.config import load_task, take_checkout, vec_env_class
 from omni.myriad.places import COMMAND
@@ -35,6 +39,8 @@ if TYPE_CHECKING:
     from omni.myriad.engine import SimConfig
     from omni.myriad.learn.base import Actor, Watch
     from omni.myriad.task.rl_task import RLTask
+
+logger = logging.getLogger(__name__)
 
 FILM_SECONDS = 8.0
 
@@ -54,17 +60,25 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
         MyriadError: If the run's folder is taken, or anything the run needs is wrong.
         KeyboardInterrupt: On Ctrl-C, after the last checkpoint was written; its message says where.
     """
+    room(config)  # an unknown learner, or one that is not installed, is said before physics starts
     if config["multi_gpu"]:
         ranks.join(config["sim_device"])
-    is_first = ranks.rank() == 0
     resume = None
     if config["checkpoint"]:
         config["checkpoint"] = str(find_checkpoint(config["checkpoint"], "last", config["train_dir"]))
         resume = checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
-    run_dir = Path(ranks.agree(str(new_run_dir(config)) if is_first else ""))
+    with claimed(config) if ranks.rank() == 0 else contextlib.nullcontext() as folder:
+        run_dir = Path(ranks.agree(str(folder)))  # the first rank's
+        return _train(config, run_dir, build or make_env, watch, resume)
+
+
+def _train(
+    config: dict[str, Any], run_dir: Path, build: Build, watch: Watch | None, resume: dict[str, Any] | None
+) -> dict[str, Any]:
+    is_first = ranks.rank() == 0
     if is_first:
         _announce(config, run_dir)
-    env = (build or make_env)(config)
+    env = build(config)
     config["engine"]["name"] = env.engine.name  # what auto turned out to be
     with closing(env):
         if is_first:
@@ -88,9 +102,13 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     Raises:
         MyriadError: If there is no checkpoint, or it belongs to another task.
     """
+    if config["fault"]:
+        return replay(config, build)
     path = trained_checkpoint(config)
     state = checkpoint.load(path)  # an unreadable file is said before physics starts
     config["test"] = True
+    trained = state["myriad"]["config"]
+    config["train"] |= {"learner": learner_name(trained), "library": trained["train"].get("library")}
     with closing((build or make_env)(config)) as env:
         result = run.play(config, env, path, config["episodes"], state)
         # What the task has to say of its last episodes, such as how many succeeded.
@@ -102,6 +120,64 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
             result["video"] = str(_film(env, run.make_actor(config, env, state, path), target))
     write_json(target, result)
     _print_table(result, target)
+    return result
+
+
+def replay(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
+    """Take the steps again after which a training found something that was not finite, and say what comes of them.
+
+    They are taken by one robot, which stands as that of the environment did when the record began.
+
+    Args:
+        config: The resolved configuration: `task`, `fault` and `video`; the film is written beside the file.
+        build: Makes the environment, by default `make_env`.
+
+    Raises:
+        MyriadError: If the file is no fault of this task, or cannot be replayed.
+    """
+    path = Path(config["fault"]).expanduser().absolute()
+    fault = load_fault(path)
+    about = fault.about
+    print(f"{about['what']}, in epoch {about['epoch']}")
+    if about["task"] != config["task_name"]:
+        raise MyriadError(
+            f"{path} is of the task {about['task']}, not {config['task_name']}: give task={about['task']}."
+        )
+    if fault.first_known is None:
+        raise MyriadError(
+            f"{path}: an episode of it began amid its record, at a start that was not kept; look into it."
+        )
+    if about["settings_sha256"] != description.settings_hash(config["task"]):
+        logger.warning("the task's settings are not those of the training: give the same to see the same")
+    config["task"]["env"]["numEnvs"] = 1
+    config["test"] = True
+    with closing((build or make_env)(config)) as env:
+        return _replay(env, fault, path, bool(config["video"]))
+
+
+def _replay(env: VecEnv, fault: Fault, path: Path, video: bool) -> dict[str, Any]:
+    from omni.myriad.render.video import Film
+
+    film = Film(env.task) if video else None
+    env.reset()
+    put_motion(env, fault.motion)
+    found = None
+    for step, action in enumerate(torch.as_tensor(fault.actions, device=env.device), start=1):
+        observations, rewards, *_ = env.step(action.unsqueeze(0))
+        seen = observations["obs"]
+        parts = [*(seen.values() if isinstance(seen, dict) else [seen]), rewards]
+        if not all(bool(part.isfinite().all()) for part in parts):
+            found = step
+            break
+        if film:
+            film.take(float(rewards[0]))
+    steps = len(fault.actions)
+    said = f"not finite after step {found} of {steps}" if found else f"finite in all {steps} steps"
+    result: dict[str, Any] = {"fault": str(path), "steps": steps, "not_finite_after": found}
+    if film and found != 1:
+        result["video"] = str(film.write(path.with_suffix(""), FILM_SECONDS))
+        said += f"; film: {result['video']}"
+    print(f"Replayed: {said}")
     return result
 
 

@@ -134,6 +134,7 @@ class VecEnv(vec_env.VecEnv):
         if task.randomize_observations:
             task._dr_randomizer.apply_observations_randomization(observations=task.obs_buf, reset_buf=task.reset_buf)
         extras.setdefault("time_outs", torch.zeros_like(task.time_out_buf, dtype=torch.bool))
+        self._set_faulty_aside(rewards, dones, extras)
         return self._observations(), rewards, dones.long(), extras
 
 

@@ -65,7 +65,8 @@ class RLTask:
             pictures by name. Made after `post_reset` where terms say its size.
         states_buf: The critic's private observations, (num_envs, num_states).
         rew_buf: Rewards, (num_envs,); a column, (num_envs, 1), may be written into it.
-        reset_buf: 1 where the episode has ended, (num_envs,), int64.
+        reset_buf: 1 where the episode has ended, (num_envs,), int64; any other number than 0 that a task writes there
+            becomes 1.
         progress_buf: Steps since the episode began, (num_envs,), int64.
         time_out_buf: True where the episode ended by the step limit alone, (num_envs,).
         env_frames: Frames that the policy has been trained on so far, for curricula.
@@ -493,6 +494,7 @@ class RLTask:
         self.is_done()
         self.get_extras()
         self._check_buffers()
+        self.reset_buf.ne_(0)  # learners reckon with 0 and 1
         self.time_out_buf &= self.reset_buf.bool()
         self.extras["time_outs"] = self.time_out_buf
         return self.obs_buf, self.rew_buf, self.reset_buf, self.extras

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -169,7 +170,43 @@ class Timeline:
 class App:
     """omni.kit.app: frames. Physics on Kit's own clock is refused, because the engine steps it."""
 
-    frames = 0
+    def __init__(self) -> None:
+        self.frames = 0
+        self.arguments: list[str] = []
+        self.enabled: list[str] = []
+        self.refused: set[str] = set()  # extensions that this Kit does not have
+        self.on_startup: Callable[[], None] = lambda: None
+        self._is_running = False
+        self._quit_code: int | None = None
+
+    # -- starting and ending, as SimulationApp has it done ---------------------------------------------------------
+
+    def startup(self, name: str, path: str, arguments: list[str]) -> None:
+        self.arguments = list(arguments)
+        self._is_running = True
+        self.on_startup()
+
+    def is_running(self) -> bool:
+        return self._is_running
+
+    def is_app_ready(self) -> bool:
+        return True
+
+    def print_and_log(self, message: str) -> None:
+        logger.info(message)
+
+    def shutdown(self) -> None:
+        """End the process with 0, whatever has happened in it, as Kit does under /app/fastShutdown."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+    shutdown_and_release_framework = shutdown  # what Isaac Sim 5 calls
+
+    def post_quit(self, code: int = 0) -> None:
+        self._quit_code = code
+
+    # -- frames ----------------------------------------------------------------------------------------------------
 
     def update(self) -> None:
         try:
@@ -189,11 +226,39 @@ class App:
         await asyncio.sleep(0)
         self._frame()
 
+    # -- extensions ------------------------------------------------------------------------------------------------
+
     def get_extension_manager(self) -> App:
         return self
 
     def is_extension_enabled(self, name: str) -> bool:
-        return False
+        return name in self.enabled
+
+    def set_extension_enabled_immediate(self, name: str, enabled: bool) -> bool:
+        if name in self.refused:
+            return False
+        if enabled and name not in self.enabled:
+            self.enabled.append(name)
+        elif not enabled and name in self.enabled:
+            self.enabled.remove(name)
+        return True
+
+
+class Framework:
+    """carb's framework, whose plugins are all there."""
+
+    def load_plugins(self, loaded_file_wildcards: list[str], search_paths: list[str]) -> None:
+        pass
+
+    def unload_all_plugins(self) -> None:
+        pass
+
+
+class Logging:
+    """carb.logging."""
+
+    def set_log_enabled(self, enabled: bool) -> None:
+        pass
 
 
 class StageEventType(enum.Enum):
@@ -227,6 +292,14 @@ class UsdContext:
         DISPATCHER.dispatch_event(self.stage_event_name(StageEventType.OPENED), {})
         return True
 
+    def can_close_stage(self) -> bool:
+        return self.stage is not None
+
+    def close_stage(self) -> bool:
+        TIMELINE.stop()
+        TIMELINE.commit()
+        return True
+
     async def new_stage_async(self) -> tuple[bool, str]:
         return self.new_stage(), ""
 
@@ -253,13 +326,14 @@ DISPATCHER = EventDispatcher()
 TIMELINE = Timeline()
 APP = App()
 CONTEXT = UsdContext()
+FRAMEWORK = Framework()
 
 
 def install() -> None:
     """Install the modules."""
     provide(
         "carb",
-        get_framework=lambda: object(),
+        get_framework=lambda: FRAMEWORK,
         log_verbose=lambda message: logger.debug(message),
         log_info=lambda message: logger.debug(message),
         log_warn=lambda message: logger.warning(message),
@@ -271,6 +345,7 @@ def install() -> None:
         acquire_settings_interface=lambda: SETTINGS,
         ISettings=Settings,
     )
+    provide("carb.logging", acquire_logging=Logging)
     provide("carb.eventdispatcher", get_eventdispatcher=lambda: DISPATCHER)
     provide(
         "omni.timeline",
@@ -285,6 +360,7 @@ def install() -> None:
     provide("omni.kit.loop._loop", acquire_loop_interface=Loop)
     provide("omni.usd", get_context=lambda: CONTEXT, StageEventType=StageEventType)
     provide("omni.ext", IExt=IExt)
+    provide("omni.client", set_hang_detection_time_ms=lambda milliseconds: None)
     import warp
 
     # Removed from Warp after the version that Isaac Sim brings.

@@ -41,6 +41,7 @@ def isaac_sim(monkeypatch):
     package.SimulationApp = RecordingApp
     monkeypatch.setitem(sys.modules, "isaacsim", package)
     monkeypatch.setattr(app, "_app", None)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(RecordingApp, "started", [], raising=False)
     return RecordingApp.started
 

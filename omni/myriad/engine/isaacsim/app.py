@@ -10,6 +10,7 @@ import signal
 import sys
 import threading
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from omni.myriad.engine.sim_config import SimConfig
@@ -82,6 +83,18 @@ def start(sim_config: SimConfig) -> None:
         sys.argv = argv
         if on_main_thread:
             signal.signal(signal.SIGINT, on_interrupt)
+    _leave_after_crashes()
+
+
+def _leave_after_crashes() -> None:
+    """End the process with 1 after a traceback: since 6.0 SimulationApp closes Kit as Python exits, and that with 0."""
+    show = sys.excepthook
+
+    def show_and_leave(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        show(kind, error, trace)
+        leave(1)
+
+    sys.excepthook = show_and_leave
 
 
 def _launch_config(sim_config: SimConfig) -> dict[str, Any]:

@@ -26,9 +26,9 @@ from rl_games.common.ivecenv import IVecEnv
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn import ranks
+from omni.myriad.learn.ppo import update_threads
 from omni.myriad.learn.rl_games.network import DictBuilder
 from omni.myriad.learn.rl_games.normalizer import DictNormalizer
-from omni.myriad.learn.rl_games.settings import update_threads
 
 logger = logging.getLogger(__name__)
 
@@ -84,6 +84,7 @@ def new_agent(params: dict[str, Any], env: Any) -> Any:
 def new_player(params: dict[str, Any], env: Any) -> Any:
     """Return rl-games' player with fresh weights, seeded."""
     params["config"]["env_info"] = env_info(env)
+    params["config"].pop("player", None)  # of rl-games' own loop and of its worker that evaluates, which are not run
     return _construct(PLAYERS, params, env)
 
 
