@@ -136,7 +136,7 @@ def test_one_line_for_what_it_cannot_do(name: str, tmp_path: Path, caplog: pytes
     discrete = CartPoleEnv(8, discrete=True)
     with pytest.raises(MyriadError, match="does not support actions that are choices"):
         train(configure(name, discrete), discrete, tmp_path / "discrete")
-    with pytest.raises(MyriadError, match="does not support multi_gpu=True"):
+    with pytest.raises(MyriadError, match="does not support several GPUs"):
         train(configure(name, env) | {"multi_gpu": True}, env, tmp_path / "gpus")
 
 
