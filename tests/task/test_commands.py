@@ -40,7 +40,7 @@ def test_commands_are_drawn_again_after_their_time():
     drawn.step()
     assert (drawn.values[:, 0] != before[:, 0]).all()
     again = commands(resampling_time=[0.1, 0.3])
-    torch.testing.assert_close(again.ages.mean().item(), 10.0, atol=0.3, rtol=0.0)
+    torch.testing.assert_close(again.lasting.mean().item(), 10.0, atol=0.3, rtol=0.0)
 
 
 def test_some_stand_still_and_some_turn_towards_a_direction():

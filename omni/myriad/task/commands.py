@@ -21,7 +21,7 @@ _SETTINGS = {**dict.fromkeys(_RANGES, (0.0, 0.0)), **_HEADING, "standing_share":
 class VelocityCommands:
     """Velocities ahead and to the left (m/s) and turning rates (rad/s), in the frame of a root that stands upright.
 
-    A task keeps `values`, `headings` and `ages` as its own attributes, too, so that checkpoints have them.
+    A task keeps the four tensors below as its own attributes, too: checkpoints and captured resets look there.
 
     Args:
         settings: A section of the task's YAML. `linear_x`, `linear_y` and `yaw` are ranges that commands are drawn
@@ -36,7 +36,8 @@ class VelocityCommands:
     Attributes:
         values: The commands, (num_envs, 3).
         headings: The directions, (num_envs,), nan for those that say a turning rate.
-        ages: Steps until a command is drawn again, (num_envs,).
+        ages: Steps that the commands have lasted, (num_envs,).
+        lasting: Steps after which they are drawn again, (num_envs,).
 
     Raises:
         MyriadError: If a setting is unknown or is no range.
@@ -57,6 +58,7 @@ class VelocityCommands:
         self.values = torch.zeros((num_envs, 3), device=device)
         self.headings = torch.full((num_envs,), math.nan, device=device)
         self.ages = torch.zeros(num_envs, device=device)
+        self.lasting = torch.full((num_envs,), math.inf, device=device)
         # Said by the user: in the same tensors always, because a captured step reads them.
         self._said, self._is_said = torch.zeros(3, device=device), torch.zeros((), dtype=torch.bool, device=device)
 
@@ -77,8 +79,9 @@ class VelocityCommands:
 
     def draw(self, env_ids: Tensor) -> None:
         """Draw new commands for environments, (M,)."""
-        values, headings, ages = self._drawn(len(env_ids))
-        self.values[env_ids], self.headings[env_ids], self.ages[env_ids] = values, headings, ages
+        values, headings, lasting = self._drawn(len(env_ids))
+        self.values[env_ids], self.headings[env_ids], self.lasting[env_ids] = values, headings, lasting
+        self.ages[env_ids] = 0.0
 
     def step(self, yaw: Tensor | None = None) -> None:
         """Go on by a control step: draw again where it is time, turn towards directions.
@@ -86,13 +89,14 @@ class VelocityCommands:
         Args:
             yaw: Where robots look, (num_envs,) in rad; needed if there are directions.
         """
+        self.ages += 1.0
         if self._steps is not None:
-            self.ages -= 1.0
-            due = self.ages <= 0.0
-            values, headings, ages = self._drawn(len(self.ages))
+            due = self.ages >= self.lasting
+            values, headings, lasting = self._drawn(len(self.ages))
             torch.where(due.unsqueeze(-1), values, self.values, out=self.values)
             torch.where(due, headings, self.headings, out=self.headings)
-            torch.where(due, ages, self.ages, out=self.ages)
+            torch.where(due, lasting, self.lasting, out=self.lasting)
+            self.ages.masked_fill_(due, 0.0)
         if self._headings is not None:
             assert yaw is not None, "directions need to know where robots look"
             rate = self._gain * normalize_angle(self.headings - yaw)
@@ -101,7 +105,7 @@ class VelocityCommands:
         torch.where(self._is_said, self._said, self.values, out=self.values)
 
     def _drawn(self, count: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Return new commands, directions and times, for so many environments."""
+        """Return new commands, directions and how long they last, for so many environments."""
         device = self._device
         values = self._lower + (self._upper - self._lower) * torch.rand((count, 3), device=device)
         headings = torch.full((count,), math.nan, device=device)
@@ -112,10 +116,10 @@ class VelocityCommands:
             least, most = self._headings
             drawn = least + (most - least) * torch.rand(count, device=device)
             headings = torch.where((chance[:, 1] < self._heading_share) & ~stands, drawn, headings)
-        ages = torch.zeros(count, device=device)
+        lasting = torch.full((count,), math.inf, device=device)
         if self._steps is not None:
-            ages.uniform_(*self._steps)
-        return values, headings, ages
+            lasting.uniform_(*self._steps)
+        return values, headings, lasting
 
 
 def _range(name: str, given: Any) -> tuple[float, float]:
