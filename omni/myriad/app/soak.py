@@ -23,9 +23,10 @@ from threading import Event, Lock
 from typing import Any
 
 from omni.myriad.app import cli
-from omni.myriad.app.options import Section, option, parse
+from omni.myriad.app.options import Section, option, page, parse
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import write_json
+from omni.myriad.places import COMMAND
 
 SAVE_EVERY = 5  # epochs, so that many kills hit a save
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
@@ -49,9 +50,14 @@ class Soak(Section):
 
 def main(arguments: Sequence[str]) -> None:
     """Soak for as long as asked, print what was counted, and exit with 1 if anything was not as promised."""
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(page("soak", Soak))
+        cli.leave(0)
 
     def run() -> None:
-        _, values = parse("soak", Soak, arguments)
+        names, values = parse("soak", Soak, arguments)
+        if names:
+            raise MyriadError(f"{names[0]} is not understood: {COMMAND} soak {Soak.usage}.")
         output = Path(values["output"]).expanduser().absolute()
         if output.exists():
             raise MyriadError(f"output={output} exists: name a folder to make.")
