@@ -6,6 +6,11 @@ Imports nothing but the standard library until a verb is called: any Python can 
 
 from __future__ import annotations
 
+import signal
+
+if _starting := signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while nobody is there to answer it, Ctrl-C leaves no traceback
+
 import difflib
 import sys
 from collections.abc import Callable, Sequence
@@ -14,6 +19,9 @@ from functools import partial
 
 from omni.myriad.app import cli, doctor, importing, new, requirements, soak
 from omni.myriad.places import COMMAND, IN_WHEEL
+
+if _starting:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
@@ -100,9 +108,11 @@ def unknown(verb: str) -> str:
     return f"myriad: no verb '{verb}'. {hint}: {' '.join(names)}"
 
 
-def check(name: str) -> None:
+def check(name: str, arguments: Sequence[str] = ()) -> None:
     """Leave with 1 and the command that helps where this Python lacks what a verb needs; ./myriad gui asks it, too."""
     extras = VERBS[name].extras
+    if extras and "engine=newton" in arguments:  # which needs nothing of PhysX's
+        extras = tuple("newton" if extra == "physx" else extra for extra in extras)
     if extras is not None and (lacking := requirements.missing(extras)):
         command = requirements.install_command(extras)
         print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
@@ -126,8 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if run is None:
         print(f"myriad: '{name}' is a verb of the launcher ./myriad.", file=sys.stderr)
         cli.leave(2)
-    check(name)
     try:
+        check(name, rest)
         code = run(rest) or 0
     except KeyboardInterrupt:
         code = cli.EXIT_INTERRUPTED

@@ -295,3 +295,19 @@ def test_yaml_of_omniisaacgymenvs_composes(tmp_path):
     assert load("task=OldStyle", path)["task"]["env"]["numEnvs"] == 64
     config = load("task=OldStyle", path, "num_envs=5")
     assert config["task"]["env"]["numEnvs"] == 5 and config["task"]["env"]["onGpu"] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("RANK", "abc", "RANK=abc in the environment is invalid: it must be a whole number"),
+        ("WORLD_SIZE", "-1", "WORLD_SIZE=-1 in the environment is invalid"),
+        ("LOCAL_RANK", "1.5", "LOCAL_RANK=1.5 in the environment is invalid"),
+        ("RANK", "2", "RANK=2 in the environment is invalid: it must be below WORLD_SIZE=2"),
+    ],
+)
+def test_an_environment_that_names_no_rank_is_one_line(monkeypatch, name, text, message):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv(name, text)
+    with pytest.raises(MyriadError, match=message):
+        load_config(["task=Cartpole", "sim_device=cpu"])

@@ -10,6 +10,7 @@ import pytest
 
 from omni.myriad.app.run_folder import claimed
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 HOLD = """
@@ -65,6 +66,27 @@ def test_what_a_killed_process_had_not_finished_is_removed(tmp_path):
     (tmp_path / "run" / ".mine").write_text("")
     with claimed(config(tmp_path, experiment="run")) as folder:
         assert sorted(path.name for path in folder.rglob("*")) == [".lock", ".mine", "checkpoints"]
+
+
+def test_nothing_is_written_through_links(tmp_path):
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / "file").write_text("theirs")
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").symlink_to(victim / "file")
+    with claimed(config(tmp_path, experiment="run")) as folder:
+        write_text(folder / "config.yaml", "ours")  # the link is replaced, and not what it leads to
+    assert (victim / "file").read_text() == "theirs" and not (run / "config.yaml").is_symlink()
+    (run / "checkpoints").symlink_to(victim)
+    with pytest.raises(MyriadError, match="run/checkpoints is a link to another folder"):
+        claimed(config(tmp_path, experiment="run")).__enter__()
+    (run / "checkpoints").unlink()
+    (run / ".lock").unlink()
+    (run / ".lock").symlink_to(victim / "file")
+    with pytest.raises(MyriadError, match="run cannot be written: "):
+        claimed(config(tmp_path, experiment="run")).__enter__()
+    assert (victim / "file").read_text() == "theirs"
 
 
 def test_runs_that_start_in_the_same_second_have_folders_of_their_own(tmp_path, monkeypatch):

@@ -121,6 +121,9 @@ def claimed(config: dict[str, Any]) -> Iterator[Path]:
             raise MyriadError(
                 f"{run_dir} already holds a run: choose another experiment=NAME, or resume with checkpoint={run_dir}."
             )
+        for entry in run_dir.iterdir():
+            if entry.is_symlink() and entry.is_dir():
+                raise MyriadError(f"{entry} is a link to another folder, where a run would write: remove it.")
         remove_unfinished(run_dir)
         remove_unfinished(checkpoints)
         yield run_dir

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from itertools import count
@@ -23,9 +23,10 @@ from threading import Event, Lock
 from typing import Any
 
 from omni.myriad.app import cli
-from omni.myriad.app.options import Section, option, parse
+from omni.myriad.app.options import Section, option, page, parse
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import write_json
+from omni.myriad.places import COMMAND
 
 SAVE_EVERY = 5  # epochs, so that many kills hit a save
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL)
@@ -49,9 +50,14 @@ class Soak(Section):
 
 def main(arguments: Sequence[str]) -> None:
     """Soak for as long as asked, print what was counted, and exit with 1 if anything was not as promised."""
+    if any(argument in ("-h", "--help") for argument in arguments):
+        print(page("soak", Soak))
+        cli.leave(0)
 
     def run() -> None:
-        _, values = parse("soak", Soak, arguments)
+        names, values = parse("soak", Soak, arguments)
+        if names:
+            raise MyriadError(f"{names[0]} is not understood: {COMMAND} soak {Soak.usage}.")
         output = Path(values["output"]).expanduser().absolute()
         if output.exists():
             raise MyriadError(f"output={output} exists: name a folder to make.")
@@ -69,6 +75,7 @@ class Bath:
     Attributes:
         counts: How often what was tried, by name.
         violations: What was not as promised; each names the folder with what is left.
+        over: Set once the time is up.
     """
 
     def __init__(self, values: dict[str, Any], output: Path) -> None:
@@ -77,22 +84,22 @@ class Bath:
         self.counts: Counter[str] = Counter()
         self.violations: list[str] = []
         self.memory: dict[str, Any] = {}
-        self.started, self._over, self._lock = time.monotonic(), Event(), Lock()
+        self.started, self.over, self._lock = time.monotonic(), Event(), Lock()
 
     def run(self) -> None:
         """Let all lanes go until the time is up or a signal comes."""
         self.runs.mkdir(parents=True)
         for number in SIGNALS[:3]:
-            signal.signal(number, lambda *_: self._over.set())  # a handler, because what is ignored is inherited
+            signal.signal(number, lambda *_: self.over.set())  # a handler, because what is ignored is inherited
         tasks = [task.strip() for task in self.values["tasks"].split(",")]
         lanes: list[Callable[[], None]] = [lambda task=task: self.end_and_resume(task) for task in tasks]
         lanes += [lambda: self.start_twice(tasks[0]), lambda: self.watch_memory(tasks[0])]
         with ThreadPoolExecutor(len(lanes)) as pool:
             going = [pool.submit(lane) for lane in lanes]
             while not all(future.done() for future in going):
-                self._over.wait(10.0) or time.sleep(1.0)
+                self.over.wait(10.0) or time.sleep(1.0)
                 if time.monotonic() - self.started > 60.0 * self.values["minutes"]:
-                    self._over.set()
+                    self.over.set()
                 self.write()
         for future in going:
             future.result()
@@ -106,7 +113,9 @@ class Bath:
         about = {"machine": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()}
         about |= {"load": os.getloadavg(), "ended": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
         minutes = round((time.monotonic() - self.started) / 60.0, 1)
-        found = {"counts": dict(sorted(self.counts.items())), "memory": self.memory, "violations": self.violations}
+        with self._lock:
+            counts = dict(sorted(self.counts.items()))
+        found = {"counts": counts, "memory": self.memory, "violations": self.violations}
         write_json(self.output / "report.json", {"settings": self.values, **about, "minutes": minutes, **found})
 
     def count(self, what: str, times: int = 1) -> None:
@@ -128,9 +137,9 @@ class Bath:
         for number in count():
             goal = rng.randrange(50, 500)
             run = Training(self, f"{task}-{number}", task, goal)
-            while not self._over.is_set() and run.epoch < goal:
+            while not self.over.is_set() and run.epoch < goal:
                 run.round(rng)
-            if self._over.is_set():
+            if self.over.is_set():
                 return
             self.count(f"{task}: runs brought to their end")
 
@@ -140,9 +149,9 @@ class Bath:
         for number in count():
             runs = [Training(self, f"twice-{number}", task, 10**6, f"-{i}") for i in range(rng.choice((2, 3)))]
             processes = [run.begin() for run in runs]
-            while not self._over.is_set() and sum(process.poll() is None for process in processes) > 1:
+            while not self.over.is_set() and sum(process.poll() is None for process in processes) > 1:
                 time.sleep(0.2)
-            if not self._over.is_set():
+            if not self.over.is_set():
                 left = [process for process in processes if process.poll() is None]
                 self.expect(len(left) == 1, "of starts at once in one folder one trains", runs[0])
                 line = f"is in use by process {left[0].pid if left else '-'}"
@@ -155,14 +164,14 @@ class Bath:
                 process.send_signal(signal.SIGTERM)
                 process.wait()
                 run.look_for_tracebacks()
-            if self._over.wait(rng.uniform(0.0, 120.0)):
+            if self.over.wait(rng.uniform(0.0, 120.0)):
                 return
 
     def watch_memory(self, task: str) -> None:
         """Train for the whole time, and see whether memory or open files grow."""
         run = Training(self, "long", task, 10**9, save_every=1000)
         process, samples = run.begin(), []
-        while process.poll() is None and not self._over.wait(5.0):
+        while process.poll() is None and not self.over.wait(5.0):
             with suppress(FileNotFoundError):  # it ended just now
                 status = Path(f"/proc/{process.pid}/status").read_text()
                 resident = int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1024.0
@@ -246,8 +255,14 @@ class Training:
         """Start, end by a random signal at a random moment, and check everything."""
         number, moment = rng.choice(SIGNALS), rng.choice(MOMENTS)
         process = self.begin()
-        for _ in self._until(process, moment, rng):
-            pass
+        if moment == MOMENTS[0]:
+            self._wait(process, rng.uniform(0.0, 15.0))
+        elif self._wait(process, HUNG_SECONDS, lambda: self.first_epoch() is not None):
+            self._wait(process, rng.uniform(0.0, 20.0))
+            if moment == MOMENTS[2]:
+                self._wait(process, HUNG_SECONDS, self._saves, every=0.0005)
+        elif process.poll() is None and not self.bath.over.is_set():
+            self.bath.expect(False, "a start reaches its first epoch", self)
         ended_itself = process.poll() is not None
         process.send_signal(number)
         try:
@@ -259,24 +274,23 @@ class Training:
         self._check(code, None if ended_itself else number)
         self.bath.count(f"{self.task}: ended by itself" if ended_itself else f"{number.name} {moment}")
 
-    def _until(self, process: subprocess.Popen[str], moment: str, rng: random.Random) -> Iterator[None]:
-        """Wait, a little at a time, until the moment has come."""
-        begin, over = time.monotonic(), self.bath._over
-        if moment == "while it starts":
-            end = begin + rng.uniform(0.0, 15.0)
-            reached = lambda: time.monotonic() > end  # noqa: E731
-        else:
-            while self.first_epoch() is None and process.poll() is None and not over.is_set():
-                if time.monotonic() - begin > HUNG_SECONDS:
-                    self.bath.expect(False, "a start reaches its first epoch", self)
-                    return
-                yield time.sleep(0.2)
-            end = time.monotonic() + rng.uniform(0.0, 20.0)
-            saves = lambda: next(self.checkpoint.parent.glob(".*"), None) is not None  # noqa: E731
-            late = end + HUNG_SECONDS
-            reached = lambda: time.monotonic() > end and (moment != MOMENTS[2] or saves() or time.monotonic() > late)  # noqa: E731
-        while not reached() and process.poll() is None and not over.is_set():
-            yield time.sleep(0.0005 if moment == MOMENTS[2] and time.monotonic() > end else 0.05)
+    def _saves(self) -> bool:
+        return next(self.checkpoint.parent.glob(".*"), None) is not None
+
+    def _wait(
+        self,
+        process: subprocess.Popen[str],
+        seconds: float,
+        until: Callable[[], bool] = lambda: False,
+        every: float = 0.1,
+    ) -> bool:
+        """Wait, while the process lives and there is time, and return whether what was waited for has come."""
+        end = time.monotonic() + seconds
+        while not (come := until()) and time.monotonic() < end and process.poll() is None:
+            if self.bath.over.is_set():
+                break
+            time.sleep(every)
+        return come
 
     # -- what was promised --------------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ those are views without inheriting from these.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -16,6 +17,8 @@ import torch
 from torch import Tensor
 
 from omni.myriad.engine import checks
+
+logger = logging.getLogger(__name__)
 
 Indices = Tensor | Sequence[int] | None
 Names = Sequence[str] | None
@@ -30,6 +33,8 @@ _STIFFNESS = "ARTICULATION_DOF_STIFFNESS"
 _DAMPING = "ARTICULATION_DOF_DAMPING"
 _ARMATURE = "ARTICULATION_DOF_ARMATURE"
 
+_FIRST_LOOKS = 8
+"""How often the values of an argument are looked at for NaN."""
 _CONTROL_MODES = ("position", "velocity", "effort")
 
 
@@ -104,6 +109,7 @@ class View(Protocol):
     _engine: Any = None
     _device: torch.device
     _checked: dict[str, tuple[Any, int, int, Tensor]]
+    _looks: dict[str, int]
 
     @property
     def count(self) -> int:
@@ -117,7 +123,7 @@ class View(Protocol):
 
     def bind(self, engine: Any) -> None:
         """Connect the view to the engine whose scene it was added to."""
-        self._engine, self._device, self._checked = engine, engine.device, {}
+        self._engine, self._device, self._checked, self._looks = engine, engine.device, {}, {}
 
     def initialize(self, physics_sim_view: Any = None) -> None:
         """Connect the view to running physics; `Engine.reset` does it."""
@@ -231,8 +237,20 @@ class View(Protocol):
         rows = self._rows(indices)
         return values if rows is None else values[rows]
 
+    def _values(self, name: str, values: Any, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Check values, those that an argument gets first for NaN too: to look at all of them would wait for the GPU.
+
+        What becomes NaN later is found by the learner, in the observations that come of it.
+        """
+        checked = checks.as_values(name, values, shape, self._device, dtype)
+        looks = self._looks.get(name, 0)
+        if looks < _FIRST_LOOKS or not isinstance(values, Tensor):
+            self._looks[name] = looks + 1
+            checks.refuse_nan(name, checked)
+        return checked
+
     def _floats(self, name: str, values: Any, shape: tuple[int, ...]) -> Tensor:
-        return checks.as_values(name, values, shape, self._device, torch.float32)
+        return self._values(name, values, shape, torch.float32)
 
 
 class RigidView(View, Protocol):
@@ -367,8 +385,10 @@ class RobotView(View, Protocol):
     def set_joint_position_targets(
         self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
     ) -> None:
-        """Set what the drives' stiffness pulls to, (M, K) in rad or m."""
-        self._write(_POSITION_TARGET, "positions", positions, indices, self._dofs(joint_indices, joint_names))
+        """Set what the drives' stiffness pulls to, (M, K) in rad or m; said once, where none of the joints has any."""
+        dofs = self._dofs(joint_indices, joint_names)
+        self._write(_POSITION_TARGET, "positions", positions, indices, dofs)
+        self._note_stiffness(dofs)
 
     def set_joint_velocity_targets(
         self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
@@ -397,6 +417,11 @@ class RobotView(View, Protocol):
         Raises:
             ArgumentError: If efforts come for some joints only; see `set_joint_efforts`.
         """
+        if not isinstance(control_actions, ArticulationActions):
+            kind = type(control_actions).__name__
+            raise checks.ArgumentError(
+                f"control_actions must be ArticulationActions(joint_positions=..., ...), got {kind}."
+            )
         joints = (control_actions.joint_indices, control_actions.joint_names)
         if control_actions.joint_efforts is not None:
             self._all_dofs("control_actions.joint_efforts", *joints)
@@ -409,6 +434,19 @@ class RobotView(View, Protocol):
             values = getattr(control_actions, name)
             if values is not None:
                 self._write(tensor_type, f"control_actions.{name}", values, indices, dofs)
+        if control_actions.joint_positions is not None:
+            self._note_stiffness(dofs)
+
+    def _note_stiffness(self, dofs: Tensor | None) -> None:
+        """Say once where position targets move nothing."""
+        if _STIFFNESS in self._looks or (torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()):
+            return
+        self._looks[_STIFFNESS] = 1
+        kps = self._default_kps[selection(None, dofs, self._default_kps.device)]
+        if not bool(kps.any()):
+            names = self._dof_names if dofs is None else [self._dof_names[i] for i in dofs.tolist()]
+            what = "%s: position targets move nothing, for no drive of %s has stiffness: set_gains(kps=...) gives it"
+            logger.warning(what, self.name, ", ".join(names))
 
     def get_applied_actions(self, clone: bool = True) -> ArticulationActions:
         """Return the position targets, velocity targets and efforts last set, (count, num_dof) each."""

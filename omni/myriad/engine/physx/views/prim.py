@@ -329,6 +329,7 @@ class PrimView(View):
             raise NotImplementedError(f"{attribute}: environments are copies of one; indices must be None.")
         device = values.device if isinstance(values, Tensor) else torch.device("cpu")
         values = checks.as_values(name, checks.as_flags(values), (self.count,), device, setting.dtype).cpu()
+        checks.refuse_nan(name, values)
         per_env = values.reshape(engine.num_envs, -1)
         if not bool((per_env == per_env[:1]).all()):
             raise NotImplementedError(f"{attribute}: environments are copies of one; {name} must not differ.")
@@ -364,7 +365,7 @@ class PrimView(View):
         quantity = self._quantity(tensor_type)
         rows = self._rows(indices)
         shape = self._shape(quantity, rows, columns)
-        values = checks.as_values(name, values, shape, self._device, quantity.data.dtype)
+        values = self._values(name, values, shape, quantity.data.dtype)
         quantity.put(values, rows, columns)
 
     def _write_poses(
