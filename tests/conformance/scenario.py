@@ -106,6 +106,57 @@ def order(engine: str) -> dict[str, Any]:
     return result
 
 
+def scene(engine: str) -> dict[str, Any]:
+    """Return what is written on the physics scene, and the camera's and lights' places, with a window or without."""
+    from omni.myriad.app import runs
+
+    env: Any = runs.make_env(configuration(engine, "Cartpole", 4, "engine.shards=1", "headless=False"))
+    result = {"settings": scene_settings(env.engine.stage)}
+    if engine == "isaacsim":
+        from standin import ui
+
+        lights = [prim.GetName() for prim in env.engine.stage.Traverse() if prim.GetTypeName().endswith("Light")]
+        result |= {"eye": ui.VIEWPORT.eye, "target": ui.VIEWPORT.target, "lights": sorted(lights)}
+        result["env_0"] = env.engine.env_positions[0].tolist()
+    env.close()
+    return result
+
+
+def scene_settings(stage: Any) -> dict[str, str]:
+    """Return the attributes that are written on the physics scene, by name."""
+    prim = stage.GetPrimAtPath("/physicsScene")
+    return {attribute.GetName(): str(attribute.Get()) for attribute in prim.GetAttributes() if attribute.IsAuthored()}
+
+
+def contacts(engine: str) -> dict[str, Any]:
+    """Return the forces on resting balls without and with processing of contacts, in this order."""
+    from omni.myriad.app import runs
+
+    folder = Path(__file__).parent / "scene"
+    results: dict[str, Any] = {}
+    for without in (True, False):
+        settings = (f"task.task_path=[{folder}]", "engine.shards=1", f"task.sim.disable_contact_processing={without}")
+        env: Any = runs.make_env(configuration(engine, "ViewsScene", 4, *settings))
+        env.engine.step(60)
+        results[f"without={without}"] = env.task.balls.get_net_contact_forces(dt=env.engine.physics_dt).clone()
+        env.close()
+    return results
+
+
+def replicated(engine: str) -> dict[str, Any]:
+    """Run Ant where Isaac Sim's clones are copied inside PhysX, and not loaded from the stage."""
+    from omni.myriad.app import runs
+
+    if engine == "isaacsim":
+        from standin import start_options
+
+        start_options["clones"] = "replicated"
+    env: Any = runs.make_env(configuration(engine, "Ant", 12, "engine.shards=1"))
+    result = roll_out(env, 100)
+    env.close()
+    return result
+
+
 def joined(engine: str) -> dict[str, Any]:
     """Run Cartpole inside a Kit that owns the loop: on Isaac Sim only asynchronous calls are allowed there."""
     from omni.myriad.app import runs
@@ -146,6 +197,7 @@ async def _joined(config: dict[str, Any]) -> dict[str, Any]:
             await omni.kit.app.get_app().next_update_async()
         await engine.render_async()
         results["Cartpole"] = roll_out(env, 50)
+        results["settings"] = scene_settings(engine.stage)
         await engine.close_async()
     return results
 
@@ -194,6 +246,9 @@ SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "tasks": tasks,
     "views": views,
     "order": order,
+    "scene": scene,
+    "contacts": contacts,
+    "replicated": replicated,
     "joined": joined,
     "strict": strict,
 }

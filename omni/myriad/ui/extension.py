@@ -62,9 +62,15 @@ class Extension(omni.ext.IExt):
         return await make_env_async(config)
 
     async def _draw_frame(self, with_scene: bool) -> None:
-        self._draw_scene(with_scene or not self._model.is_busy)
+        is_drawn = with_scene or not self._model.is_busy
+        application = self._model.application if is_drawn else None
+        self._draw_scene(is_drawn)
         self._window.refresh()
-        await omni.kit.app.get_app().next_update_async()
+        if application is None:
+            await omni.kit.app.get_app().next_update_async()
+        else:
+            # On a GPU only the engine brings what PhysX has computed onto the stage.
+            await application.render_async()
 
     def _unload(self) -> None:
         is_loaded = self._model.is_loaded

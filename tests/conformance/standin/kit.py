@@ -266,6 +266,7 @@ class StageEventType(enum.Enum):
 
     OPENED = 0
     CLOSED = 1
+    CLOSING = 4
     ASSETS_LOADING = 2
     ASSETS_LOADED = 3
 
@@ -282,10 +283,14 @@ class UsdContext:
         return UsdUtils.StageCache.Get().GetId(self.stage).ToLongInt()
 
     def new_stage(self) -> bool:
+        if self.stage is not None:
+            DISPATCHER.dispatch_event(self.stage_event_name(StageEventType.CLOSING), {})
         TIMELINE.stop()
         TIMELINE.commit()
         UsdUtils.StageCache.Get().Clear()
         self.stage = Usd.Stage.CreateInMemory()
+        with Usd.EditContext(self.stage, self.stage.GetSessionLayer()):
+            UsdGeom.Camera.Define(self.stage, "/OmniverseKit_Persp")
         UsdGeom.SetStageUpAxis(self.stage, UsdGeom.Tokens.y)  # Kit's default, which whoever needs Z has to change
         self.stage.SetDefaultPrim(UsdGeom.Xform.Define(self.stage, "/World").GetPrim())
         UsdUtils.StageCache.Get().Insert(self.stage)
