@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import enum
+import unittest
 from collections.abc import Callable
 from typing import Any
 
@@ -160,6 +161,10 @@ class ViewportCameraState:
         self._viewport.target = tuple(target)
 
 
+class AsyncTestCase(unittest.TestCase):
+    """omni.kit.test.AsyncTestCase, whose methods are awaited on Kit's loop."""
+
+
 VIEWPORT = Viewport()
 
 
@@ -177,6 +182,7 @@ def install() -> None:
         add_menu_items=lambda items, menu: MENUS.extend((menu, item) for item in items),
         remove_menu_items=lambda items, menu: [MENUS.remove((menu, item)) for item in items],
     )
+    provide("omni.kit.test", AsyncTestCase=AsyncTestCase)
     provide("omni.kit.viewport")
     provide("omni.kit.viewport.utility", get_active_viewport=lambda: VIEWPORT)
     provide("omni.kit.viewport.utility.camera_state", ViewportCameraState=ViewportCameraState)
