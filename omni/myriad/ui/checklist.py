@@ -59,6 +59,7 @@ async def _check(name: str, look: Callable[[], Awaitable[str]]) -> None:
         status, detail = "not run", str(reason)
     except Exception as error:  # whatever Kit throws is what is to be reported
         detail = f"{type(error).__name__}: {error}"
+    await _stop(_extension()._model)  # what a check that failed has left
     seconds = round(time.monotonic() - start, 1)
     _results.append({"name": name, "status": status, "detail": detail, "seconds": seconds})
 
@@ -83,13 +84,25 @@ async def _until(condition: Callable[[], bool]) -> int:
     return frames
 
 
-def _settings(**more: Any) -> Settings:
-    return Settings("Cartpole", num_envs=64, seed=7, more=f"max_iterations={more.get('epochs', 5)}")
+def _settings(epochs: int = 100_000) -> Settings:
+    return Settings("Cartpole", num_envs=64, seed=7, more=f"max_iterations={epochs}")
+
+
+async def _train(model: Any, epochs: int) -> None:
+    """Begin a training, and let Kit draw until it is in full swing."""
+    model.settings, before = _settings(), model.run_dir
+    model.train()
+    await _until(lambda: model.run_dir not in (None, before) and len(model.speeds) >= epochs)
+
+
+async def _stop(model: Any) -> None:
+    model.stop()
+    await _until(lambda: not model.is_busy)
 
 
 async def _story() -> str:
     model = _extension()._model
-    model.settings, said = _settings(), []
+    model.settings, said = _settings(epochs=5), []
     for button, starts in (
         (model.load, "Loaded"),
         (model.train, "Trained 5 epochs"),
@@ -101,12 +114,9 @@ async def _story() -> str:
         said.append(model.message.split(":")[0])
         if not model.message.startswith(starts):
             raise RuntimeError(model.message)
-    model.settings = _settings(epochs=100000)
-    model.train()
-    await _until(lambda: len(model.speeds) >= 3)
+    await _train(model, epochs=3)
     start = time.monotonic()
-    model.stop()
-    await _until(lambda: not model.is_busy)
+    await _stop(model)
     seconds = time.monotonic() - start
     if not model.message.startswith("Stopped") or not (model.run_dir / "checkpoints" / "last.pth").is_file():
         raise RuntimeError(f"after Stop: {model.message}")
@@ -124,7 +134,7 @@ async def _picture(file: Path) -> None:
 async def _pixels(pictures: tuple[Path, Path]) -> str:
     extension = _extension()
     model, drive = extension._model, extension._drive
-    model.settings = _settings(epochs=100000)
+    model.settings = _settings()
     model.load()
     await _until(lambda: not model.is_busy)
     await _picture(pictures[0])
@@ -132,8 +142,7 @@ async def _pixels(pictures: tuple[Path, Path]) -> str:
     model.train()
     await _until(lambda: drive._steps >= before + STEPS)
     await _picture(pictures[1])
-    model.stop()
-    await _until(lambda: not model.is_busy)
+    await _stop(model)
     drive.mode = RenderMode.EVERY_NTH
     import matplotlib.image
 
@@ -148,14 +157,11 @@ async def _frame_rate(picture: Path) -> str:
     if not picture.is_file():
         raise NotRunError("nothing is rendered here")
     model = _extension()._model
-    model.settings = _settings(epochs=100000)
-    model.train()
-    await _until(lambda: len(model.speeds) >= 3)
+    await _train(model, epochs=3)
     start = time.monotonic()
     frames = await _until(lambda: time.monotonic() > start + 10.0)
     rate, speed = frames / (time.monotonic() - start), model.speeds[-1]
-    model.stop()
-    await _until(lambda: not model.is_busy)
+    await _stop(model)
     if rate < 10.0:
         raise RuntimeError(f"{rate:.0f} frames/s")
     return f"{rate:.0f} frames/s while it trains at {speed:,.0f} steps/s"
@@ -165,9 +171,7 @@ async def _toggles() -> str:
     manager = omni.kit.app.get_app().get_extension_manager()
     for _ in range(3):
         model = _extension()._model
-        model.settings = _settings(epochs=100000)
-        model.train()
-        await _until(lambda model=model: len(model.speeds) >= 2)
+        await _train(model, epochs=2)
         manager.set_extension_enabled_immediate(EXTENSION, False)
         if model.state.value != State.EMPTY.value:  # by value: Kit loads modules again
             raise RuntimeError(f"disabled, and still {model.state.value}")
