@@ -66,6 +66,7 @@ VERBS = {
     "soak": Verb(soak.main, "kill trainings at random for hours, and check what is left", ("physx",)),
     "test": Verb(cli.test, "run the tests (arguments go to pytest)", ("physx", "export", "dev")),
     "gui": Verb(None, "open Isaac Sim with Myriad's window (needs ISAACSIM_PATH)", ("export",)),
+    "verify-isaacsim": Verb(cli.verify_isaacsim, "try everything in a real Isaac Sim, and write a report", ()),
     "container": Verb(None, "build, run or test a container: {myriad} container run train task=Ant"),
     "doctor": Verb(doctor.main, "say what works on this machine, and how to fix what does not"),
     "python": Verb(None, "the project's own Python, with the developer tools"),
@@ -91,13 +92,15 @@ Which Python
 def usage() -> str:
     """Return the page that `myriad help` shows."""
     lines = ["Myriad: reinforcement learning for robots, thousands at a time.", "", "  {myriad} VERB [ARGUMENTS]", ""]
-    lines += [f"  {name:9} {VERBS[name].help}" for name in known()]
+    lines += [f"  {name:15} {VERBS[name].help}" for name in known()]
     return "\n".join([*lines, _FIRST_STEPS + ("" if IN_WHEEL else _PYTHONS)]).replace("{myriad}", COMMAND)
 
 
 def known() -> list[str]:
     """Return the verbs that can be used here: some need the repository."""
-    return [name for name in VERBS if not (IN_WHEEL and name in ("test", "gui", "container", "python"))]
+    return [
+        name for name in VERBS if not (IN_WHEEL and name in ("test", "gui", "verify-isaacsim", "container", "python"))
+    ]
 
 
 def unknown(verb: str) -> str:

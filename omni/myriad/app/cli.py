@@ -183,6 +183,18 @@ def port(arguments: Sequence[str]) -> None:
     attempt(main)
 
 
+def verify_isaacsim(arguments: Sequence[str]) -> None:
+    """Try everything in a real Isaac Sim; exit with 1 if anything failed."""
+
+    def main() -> None:
+        from omni.myriad.app.verify import run_verify
+
+        if run_verify(arguments):
+            leave(1)
+
+    attempt(main)
+
+
 def test(arguments: Sequence[str]) -> None:
     """Become pytest, in the checkout, where its configuration is."""
     os.chdir(ROOT)

@@ -93,10 +93,11 @@ def _bootstrap(source: Path) -> None:
 
 def _start_extensions() -> None:
     """Install Kit's other modules and start the extensions that Isaac Sim starts by itself."""
-    from . import kit, native, tensors
+    from . import kit, native, tensors, ui
 
     native.install()
     tensors.install()
+    ui.install()
     from isaacsim.core.simulation_manager import impl  # pyright: ignore[reportAttributeAccessIssue]
 
     tensors.ORDER["key"] = start_options["order"]

@@ -177,7 +177,10 @@ class App:
         self.refused: set[str] = set()  # extensions that this Kit does not have
         self.on_startup: Callable[[], None] = lambda: None
         self._is_running = False
-        self._quit_code: int | None = None
+        self.quit_code: int | None = None
+        self.toggles: dict[
+            str, Callable[[bool], None]
+        ] = {}  # what starts and ends extensions that are more than a name
 
     # -- starting and ending, as SimulationApp has it done ---------------------------------------------------------
 
@@ -204,7 +207,7 @@ class App:
     shutdown_and_release_framework = shutdown  # what Isaac Sim 5 calls
 
     def post_quit(self, code: int = 0) -> None:
-        self._quit_code = code
+        self.quit_code = code
 
     # -- frames ----------------------------------------------------------------------------------------------------
 
@@ -223,7 +226,7 @@ class App:
             raise RuntimeError("Kit would step physics in this frame, beside the engine's own steps")
 
     async def next_update_async(self) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
         self._frame()
 
     # -- extensions ------------------------------------------------------------------------------------------------
@@ -237,10 +240,10 @@ class App:
     def set_extension_enabled_immediate(self, name: str, enabled: bool) -> bool:
         if name in self.refused:
             return False
-        if enabled and name not in self.enabled:
-            self.enabled.append(name)
-        elif not enabled and name in self.enabled:
-            self.enabled.remove(name)
+        if enabled is self.is_extension_enabled(name):
+            return True
+        (self.enabled.append if enabled else self.enabled.remove)(name)
+        self.toggles.get(name, lambda _: None)(enabled)
         return True
 
 
@@ -266,6 +269,7 @@ class StageEventType(enum.Enum):
 
     OPENED = 0
     CLOSED = 1
+    CLOSING = 4
     ASSETS_LOADING = 2
     ASSETS_LOADED = 3
 
@@ -282,10 +286,14 @@ class UsdContext:
         return UsdUtils.StageCache.Get().GetId(self.stage).ToLongInt()
 
     def new_stage(self) -> bool:
+        if self.stage is not None:
+            DISPATCHER.dispatch_event(self.stage_event_name(StageEventType.CLOSING), {})
         TIMELINE.stop()
         TIMELINE.commit()
         UsdUtils.StageCache.Get().Clear()
         self.stage = Usd.Stage.CreateInMemory()
+        with Usd.EditContext(self.stage, self.stage.GetSessionLayer()):
+            UsdGeom.Camera.Define(self.stage, "/OmniverseKit_Persp")
         UsdGeom.SetStageUpAxis(self.stage, UsdGeom.Tokens.y)  # Kit's default, which whoever needs Z has to change
         self.stage.SetDefaultPrim(UsdGeom.Xform.Define(self.stage, "/World").GetPrim())
         UsdUtils.StageCache.Get().Insert(self.stage)

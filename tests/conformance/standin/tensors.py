@@ -92,6 +92,9 @@ _JOINTS = {
     "PhysicsRevoluteJoint": (JointType.Revolute, DofType.Rotation),
     "PhysicsPrismaticJoint": (JointType.Prismatic, DofType.Translation),
     "PhysicsFixedJoint": (JointType.Fixed, DofType.Invalid),
+    # Several axes of an articulation's joint turn; its degrees of freedom are named joint:number.
+    "PhysicsSphericalJoint": (JointType.Spherical, DofType.Rotation),
+    "PhysicsJoint": (JointType.Spherical, DofType.Rotation),
 }
 
 
@@ -227,13 +230,15 @@ class ArticulationView(_View):
             joint_count=len(joints),
             dof_names=dofs,
             dof_indices={name: index for index, name in enumerate(dofs)},
-            dof_types=[types[name][1] for name in dofs],
+            dof_types=[types[name.partition(":")[0]][1] for name in dofs],
             dof_count=len(dofs),
             fixed_base=binding.is_fixed_base,
         )
         root = str(_robot_root(prim_paths[0]).GetPath())
         inside = {name: str(prim.GetPath())[len(root) :] for name, prim in joint_prims.items()}
-        self.dof_paths = [[str(_robot_root(path).GetPath()) + inside[name] for name in dofs] for path in prim_paths]
+        self.dof_paths = [
+            [str(_robot_root(path).GetPath()) + inside[name.partition(":")[0]] for name in dofs] for path in prim_paths
+        ]
 
     @property
     def jacobian_shape(self) -> tuple[int, ...]:
