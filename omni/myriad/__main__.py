@@ -56,7 +56,7 @@ VERBS = {
     "robots": Verb(importing.list_robots, "list the robots that pip brings, with licence, size and picture"),
     "port": Verb(cli.port, "say what would change for a task file of OmniIsaacGymEnvs: {myriad} port FILE", ()),
     "test": Verb(cli.test, "run the tests (arguments go to pytest)", ("physx", "export", "dev")),
-    "gui": Verb(None, "open Isaac Sim with Myriad's window (needs ISAACSIM_PATH)", ("export",)),
+    "gui": Verb(None, "open Isaac Sim with Myriad's window (needs Isaac Sim)", ("export",)),
     "container": Verb(None, "build, run or test a container: {myriad} container run train task=Ant"),
     "doctor": Verb(doctor.main, "say what works on this machine, and how to fix what does not"),
     "python": Verb(None, "the project's own Python, with the developer tools"),
@@ -75,6 +75,7 @@ Which Python
                             needs: PhysX, torch, ONNX, MuJoCo, newton, and the developer tools
   VIRTUAL_ENV, CONDA_PREFIX an active environment is used as it is (conda's base is not)
   ISAACSIM_PATH=folder      Isaac Sim's own python.sh, and Isaac Sim's PhysX
+                            (pip installed isaacsim: activate that environment)
   MYRIAD_PYTHON=python3.12  makes .venv with this Python (3.10 to 3.13)
 """
 
@@ -103,8 +104,8 @@ def check(name: str) -> None:
     """Leave with 1 and the command that helps where this Python lacks what a verb needs; ./myriad gui asks it, too."""
     extras = VERBS[name].extras
     if extras is not None and (lacking := requirements.missing(extras)):
-        command = requirements.install_command(extras)
-        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
+        advice = requirements.advice(extras)
+        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. {advice}", file=sys.stderr)
         cli.leave(1)
 
 
