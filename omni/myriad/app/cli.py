@@ -56,6 +56,7 @@ def attempt(main: Callable[[], object]) -> NoReturn:
         code = _say(str(error), error)
     except RankLost:
         time.sleep(_LOST_SECONDS)  # that one says why; nothing shall come before it
+        print("Error: another process of this run no longer answers.", file=sys.stderr)
         code = EXIT_RANK_LOST
     except KeyboardInterrupt as interrupt:
         if not _is_other_rank():

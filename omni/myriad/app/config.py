@@ -314,7 +314,7 @@ def _device(wanted: str, multi_gpu: bool, gpus: int) -> str:
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    asked = int(os.environ.get("LOCAL_WORLD_SIZE", "1")) if multi_gpu else gpus
+    asked = int(os.environ.get("LOCAL_WORLD_SIZE") or 1) if multi_gpu else gpus
     if (multi_gpu or gpus > 1) and asked > count:
         raise MyriadError(
             f"{asked} processes need a GPU each, and this machine has {count}: start at most as many, or try "
@@ -323,7 +323,7 @@ def _device(wanted: str, multi_gpu: bool, gpus: int) -> str:
     if ":" in wanted and gpus > 1:
         raise MyriadError(f"gpus={gpus} takes cuda:0 to cuda:{gpus - 1}: leave out sim_device={wanted}.")
     if multi_gpu:
-        wanted = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+        wanted = f"cuda:{os.environ.get('LOCAL_RANK') or 0}"
     if wanted == "" and not count:
         return "cpu"
     # OmniIsaacGymEnvs says gpu.

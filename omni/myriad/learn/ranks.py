@@ -36,7 +36,7 @@ def join(device: torch.device | str) -> None:
             "multi_gpu=True is for processes that torchrun starts; on one machine gpus=N starts a process for each GPU."
         )
     device = torch.device(device)
-    _take_cores(int(os.environ.get("LOCAL_RANK", "0")), int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+    _take_cores(int(os.environ.get("LOCAL_RANK") or 0), int(os.environ.get("LOCAL_WORLD_SIZE") or 1))
     if device.type == "cuda":
         torch.cuda.set_device(device)
     with _others():
