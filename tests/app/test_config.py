@@ -295,3 +295,12 @@ def test_yaml_of_omniisaacgymenvs_composes(tmp_path):
     assert load("task=OldStyle", path)["task"]["env"]["numEnvs"] == 64
     config = load("task=OldStyle", path, "num_envs=5")
     assert config["task"]["env"]["numEnvs"] == 5 and config["task"]["env"]["onGpu"] is False
+
+
+def test_learner_and_its_librarys_own_settings():
+    assert "learner" not in load("task=Cartpole")["train"]
+    config = load("task=Cartpole", "learner=rsl_rl", "+train.library.algorithm.desired_kl=0.02")
+    assert config["train"]["learner"] == "rsl_rl"
+    assert config["train"]["library"] == {"algorithm": {"desired_kl": 0.02}}
+    assert load("task=Cartpole", "train.learner=skrl")["train"]["learner"] == "skrl"
+    assert load("task=Cartpole", "train.learner=skrl", "learner=sb3")["train"]["learner"] == "sb3"
