@@ -40,6 +40,7 @@ def main(arguments: list[str]) -> None:
                 command = [sys.executable, "-m", "omni.myriad", "train", *settings, *own]
                 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
                 summary = json.loads((Path(folder) / f"{learner}_{seed}" / "summary.json").read_text())
+                del summary["checkpoint"]
                 runs.append({"learner": learner, **summary})
                 found = {**about, "machine": describe(summary["device"]), "runs": runs}
                 write_json(output, found)  # after each run, for whoever ends it early
