@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from omni.myriad.benchmark.machine import describe
+from omni.myriad.files import write_json
 from omni.myriad.provenance import git_revision, versions
 
 LEARNERS = "rl_games,rsl_rl,skrl,sb3"
@@ -31,6 +32,7 @@ def main(arguments: list[str]) -> None:
     output = Path(given.pop("output", "learners.json"))
     settings = [f"{name}={value}" for name, value in given.items()]
     runs: list[dict[str, Any]] = []
+    about = {"settings": settings, "date": time.strftime("%Y-%m-%d"), "versions": versions(), "git": git_revision()}
     with tempfile.TemporaryDirectory() as folder:
         for seed in seeds:
             for learner in learners:
@@ -38,10 +40,11 @@ def main(arguments: list[str]) -> None:
                 command = [sys.executable, "-m", "omni.myriad", "train", *settings, *own]
                 subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
                 summary = json.loads((Path(folder) / f"{learner}_{seed}" / "summary.json").read_text())
+                del summary["checkpoint"]
                 runs.append({"learner": learner, **summary})
+                found = {**about, "machine": describe(summary["device"]), "runs": runs}
+                write_json(output, found)  # after each run, for whoever ends it early
                 print(learner, seed, summary["reward_mean"], summary["train_seconds"], file=sys.stderr)
-    about = {"settings": settings, "date": time.strftime("%Y-%m-%d"), "versions": versions(), "git": git_revision()}
-    output.write_text(json.dumps({**about, "machine": describe(runs[0]["device"]), "runs": runs}, indent=2) + "\n")
     print(table(runs))
 
 
