@@ -44,7 +44,9 @@ class Anymal(RLTask):
         self.hips = torch.tensor([i for i, name in enumerate(robot.dof_names) if name.endswith("HAA")], device=device)
         self.dt = cfg["learn"]["stepSeconds"]
         self.command = VelocityCommands(cfg["commands"], self.num_envs, self.dt, device)
-        self.commanded = self.command.values
+        # Here, too, so that checkpoints and captured resets have them.
+        self.commanded, self.command_headings = self.command.values, self.command.headings
+        self.command_ages, self.command_lasting = self.command.ages, self.command.lasting
         self.current_targets = self.default_dof_pos.clone()
         self.actions = torch.zeros((self.num_envs, self.num_actions), device=device)
         self.last_actions = torch.zeros_like(self.actions)

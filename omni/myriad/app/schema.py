@@ -162,6 +162,7 @@ class Task(Section):
     task_path: list[str] = option(UNSET, "folders that hold tasks of your own")
     env: Env = option(UNSET, "the environment")
     sim: Sim = option(UNSET, "the simulation")
+    domain_randomization: dict | None = option(None, "what changes by chance, as in OmniIsaacGymEnvs' YAML")
 
 
 class OwnTasks(Section):

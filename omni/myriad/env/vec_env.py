@@ -160,6 +160,8 @@ class VecEnv:
 
     def _before_physics(self, actions: torch.Tensor) -> None:
         """Let the task reset and act, at once where it can be captured."""
+        if self.task.randomizer is not None:
+            actions = self.task.randomizer.before_step(actions)
         graph, capture = self._before_graph, self.engine.capture
         if graph is None or capture is None:
             self.task.before_physics(self._clamped(actions))
@@ -242,6 +244,8 @@ class VecEnv:
         task = self.task
         clip = task.clip_obs
         seen: Any = task.obs_buf
+        if task.randomizer is not None and task.randomizer.observations is not None:
+            seen = task.randomizer.observations(seen, task.reset_buf)
         if not isinstance(seen, dict):
             observations: Observations = {"obs": torch.clamp(seen, -clip, clip, out=self._obs)}
         elif STATE in seen:

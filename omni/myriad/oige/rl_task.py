@@ -43,6 +43,9 @@ class RLTask(rl_task.RLTask):
         super().__init__(name, env, sim_config=self._sim_config)
         self.rl_device = self._cfg["rl_device"]
 
+    def make_randomizer(self) -> None:
+        """Leave it to their own."""
+
     @property
     def max_episode_length(self) -> int:
         """Steps after which an episode is cut short; tasks set it."""

@@ -19,6 +19,7 @@ from omni.myriad.task.actuators import ProportionalDerivative, author_actuators,
 from omni.myriad.task.buffers import FirstObservation, Rewards
 from omni.myriad.task.markers import Marker, MarkerShape, author_marker, make_marker
 from omni.myriad.task.observation import Observation, Quantities
+from omni.myriad.task.randomization import Randomizer, make_randomizer
 from omni.myriad.task.robot import About, Robots, robot_view
 from omni.myriad.task.terms import ActionTerm, ImageTerm, ObservationTerm, check_terms
 
@@ -111,6 +112,7 @@ class RLTask:
         self._about: dict[str, About] = {}
         self._motors: list[ProportionalDerivative] = []
         self._filled: dict[str, Observation] = {}
+        self.randomizer: Randomizer | None = None
         spaces = ("action_space", "observation_space", "state_space")
         self._own_spaces = {space for space in spaces if hasattr(self, space)}
         self._define_spaces()
@@ -176,10 +178,15 @@ class RLTask:
             self.get_observations()
             self.num_observations = self.obs_buf.shape[-1]  # which may be a tensor that the task has put there
         self._define_spaces()
+        self.randomizer = self.make_randomizer()
         # Where the default reset_idx puts robots back: joints, then root positions and orientations.
         self._starts = {
             name: (robot.get_joint_positions(), *robot.get_world_poses()) for name, robot in self.world.robots().items()
         }
+
+    def make_randomizer(self) -> Randomizer | None:
+        """Return what changes by chance, as the YAML's `domain_randomization` says; None for nothing."""
+        return make_randomizer(self)
 
     def _take_terms(self, size: str) -> Sequence[Any]:
         """Ask for the terms of a size, and set it from them if there are any."""
