@@ -65,7 +65,8 @@ VERBS = {
     "port": Verb(cli.port, "say what would change for a task file of OmniIsaacGymEnvs: {myriad} port FILE", ()),
     "soak": Verb(soak.main, "kill trainings at random for hours, and check what is left", ("physx",)),
     "test": Verb(cli.test, "run the tests (arguments go to pytest)", ("physx", "export", "dev")),
-    "gui": Verb(None, "open Isaac Sim with Myriad's window (needs ISAACSIM_PATH)", ("export",)),
+    "gui": Verb(None, "open Isaac Sim with Myriad's window (needs Isaac Sim)", ("export",)),
+    "verify-isaacsim": Verb(cli.verify_isaacsim, "try everything in a real Isaac Sim, and write a report", ()),
     "container": Verb(None, "build, run or test a container: {myriad} container run train task=Ant"),
     "doctor": Verb(doctor.main, "say what works on this machine, and how to fix what does not"),
     "python": Verb(None, "the project's own Python, with the developer tools"),
@@ -84,6 +85,7 @@ Which Python
                             needs: PhysX, torch, ONNX, MuJoCo, newton, and the developer tools
   VIRTUAL_ENV, CONDA_PREFIX an active environment is used as it is (conda's base is not)
   ISAACSIM_PATH=folder      Isaac Sim's own python.sh, and Isaac Sim's PhysX
+                            (pip installed isaacsim: activate that environment)
   MYRIAD_PYTHON=python3.12  makes .venv with this Python (3.10 to 3.13)
 """
 
@@ -91,13 +93,15 @@ Which Python
 def usage() -> str:
     """Return the page that `myriad help` shows."""
     lines = ["Myriad: reinforcement learning for robots, thousands at a time.", "", "  {myriad} VERB [ARGUMENTS]", ""]
-    lines += [f"  {name:9} {VERBS[name].help}" for name in known()]
+    lines += [f"  {name:15} {VERBS[name].help}" for name in known()]
     return "\n".join([*lines, _FIRST_STEPS + ("" if IN_WHEEL else _PYTHONS)]).replace("{myriad}", COMMAND)
 
 
 def known() -> list[str]:
     """Return the verbs that can be used here: some need the repository."""
-    return [name for name in VERBS if not (IN_WHEEL and name in ("test", "gui", "container", "python"))]
+    return [
+        name for name in VERBS if not (IN_WHEEL and name in ("test", "gui", "verify-isaacsim", "container", "python"))
+    ]
 
 
 def unknown(verb: str) -> str:
@@ -114,8 +118,8 @@ def check(name: str, arguments: Sequence[str] = ()) -> None:
     if extras and "engine=newton" in arguments:  # which needs nothing of PhysX's
         extras = tuple("newton" if extra == "physx" else extra for extra in extras)
     if extras is not None and (lacking := requirements.missing(extras)):
-        command = requirements.install_command(extras)
-        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
+        advice = requirements.advice(extras)
+        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. {advice}", file=sys.stderr)
         cli.leave(1)
 
 

@@ -8,6 +8,9 @@ from collections.abc import Callable, Iterator
 
 logger = logging.getLogger(__name__)
 
+EXIT_RANK_LOST = 69  # EX_UNAVAILABLE of sysexits.h
+"""What a process exits with after `RankLost`."""
+
 
 class MyriadError(Exception):
     """Say in one line what was wrong and what would be right.
@@ -41,3 +44,7 @@ class Interrupted(KeyboardInterrupt):
     def __init__(self, message: str, number: int = signal.SIGINT) -> None:
         super().__init__(message)
         self.number = number
+
+
+class RankLost(Exception):  # noqa: N818 - it is no error of this process
+    """Say that another process of the same run no longer answers: it ended, and says itself why."""

@@ -311,3 +311,12 @@ def test_an_environment_that_names_no_rank_is_one_line(monkeypatch, name, text, 
     monkeypatch.setenv(name, text)
     with pytest.raises(MyriadError, match=message):
         load_config(["task=Cartpole", "sim_device=cpu"])
+
+
+def test_learner_and_its_librarys_own_settings():
+    assert "learner" not in load("task=Cartpole")["train"]
+    config = load("task=Cartpole", "learner=rsl_rl", "+train.library.algorithm.desired_kl=0.02")
+    assert config["train"]["learner"] == "rsl_rl"
+    assert config["train"]["library"] == {"algorithm": {"desired_kl": 0.02}}
+    assert load("task=Cartpole", "train.learner=skrl")["train"]["learner"] == "skrl"
+    assert load("task=Cartpole", "train.learner=skrl", "learner=sb3")["train"]["learner"] == "sb3"

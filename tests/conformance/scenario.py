@@ -7,8 +7,8 @@ Without a checkout of Isaac Sim it runs on our own engine. What a scenario retur
 from __future__ import annotations
 
 import asyncio
-import builtins
 import logging
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -21,10 +21,12 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 STEPS = 1000
+OTHERS = ("BallBalance", "Crazyflie", "FrankaReach", "Humanoid", "Ingenuity", "Quadcopter")
+"""Tasks beside Cartpole and Ant."""
 
 
 def configuration(engine: str, task: str, num_envs: int, *overrides: str) -> dict[str, Any]:
-    """Compose a run's configuration for the CPU."""
+    """Compose a run's configuration, for the CPU unless it says otherwise."""
     from omni.myriad.app.config import load_config
 
     return load_config(
@@ -39,6 +41,7 @@ def roll_out(env: Any, steps: int) -> dict[str, torch.Tensor]:
     start = time.perf_counter()
     for _ in range(steps):
         actions = 2.0 * torch.rand((env.num_envs, env.num_actions), generator=generator) - 1.0
+        actions = actions.to(env.engine.device)
         obs, reward, done, extras = env.step(actions)
         observations.append(obs["obs"].clone())
         rewards.append(reward.clone())
@@ -69,6 +72,18 @@ def tasks(engine: str) -> dict[str, Any]:
         engine, "Cartpole", 64, "max_iterations=25", f"train_dir={folder}", "experiment=a", "engine.shards=1"
     )
     results["training"] = runs.train(config)
+    return results
+
+
+def others(engine: str) -> dict[str, Any]:
+    """Run the other tasks for random steps, a thousand or as many as MYRIAD_STEPS says."""
+    from omni.myriad.app import runs
+
+    results: dict[str, Any] = {}
+    for task in OTHERS:
+        env: Any = runs.make_env(configuration(engine, task, 8, "engine.shards=1"))
+        results[task] = roll_out(env, int(os.environ.get("MYRIAD_STEPS", STEPS)))
+        env.close()
     return results
 
 
@@ -107,6 +122,80 @@ def order(engine: str) -> dict[str, Any]:
     return result
 
 
+def scene(engine: str) -> dict[str, Any]:
+    """Return what is written on the physics scene, and the camera's and lights' places, with a window or without."""
+    from omni.myriad.app import runs
+
+    env: Any = runs.make_env(configuration(engine, "Cartpole", 4, "engine.shards=1", "headless=False"))
+    result = {"settings": scene_settings(env.engine.stage)}
+    if engine == "isaacsim":
+        from standin import ui
+
+        lights = [prim.GetName() for prim in env.engine.stage.Traverse() if prim.GetTypeName().endswith("Light")]
+        result |= {"eye": ui.VIEWPORT.eye, "target": ui.VIEWPORT.target, "lights": sorted(lights)}
+        result["env_0"] = env.engine.env_positions[0].tolist()
+    env.close()
+    return result
+
+
+def scene_settings(stage: Any) -> dict[str, str]:
+    """Return the attributes that are written on the physics scene, by name."""
+    prim = stage.GetPrimAtPath("/physicsScene")
+    return {attribute.GetName(): str(attribute.Get()) for attribute in prim.GetAttributes() if attribute.IsAuthored()}
+
+
+def contacts(engine: str) -> dict[str, Any]:
+    """Return the forces on resting balls without and with processing of contacts, in this order."""
+    from omni.myriad.app import runs
+
+    folder = Path(__file__).parent / "scene"
+    results: dict[str, Any] = {}
+    for without in (True, False):
+        settings = (f"task.task_path=[{folder}]", "engine.shards=1", f"task.sim.disable_contact_processing={without}")
+        env: Any = runs.make_env(configuration(engine, "ViewsScene", 4, *settings))
+        env.engine.step(60)
+        results[f"without={without}"] = env.task.balls.get_net_contact_forces(dt=env.engine.physics_dt).clone()
+        env.close()
+    return results
+
+
+def replicated(engine: str) -> dict[str, Any]:
+    """Run Ant where Isaac Sim's clones are copied inside PhysX, and not loaded from the stage."""
+    from omni.myriad.app import runs
+
+    if engine == "isaacsim":
+        from standin import start_options
+
+        start_options["clones"] = "replicated"
+    env: Any = runs.make_env(configuration(engine, "Ant", 12, "engine.shards=1"))
+    result = roll_out(env, 100)
+    env.close()
+    return result
+
+
+def gpu(engine: str) -> dict[str, Any]:
+    """Run Cartpole and Ant on a GPU, without CUDA graphs: with groups that keep clones apart, and with ids."""
+    from omni.myriad.app import runs
+
+    results: dict[str, Any] = {}
+    for ids in (False, True):
+        if engine == "isaacsim":
+            from standin import start_options
+
+            start_options["device"] = "cuda:0"
+            if ids:
+                from standin import native
+
+                native.PHYSICS.replicates = True
+        for task in ("Cartpole", "Ant"):
+            settings = ("sim_device=cuda:0", "engine.shards=1", f"engine.enable_env_ids={ids}")
+            env: Any = runs.make_env(configuration(engine, task, 64, *settings))
+            env._before_graph = env._after_graph = None  # graphs draw starts for all environments, others for some
+            results[f"{task}, ids={ids}"] = {name: value.cpu() for name, value in roll_out(env, 200).items()}
+            env.close()
+    return results
+
+
 def joined(engine: str) -> dict[str, Any]:
     """Run Cartpole inside a Kit that owns the loop: on Isaac Sim only asynchronous calls are allowed there."""
     from omni.myriad.app import runs
@@ -117,8 +206,6 @@ def joined(engine: str) -> dict[str, Any]:
         return {"Cartpole": roll_out(env, 50)}
     import standin
 
-    python: Any = builtins
-    python.ISAAC_LAUNCHED_FROM_TERMINAL = True
     standin.start_kit(Path(sys.argv[3]))
     return asyncio.run(_joined(config))
 
@@ -149,6 +236,7 @@ async def _joined(config: dict[str, Any]) -> dict[str, Any]:
             await omni.kit.app.get_app().next_update_async()
         await engine.render_async()
         results["Cartpole"] = roll_out(env, 50)
+        results["settings"] = scene_settings(engine.stage)
         await engine.close_async()
     return results
 
@@ -195,8 +283,13 @@ def strict(engine: str) -> dict[str, Any]:
 
 SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "tasks": tasks,
+    "others": others,
     "views": views,
     "order": order,
+    "scene": scene,
+    "contacts": contacts,
+    "replicated": replicated,
+    "gpu": gpu,
     "joined": joined,
     "strict": strict,
 }

@@ -112,6 +112,30 @@ def roll_out(env, steps):
     return torch.stack(seen), torch.stack(flags)
 
 
+@pytest.mark.parametrize("task", ["Cartpole", "Ant"])
+def test_what_is_not_finite_is_set_aside_and_mended(launched_env_of, task):
+    env = launched_env_of(f"task={task}", "num_envs=6", "engine.shards=2", "on_nan=reset")
+    robots, nan = next(iter(env.engine.robots().values())), float("nan")
+    env.reset()
+    faulty, third = [], torch.tensor([3])
+    for step in range(30):
+        if step == 10:
+            robots.set_world_poses(torch.full((1, 3), nan), torch.full((1, 4), nan), indices=third)
+        if step == 20:
+            env.mend(third)
+        observed, rewards, dones, extras = env.step(torch.rand(6, env.num_actions) * 2 - 1)
+        faulty.append(extras["faulty"].tolist())
+        assert observed["obs"].isfinite().all() and rewards.isfinite().all()
+        if faulty[-1][3]:
+            assert dones[3] == 1 and not extras["time_outs"][3]
+            assert not observed["obs"][3].any() and rewards[3] == 0
+    assert env._before_graph.captured and env._after_graph.captured
+    assert not any(any(row) for row in faulty[:10] + faulty[20:])
+    assert faulty[10] == [False, False, False, True, False, False]
+    # Ant's reset_idx writes the root, and so mends it in the next step; Cartpole's, whose root is fixed, does not.
+    assert faulty[11:20] == [[False] * 3 + [task == "Cartpole"] + [False] * 2] * 9
+
+
 def test_masked_and_plain_resets_are_the_same_from_fixed_starts(launched_env_of, tmp_path):
     (tmp_path / "fixed_starts.py").write_text(FIXED_STARTS)
     of = ("task=FixedStarts", f"task.task_path=[{tmp_path}]", "num_envs=6", "task.env.episodeLength=25")

@@ -20,6 +20,7 @@ CALLS: dict[str, tuple[float, set[str]]] = {
     "add_menu_items": (2, set()),
     "remove_menu_items": (2, set()),
     "get_active_viewport": (0, set()),
+    "capture_viewport_to_file": (2, {"file_path"}),
     "omni.usd.get_context": (0, set()),
     "omni.kit.app.get_app": (0, set()),
     "omni.timeline.get_timeline_interface": (0, set()),
@@ -40,6 +41,11 @@ METHODS: dict[str, tuple[float, set[str]]] = {
     "stage_event_name": (1, set()),
     "observe_event": (0, {"event_name", "on_event", "observer_name", "order"}),
     "stop": (0, set()),  # the timeline's
+    "get_extension_manager": (0, set()),
+    "set_extension_enabled_immediate": (2, set()),
+    "is_extension_enabled": (1, set()),
+    "post_quit": (1, set()),
+    "wait_for_result": (0, set()),
 }
 
 # Attributes that are read or set, and constants.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The window's model inside a Kit that owns the loop, in a process of its own: python kit_story.py FOLDER CHECKOUT
+"""The extension inside a Kit that owns the loop, in a process of its own: python kit_story.py FOLDER CHECKOUT
 
 Kit is the stand-in of tests/conformance, below the unmodified Python of the Isaac Sim in CHECKOUT. What happened goes
 to FOLDER/story.json.
@@ -8,7 +8,6 @@ to FOLDER/story.json.
 from __future__ import annotations
 
 import asyncio
-import builtins
 import json
 import sys
 import threading
@@ -23,23 +22,28 @@ TINY = "train.params.config.horizon_length=8 train.params.config.minibatch_size=
 
 async def story(folder: Path) -> dict[str, Any]:
     """Load, train, play, export, stop, and close in the middle of a training."""
-    import omni.kit.app  # pyright: ignore[reportMissingImports]
-    from omni.myriad.app.runs import make_env_async
-    from omni.myriad.ui.drive import Drive
-    from omni.myriad.ui.model import Model, Settings
+    from standin import kit, native, ui
 
-    frames = 0
+    from omni.myriad.ui import extension as layer
+    from omni.myriad.ui.drive import RenderMode
+    from omni.myriad.ui.model import Settings
 
-    async def draw_frame(_with_scene: bool) -> None:
-        nonlocal frames
-        frames += 1
-        await omni.kit.app.get_app().next_update_async()
-
-    drive = Drive(make_env_async, draw_frame)
-    model = Model(drive, folder)
+    layer.RUNS_PATH = folder
+    extension = layer.Extension()
+    extension.on_startup("omni.myriad-0")
+    model, drive = extension._model, extension._drive
     model.settings = Settings("Cartpole", num_envs=16, seed=7, device="cpu", more=f"{TINY} max_iterations=3")
-    serving = asyncio.ensure_future(drive.serve())
-    happened: dict[str, Any] = {"messages": [], "runs": []}
+    happened: dict[str, Any] = {"messages": [], "runs": [], "drawn": {}}
+    frames = kit.APP.frames
+
+    async def drawn(mode: RenderMode) -> None:
+        """Note how often a training that draws in this mode stepped, and brought the drawn stage up to date."""
+        drive.mode, before = mode, (drive._steps, native.PHYSICS.force_updates)
+        model.train()
+        while model.is_busy:  # one that has ended is drawn in every frame
+            steps, updates = drive._steps - before[0], native.PHYSICS.force_updates - before[1]
+            happened["drawn"][mode.name] = [steps, updates]
+            await asyncio.sleep(0.001)
 
     async def until(condition: Any) -> None:
         while not condition():
@@ -50,6 +54,9 @@ async def story(folder: Path) -> dict[str, Any]:
         await until(lambda: not model.is_busy)
         happened["messages"].append(model.message)
         happened["runs"].append(str(model.run_dir))
+    for mode in (RenderMode.EVERY_STEP, RenderMode.UI_ONLY):
+        await drawn(mode)
+    happened["eye"], happened["target"] = ui.VIEWPORT.eye, ui.VIEWPORT.target
     model.settings.more = f"{TINY} max_iterations=100000"
     model.train()
     await until(lambda: len(model.speeds) >= 3)
@@ -58,13 +65,12 @@ async def story(folder: Path) -> dict[str, Any]:
     happened["messages"].append(model.message)
     model.train()
     await until(lambda: len(model.speeds) >= 3)
-    model.unload()
-    serving.cancel()
-    drive.shut()
+    extension.on_shutdown()
+    happened["left"] = len(ui.MENUS) + len(ui.WINDOWS)
     happened["state"] = model.state.name
     happened["last"] = str(model.run_dir)
     happened["threads"] = [thread.name for thread in threading.enumerate() if thread.name.startswith("myriad-")]
-    happened["frames"] = frames
+    happened["frames"] = kit.APP.frames - frames
     return happened
 
 
@@ -73,8 +79,7 @@ if __name__ == "__main__":
 
     import omni.myriad  # noqa: F401  # before Kit's parts of `omni`, which are put beside it
 
-    python: Any = builtins
-    python.ISAAC_LAUNCHED_FROM_TERMINAL = True
+    standin.start_options["fabric"] = True
     standin.start_kit(Path(sys.argv[2]))
     output = Path(sys.argv[1])
     (output / "story.json").write_text(json.dumps(asyncio.run(story(output))))

@@ -31,7 +31,11 @@ def test_the_window_in_a_kit_that_owns_the_loop(tag, tmp_path):
     starts = ("Loaded Cartpole", "Trained 3 epochs", "Played 100 episodes", "Exported", "Trained 3 epochs", "Stopped")
     for message, start in zip(happened["messages"], starts, strict=True):
         assert message.startswith(start), happened["messages"]
-    assert happened["state"] == "EMPTY" and happened["threads"] == []
+    assert happened["state"] == "EMPTY" and happened["threads"] == [] and happened["left"] == 0
+    # Nothing else than force_update brings what is computed on a GPU onto the stage that is drawn.
+    steps, updates = happened["drawn"]["EVERY_STEP"]
+    assert steps >= 24 and abs(updates - steps) <= 1  # 3 epochs of 8 steps at least; one may be in the making
+    assert happened["drawn"]["UI_ONLY"][1] == 0
     assert (Path(happened["last"]) / "checkpoints" / "last.pth").is_file()
     assert happened["frames"] > 10
 

@@ -18,7 +18,7 @@ except ModuleNotFoundError:  # Python 3.10, where pytest brings this one
     import tomli as tomllib  # type: ignore[no-redef]
 
 ROOT = Path(__file__).resolve().parents[2]
-LAYER = [ROOT / "omni/myriad/ui" / name for name in ("window.py", "extension.py")]
+LAYER = [ROOT / "omni/myriad/ui" / name for name in ("window.py", "extension.py", "checklist.py")]
 OURS = ("self._model.", "self._drive.", "self._window.refresh", "self._window.show", "model.", "settings.")
 
 
@@ -30,9 +30,8 @@ def kit_names(tree: ast.Module) -> set[str]:
             names |= {alias.asname or alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and str(node.module).startswith(("omni.kit", "omni.ui", "carb")):
             names |= {alias.asname or alias.name for alias in node.names}
-    return names & {"ui", "omni", "carb", "MenuItemDescription", "add_menu_items", "remove_menu_items"} | (
-        names & {"get_active_viewport"}
-    )
+    known = {"ui", "omni", "carb", "MenuItemDescription", "add_menu_items", "remove_menu_items"}
+    return names & (known | {"get_active_viewport", "capture_viewport_to_file"})
 
 
 def complaints(source: str) -> list[str]:
@@ -125,7 +124,16 @@ def test_manifest_points_at_what_exists(manifest):
     for module in manifest["python"]["module"]:
         path = ROOT / module["name"].replace(".", "/")
         assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
-    assert [module["name"] for module in manifest["python"]["module"]] == ["omni.myriad", "omni.myriad.ui.extension"]
+    names = [module["name"] for module in manifest["python"]["module"]]
+    assert names == ["omni.myriad", "omni.myriad.ui", "omni.myriad.ui.extension"]
+
+
+def test_kits_test_runner_finds_the_tests(manifest):
+    # It imports a module `tests` of each declared module that has one, and takes the test cases that it finds there.
+    declared = [module["name"].replace(".", "/") for module in manifest["python"]["module"]]
+    found = [ROOT / module / "tests/__init__.py" for module in declared if (ROOT / module / "tests").is_dir()]
+    assert found == [ROOT / "omni/myriad/ui/tests/__init__.py"]
+    assert "TestInKit" in found[0].read_text()
 
 
 def test_manifest_has_the_version_of_the_framework(manifest):

@@ -274,13 +274,15 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _decide(config: DictConfig, values: Mapping[str, Any], given: Collection[str]) -> None:
-    """Decide what is left to the machine: the device and the number of environments.
+    """Decide what is left to the machine, the device and the number of environments, and who learns.
 
     Where a CPU gets fewer environments than a GPU would, the learner also gets the settings in `train.on_cpu`, but for
     those given on the command line.
     """
     _check_ranks()
-    config.sim_device = device = _device(values["sim_device"], values["multi_gpu"])
+    if values["learner"]:
+        OmegaConf.update(config, "train.learner", values["learner"], force_add=True)
+    config.sim_device = device = _device(values["sim_device"], values["multi_gpu"], values["gpus"])
     if values["num_envs"] is None and device == "cpu":
         most = _ENVS_PER_CORE * len(os.sched_getaffinity(0))
         config.task.env.numEnvs = min(values["task"]["env"]["numEnvs"], most)
@@ -304,14 +306,24 @@ def _check_ranks() -> None:
             )
 
 
-def _device(wanted: str, multi_gpu: bool) -> str:
-    if multi_gpu:
-        wanted = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+def _device(wanted: str, multi_gpu: bool, gpus: int) -> str:
+    if multi_gpu and gpus > 1:
+        raise MyriadError(f"gpus={gpus} starts the processes itself: multi_gpu=True is for torchrun.")
     if wanted == "cpu":
         return wanted
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    asked = int(os.environ.get("LOCAL_WORLD_SIZE") or 1) if multi_gpu else gpus
+    if (multi_gpu or gpus > 1) and asked > count:
+        raise MyriadError(
+            f"{asked} processes need a GPU each, and this machine has {count}: start at most as many, or try "
+            "several out with sim_device=cpu."
+        )
+    if ":" in wanted and gpus > 1:
+        raise MyriadError(f"gpus={gpus} takes cuda:0 to cuda:{gpus - 1}: leave out sim_device={wanted}.")
+    if multi_gpu:
+        wanted = f"cuda:{os.environ.get('LOCAL_RANK') or 0}"
     if wanted == "" and not count:
         return "cpu"
     # OmniIsaacGymEnvs says gpu.

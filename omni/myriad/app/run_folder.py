@@ -25,11 +25,6 @@ from omni.myriad.places import COMMAND
 logger = logging.getLogger(__name__)
 
 
-def is_first_rank() -> bool:
-    """Tell whether this process is the one of a multi-GPU run that writes its folder; alone it is."""
-    return int(os.environ.get("RANK", "0")) == 0
-
-
 def find_checkpoint(name: str, kind: str, train_dir: str = "runs") -> Path:
     """Return the checkpoint file that a name means.
 
@@ -119,9 +114,6 @@ def claimed(config: dict[str, Any]) -> Iterator[Path]:
             run_dir = _dated(base, config["task_name"])
     except OSError as error:
         raise MyriadError(f"{error.filename or base} cannot be created: {error.strerror}.") from None
-    if not is_first_rank():
-        yield run_dir
-        return
     with _locked(run_dir):
         checkpoints = run_dir / "checkpoints"
         if any(checkpoints.glob("*.pth")) and checkpoint.parent != checkpoints.absolute():
@@ -142,7 +134,7 @@ def _dated(base: Path, task: str) -> Path:
     name = f"{task}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
     for folder in itertools.chain([base / name], (base / f"{name}_{number}" for number in itertools.count(2))):
         try:
-            folder.mkdir(exist_ok=not is_first_rank())
+            folder.mkdir()
             break
         except FileExistsError:
             continue

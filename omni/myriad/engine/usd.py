@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, UsdShade
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdLux, UsdPhysics, UsdShade
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.engine.sim_config import SimConfig
@@ -36,6 +36,7 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, Any]]] = {
         "friction_offset_threshold": ("physxScene:frictionOffsetThreshold", _FLOAT),
         "friction_correlation_distance": ("physxScene:frictionCorrelationDistance", _FLOAT),
         "enable_stabilization": ("physxScene:enableStabilization", _BOOL),
+        "enable_ccd": ("physxScene:enableCCD", _BOOL),
         "gpu_max_rigid_contact_count": ("physxScene:gpuMaxRigidContactCount", _UINT),
         "gpu_max_rigid_patch_count": ("physxScene:gpuMaxRigidPatchCount", _UINT),
         "gpu_found_lost_pairs_capacity": ("physxScene:gpuFoundLostPairsCapacity", _UINT),
@@ -55,6 +56,7 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, Any]]] = {
     },
     "PhysxRigidBodyAPI": {
         "enable_gyroscopic_forces": ("physxRigidBody:enableGyroscopicForces", _BOOL),
+        "enable_ccd": ("physxRigidBody:enableCCD", _BOOL),
         "max_depenetration_velocity": ("physxRigidBody:maxDepenetrationVelocity", _FLOAT),
         "solver_position_iteration_count": ("physxRigidBody:solverPositionIterationCount", _INT),
         "solver_velocity_iteration_count": ("physxRigidBody:solverVelocityIterationCount", _INT),
@@ -133,10 +135,21 @@ def define_physics_scene(stage: Usd.Stage, sim_config: SimConfig, device: torch.
         # Costs a third of the step at thousands of environments, and views have no scene queries.
         "scene_queries": bool(sim["enable_scene_query_support"]),
         "disable_sleeping": not physx["enable_sleeping"],
+        # Written where it is off, too: Isaac Sim's window switches it on. On a GPU PhysX has none.
+        "enable_ccd": bool(physx.get("enable_ccd")) and not on_gpu,
         # The default differs between PhysX versions; this one is Isaac Sim's.
         "external_forces_every_iteration": False,
     }
     write_settings(scene.GetPrim(), "PhysxSceneAPI", {**physx, **decided})
+
+
+def add_lights(stage: Usd.Stage) -> None:
+    """Author a sun and a sky, for renderers: a new stage is dark."""
+    sky = UsdLux.DomeLight.Define(stage, "/World/sky")
+    sky.CreateIntensityAttr(400.0)
+    sun = UsdLux.DistantLight.Define(stage, "/World/sun")
+    sun.CreateIntensityAttr(1500.0)
+    UsdGeom.Xformable(sun).AddRotateXYZOp().Set(Gf.Vec3f(40.0, 15.0, 0.0))  # degrees, from straight above
 
 
 def add_ground_plane(

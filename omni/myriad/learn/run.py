@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from omni.myriad.errors import Interrupted, MyriadError, afterwards
-from omni.myriad.learn import checkpoint, rollout
+from omni.myriad.learn import checkpoint, ranks, rollout
 from omni.myriad.learn.base import Actor, Epoch, Learner, Listener, Watch, room
 
 logger = logging.getLogger(__name__)
@@ -55,6 +55,8 @@ def train(
         if "rollout" in resume and before != env.num_envs:
             what = "the learner resumes, the environments start again"
             logger.warning("the checkpoint has %d environments, this run %d: %s", before, env.num_envs, what)
+    if (number := ranks.agree(env.num_envs)) != env.num_envs:
+        raise MyriadError(f"num_envs={env.num_envs} here and {number} on the first rank: every rank needs as many")
     learner: Learner = room(config).make_learner(config, env, run_dir, resume)
     status, summary, recorder, progress, received = "failed", {}, None, None, []
     listeners: list[Listener] = [watch] if watch else []
@@ -65,18 +67,18 @@ def train(
         summary.update(_summary(config, env, learner.latest, checkpoints, status))
         if recorder is not None:
             recorder.close(summary)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
 
     with afterwards(close):
-        if int(os.environ.get("RANK", "0")) == 0:
+        if ranks.rank() == 0:
+            from omni.myriad.learn.record.advice import Advice
             from omni.myriad.learn.record.progress import Progress
             from omni.myriad.learn.record.recorder import Recorder, start_wandb
 
             recorder = Recorder(run_dir, start_wandb(config, run_dir) if config.get("wandb_activate") else None)
-            title = f"{config['task_name']}, {env.num_envs} environments on {env.device}"
+            where = env.device if ranks.count() == 1 else f"each of {ranks.count()} {env.device.type} devices"
+            title = f"{config['task_name']}, {env.num_envs} environments on {where}"
             progress = Progress(title, learner.max_epochs, learner.max_frames)
-            listeners = [recorder, progress, *listeners]
+            listeners = [recorder, progress, Advice(env.num_envs, env.max_episode_length), *listeners]
         if watch is not None:
             watch.started(learner, run_dir)
         try:
@@ -87,6 +89,7 @@ def train(
             message = f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={run_dir}"
             raise Interrupted(message, *received[:1]) from None
         status = "finished"
+    ranks.leave()  # not where something went wrong: there, the others would be waited for
     return summary, learner
 
 
@@ -174,6 +177,7 @@ def _summary(config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Pa
         "status": status,
         "seed": config["seed"],
         "num_envs": env.num_envs,
+        "ranks": ranks.count(),
         "engine": config["engine"]["name"],
         "device": str(env.device),
         "frames": latest.frames,

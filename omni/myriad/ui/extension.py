@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Any, ClassVar
 
 import carb.eventdispatcher  # type: ignore[import-not-found]
 
@@ -28,7 +28,13 @@ _MENU = "Window"
 
 
 class Extension(omni.ext.IExt):
-    """What Kit starts when the extension is enabled, and ends when it is disabled."""
+    """What Kit starts when the extension is enabled, and ends when it is disabled.
+
+    Attributes:
+        running: The one that was started first and not ended.
+    """
+
+    running: ClassVar[Extension | None] = None
 
     def on_startup(self, ext_id: str) -> None:
         """Show the window, and begin to serve its jobs on Kit's loop.
@@ -36,6 +42,8 @@ class Extension(omni.ext.IExt):
         Args:
             ext_id: Name and version of the extension.
         """
+        if Extension.running is None:
+            Extension.running = self
         self._drive = Drive(self._make_env, self._draw_frame)
         self._model = Model(self._drive, RUNS_PATH)
         self._window = Window(self._model, on_close=self._unload)
@@ -49,6 +57,8 @@ class Extension(omni.ext.IExt):
 
     def on_shutdown(self) -> None:
         """Stop what is going on, and leave nothing behind."""
+        if Extension.running is self:
+            Extension.running = None
         self._stage_events = None
         remove_menu_items(self._menu_items, _MENU)
         self._unload()
@@ -62,9 +72,15 @@ class Extension(omni.ext.IExt):
         return await make_env_async(config)
 
     async def _draw_frame(self, with_scene: bool) -> None:
-        self._draw_scene(with_scene or not self._model.is_busy)
+        is_drawn = with_scene or not self._model.is_busy
+        application = self._model.application if is_drawn else None
+        self._draw_scene(is_drawn)
         self._window.refresh()
-        await omni.kit.app.get_app().next_update_async()
+        if application is None:
+            await omni.kit.app.get_app().next_update_async()
+        else:
+            # On a GPU only the engine brings what PhysX has computed onto the stage.
+            await application.render_async()
 
     def _unload(self) -> None:
         is_loaded = self._model.is_loaded

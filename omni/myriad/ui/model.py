@@ -21,6 +21,7 @@ from omni.myriad.task.loader import TASKS_PATH, task_files
 from omni.myriad.ui.drive import Drive, DrivenEnv
 
 if TYPE_CHECKING:
+    from omni.myriad.engine.base import Application
     from omni.myriad.env.vec_env import VecEnv
     from omni.myriad.learn.base import Epoch, Learner
 
@@ -121,6 +122,12 @@ class Model:
     def is_loaded(self) -> bool:
         """Tell whether there is a scene."""
         return self._env is not None
+
+    @property
+    def application(self) -> Application | None:
+        """Return what draws the scene while physics runs, if there is a scene and an application draws it."""
+        engine = self._env.engine if self._env is not None else None
+        return engine.application if engine is not None and engine.is_playing() else None
 
     @property
     def can_stop(self) -> bool:

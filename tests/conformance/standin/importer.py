@@ -21,6 +21,7 @@ EXTENSIONS = (
     "isaacsim.core.simulation_manager",
     "isaacsim.core.utils",
     "isaacsim.core.version",
+    "isaacsim.simulation_app",
 )
 """What is taken from the checkout, unmodified; every other name of `isaacsim` is a stub."""
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import enum
 import logging
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -169,7 +170,46 @@ class Timeline:
 class App:
     """omni.kit.app: frames. Physics on Kit's own clock is refused, because the engine steps it."""
 
-    frames = 0
+    def __init__(self) -> None:
+        self.frames = 0
+        self.arguments: list[str] = []
+        self.enabled: list[str] = []
+        self.refused: set[str] = set()  # extensions that this Kit does not have
+        self.on_startup: Callable[[], None] = lambda: None
+        self._is_running = False
+        self.quit_code: int | None = None
+        self.toggles: dict[
+            str, Callable[[bool], None]
+        ] = {}  # what starts and ends extensions that are more than a name
+
+    # -- starting and ending, as SimulationApp has it done ---------------------------------------------------------
+
+    def startup(self, name: str, path: str, arguments: list[str]) -> None:
+        self.arguments = list(arguments)
+        self._is_running = True
+        self.on_startup()
+
+    def is_running(self) -> bool:
+        return self._is_running
+
+    def is_app_ready(self) -> bool:
+        return True
+
+    def print_and_log(self, message: str) -> None:
+        logger.info(message)
+
+    def shutdown(self) -> None:
+        """End the process with 0, whatever has happened in it, as Kit does under /app/fastShutdown."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+    shutdown_and_release_framework = shutdown  # what Isaac Sim 5 calls
+
+    def post_quit(self, code: int = 0) -> None:
+        self.quit_code = code
+
+    # -- frames ----------------------------------------------------------------------------------------------------
 
     def update(self) -> None:
         try:
@@ -186,14 +226,42 @@ class App:
             raise RuntimeError("Kit would step physics in this frame, beside the engine's own steps")
 
     async def next_update_async(self) -> None:
-        await asyncio.sleep(0)
+        await asyncio.sleep(0.001)
         self._frame()
+
+    # -- extensions ------------------------------------------------------------------------------------------------
 
     def get_extension_manager(self) -> App:
         return self
 
     def is_extension_enabled(self, name: str) -> bool:
-        return False
+        return name in self.enabled
+
+    def set_extension_enabled_immediate(self, name: str, enabled: bool) -> bool:
+        if name in self.refused:
+            return False
+        if enabled is self.is_extension_enabled(name):
+            return True
+        (self.enabled.append if enabled else self.enabled.remove)(name)
+        self.toggles.get(name, lambda _: None)(enabled)
+        return True
+
+
+class Framework:
+    """carb's framework, whose plugins are all there."""
+
+    def load_plugins(self, loaded_file_wildcards: list[str], search_paths: list[str]) -> None:
+        pass
+
+    def unload_all_plugins(self) -> None:
+        pass
+
+
+class Logging:
+    """carb.logging."""
+
+    def set_log_enabled(self, enabled: bool) -> None:
+        pass
 
 
 class StageEventType(enum.Enum):
@@ -201,6 +269,7 @@ class StageEventType(enum.Enum):
 
     OPENED = 0
     CLOSED = 1
+    CLOSING = 4
     ASSETS_LOADING = 2
     ASSETS_LOADED = 3
 
@@ -217,14 +286,26 @@ class UsdContext:
         return UsdUtils.StageCache.Get().GetId(self.stage).ToLongInt()
 
     def new_stage(self) -> bool:
+        if self.stage is not None:
+            DISPATCHER.dispatch_event(self.stage_event_name(StageEventType.CLOSING), {})
         TIMELINE.stop()
         TIMELINE.commit()
         UsdUtils.StageCache.Get().Clear()
         self.stage = Usd.Stage.CreateInMemory()
+        with Usd.EditContext(self.stage, self.stage.GetSessionLayer()):
+            UsdGeom.Camera.Define(self.stage, "/OmniverseKit_Persp")
         UsdGeom.SetStageUpAxis(self.stage, UsdGeom.Tokens.y)  # Kit's default, which whoever needs Z has to change
         self.stage.SetDefaultPrim(UsdGeom.Xform.Define(self.stage, "/World").GetPrim())
         UsdUtils.StageCache.Get().Insert(self.stage)
         DISPATCHER.dispatch_event(self.stage_event_name(StageEventType.OPENED), {})
+        return True
+
+    def can_close_stage(self) -> bool:
+        return self.stage is not None
+
+    def close_stage(self) -> bool:
+        TIMELINE.stop()
+        TIMELINE.commit()
         return True
 
     async def new_stage_async(self) -> tuple[bool, str]:
@@ -253,13 +334,14 @@ DISPATCHER = EventDispatcher()
 TIMELINE = Timeline()
 APP = App()
 CONTEXT = UsdContext()
+FRAMEWORK = Framework()
 
 
 def install() -> None:
     """Install the modules."""
     provide(
         "carb",
-        get_framework=lambda: object(),
+        get_framework=lambda: FRAMEWORK,
         log_verbose=lambda message: logger.debug(message),
         log_info=lambda message: logger.debug(message),
         log_warn=lambda message: logger.warning(message),
@@ -271,6 +353,7 @@ def install() -> None:
         acquire_settings_interface=lambda: SETTINGS,
         ISettings=Settings,
     )
+    provide("carb.logging", acquire_logging=Logging)
     provide("carb.eventdispatcher", get_eventdispatcher=lambda: DISPATCHER)
     provide(
         "omni.timeline",
@@ -285,6 +368,7 @@ def install() -> None:
     provide("omni.kit.loop._loop", acquire_loop_interface=Loop)
     provide("omni.usd", get_context=lambda: CONTEXT, StageEventType=StageEventType)
     provide("omni.ext", IExt=IExt)
+    provide("omni.client", set_hang_detection_time_ms=lambda milliseconds: None)
     import warp
 
     # Removed from Warp after the version that Isaac Sim brings.

@@ -10,7 +10,7 @@ from typing import Any
 
 import newton_usd_schemas  # noqa: F401  registers NewtonSceneAPI, which Isaac Sim 6 applies
 import physx_usd_schemas
-from pxr import Gf, Sdf, Tf, Usd, UsdPhysics, UsdUtils
+from pxr import Gf, Sdf, Tf, Usd, UsdGeom, UsdPhysics, UsdUtils
 
 from . import kit
 from .importer import provide
@@ -21,6 +21,9 @@ class Physics:
 
     def __init__(self) -> None:
         self.physx: Any = None
+        self.device = "cpu"
+        self.replicates = False
+        self.force_updates = 0
         self.last_dt = 0.0
         self.num_steps = 0
         self.time = 0.0
@@ -28,6 +31,7 @@ class Physics:
         self.after_step: list[Any] = []
         self.replicators: dict[int, tuple[Callable, Callable, Callable]] = {}
         self._replicated: set[str] = set()
+        self._copies: list[tuple[str, list[str], bool]] = []
         self._stage: Any = None
         self._schemas_registered = False
 
@@ -40,41 +44,66 @@ class Physics:
             return
         if not self._schemas_registered:
             ovphysx.set_global_config(ovphysx.types.GlobalConfigKey.NUM_THREADS, 0)
-            ovphysx.set_global_config(ovphysx.types.GlobalConfigKey.CPU_ONLY, True)
+            if self.device == "cpu":
+                ovphysx.set_global_config(ovphysx.types.GlobalConfigKey.CPU_ONLY, True)
             schemas = [str(path) for path in physx_usd_schemas.schema_paths()]
             ovstage.population.register_usd_schemas([*schemas, str(ovphysx.newton_schema_root())])
             self._schemas_registered = True
-        self._check_replication()
+        on_gpu = self.device != "cpu"
+        if on_gpu is not kit.SETTINGS.get_as_bool("/physics/suppressReadback"):
+            raise RuntimeError(f"this Kit simulates on {self.device}, and Isaac Sim's Python asks for the other kind")
+        reports = kit.SETTINGS.get_as_bool("/physics/disableContactProcessing")
+        ovphysx.set_global_config(ovphysx.types.GlobalConfigKey.DISABLE_CONTACT_PROCESSING, reports)
+        stage = self._run_replicator()
         overrides: dict[str, bool | int | float | str] = {
             "/physics/updateToUsd": False,
             "/physics/updateVelocitiesToUsd": False,
+            "/physics/suppressReadback": on_gpu,
+            "/ovphysx/clone/useEnvIds": any(use_env_ids for *_, use_env_ids in self._copies),
         }
-        self.physx = ovphysx.PhysX(config=ovphysx.PhysXConfig(carbonite_overrides=overrides))
+        self.physx = ovphysx.PhysX(
+            config=ovphysx.PhysXConfig(carbonite_overrides=overrides),
+            active_cuda_gpus=self.device.partition(":")[2] if on_gpu else None,
+        )
         self._stage = ovstage.Stage("kit")
         ovstage.population.open_usd_from_string(
-            self._stage, kit.CONTEXT.stage.Flatten().ExportToString(), ordinal=1, domains=ovstage.PopulationDomain.ALL
+            self._stage, stage.ExportToString(), ordinal=1, domains=ovstage.PopulationDomain.ALL
         )
         self._stage.advance_write_floor(ordinal=1).wait()
         self.physx.wait_task(self.physx.attach_ovstage(self._stage, read_ordinal=1))
+        for source, targets, _ in self._copies:
+            poses = [_pose(target) for target in targets]
+            task = self.physx.clone(source, targets, anchor_transforms=poses, env_ids=list(range(len(targets))))
+            self.physx.wait_task(task)
         self.physx.warmup()
 
-    def _check_replication(self) -> None:
-        """Run the replicator's callbacks as omni.physx does while it loads a stage.
+    def _run_replicator(self) -> Sdf.Layer:
+        """Run the replicator's callbacks as omni.physx does while it loads a stage, and return what it then loads.
 
-        Kit skips what is excluded and copies the source in its place. Here every clone is loaded from the stage, where
-        the cloner has put it too: standalone PhysX's own copies would not join the collision groups of their paths.
+        Kit skips what is excluded and copies the source in its place (`replicates`). Otherwise every clone is loaded
+        from the stage, where the cloner has put it too: standalone PhysX's own copies do not join the collision groups
+        of their paths.
         """
-        stage_id = kit.CONTEXT.get_stage_id()
-        if stage_id not in self.replicators:
-            return
-        attach, attach_end, _ = self.replicators[stage_id]
-        excluded = attach(stage_id)
-        self._replicated.clear()
-        attach_end(stage_id)
-        for root in excluded:
-            children = {str(prim.GetPath()) for prim in kit.CONTEXT.stage.GetPrimAtPath(root).GetChildren()}
-            if children != self._replicated:
-                raise RuntimeError(f"replicated {sorted(self._replicated)}, where {root} has {sorted(children)}")
+        stage_id, stage = kit.CONTEXT.get_stage_id(), kit.CONTEXT.stage
+        self._copies.clear()
+        if stage_id in self.replicators:
+            attach, attach_end, _ = self.replicators[stage_id]
+            excluded = attach(stage_id)
+            self._replicated.clear()
+            attach_end(stage_id)
+            for root in excluded:
+                children = {str(prim.GetPath()) for prim in stage.GetPrimAtPath(root).GetChildren()}
+                if children != self._replicated:
+                    raise RuntimeError(f"replicated {sorted(self._replicated)}, where {root} has {sorted(children)}")
+        if not self.replicates:
+            if any(use_env_ids for *_, use_env_ids in self._copies):
+                raise NotImplementedError("the stand-in for Kit has environment ids of replicated clones alone")
+            self._copies.clear()
+        layer = stage.Flatten()
+        for _, targets, _ in self._copies:
+            for target in targets:
+                del layer.GetPrimAtPath(target).nameParent.nameChildren[target.rpartition("/")[2]]
+        return layer
 
     def unload(self) -> None:
         """Release PhysX: every view of it is invalid from now on."""
@@ -106,14 +135,33 @@ class Physics:
     def replicate(
         self, stage_id: int, source: str, num: int, use_env_ids: bool = False, use_fabric: bool = False
     ) -> bool:
-        if use_fabric or use_env_ids:
-            raise NotImplementedError("the stand-in for Kit has neither Fabric nor environment ids")
+        if use_fabric:
+            raise NotImplementedError("the stand-in for Kit does not clone in Fabric")
+        if use_env_ids and self.device == "cpu":
+            raise RuntimeError("PhysX has environment ids on a GPU alone")
         rename = self.replicators[stage_id][2]
-        self._replicated |= {source, *(rename(source, index) for index in range(num))}
+        targets = [rename(source, index) for index in range(num)]
+        self._replicated |= {source, *targets}
+        self._copies.append((source, targets, use_env_ids))
         return True
+
+    # -- omni.physxfabric ---------------------------------------------------------------------------------------------
+
+    def force_update(self, dt: float, time: float) -> None:
+        """Count what brings PhysX's results onto the stage that is drawn; on a GPU nothing else does."""
+        if self.physx is None:
+            raise RuntimeError("Fabric is updated from physics that is not loaded")
+        self.force_updates += 1
 
 
 PHYSICS = Physics()
+
+
+def _pose(path: str) -> tuple[float, ...]:
+    """Return where a prim stands in the world: position and (x, y, z, w) quaternion."""
+    matrix = UsdGeom.Xformable(kit.CONTEXT.stage.GetPrimAtPath(path)).ComputeLocalToWorldTransform(0.0)
+    turn = matrix.ExtractRotationQuat()
+    return (*matrix.ExtractTranslation(), *turn.GetImaginary(), turn.GetReal())
 
 
 class PhysxInterface:
@@ -314,6 +362,7 @@ def install() -> None:
         get_physx_simulation_interface=lambda: physx,
         get_physx_replicator_interface=lambda: PHYSICS,
     )
+    provide("omni.physxfabric", get_physx_fabric_interface=lambda: PHYSICS)
     provide("omni.physics")
     provide(
         "omni.physics.core",

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """omni.physics.tensors on standalone PhysX, as strict as the compiled one.
 
-Data are (count, ...) float32 or uint8, indices (M,) integers, all contiguous and on the CPU; poses are (x, y, z, qx,
-qy, qz, qw). A getter fills and returns the same tensor at every call, so that whoever keeps a result has to clone it.
+Data are (count, ...) float32 or uint8, indices (M,) integers, all contiguous, on the device that PhysX simulates on or,
+for properties, on the CPU; poses are (x, y, z, qx, qy, qz, qw). A getter fills and returns the same tensor at every
+call, so that whoever keeps a result has to clone it.
 """
 
 from __future__ import annotations
@@ -91,6 +92,9 @@ _JOINTS = {
     "PhysicsRevoluteJoint": (JointType.Revolute, DofType.Rotation),
     "PhysicsPrismaticJoint": (JointType.Prismatic, DofType.Translation),
     "PhysicsFixedJoint": (JointType.Fixed, DofType.Invalid),
+    # Several axes of an articulation's joint turn; its degrees of freedom are named joint:number.
+    "PhysicsSphericalJoint": (JointType.Spherical, DofType.Rotation),
+    "PhysicsJoint": (JointType.Spherical, DofType.Rotation),
 }
 
 
@@ -137,7 +141,9 @@ class _View:
             )
             if binding.shape[0] != self.count:
                 raise RuntimeError(f"PhysX found {binding.shape[0]} of {self.count} prims for {tensor_type}")
-            self._buffers[tensor_type] = binding, torch.zeros(binding.shape, dtype=_DTYPES[binding.dtype_name])
+            device = "cpu" if str(binding.native_device).lower().startswith("cpu") else native.PHYSICS.device
+            tensor = torch.zeros(binding.shape, dtype=_DTYPES[binding.dtype_name], device=device)
+            self._buffers[tensor_type] = binding, tensor
         return self._buffers[tensor_type]
 
     def read(self, tensor_type: str) -> torch.Tensor:
@@ -153,36 +159,43 @@ class _View:
         binding, tensor = self.buffer(tensor_type)
         shape = self.shaped(tensor_type, tensor).shape
         # The compiled module counts elements, so that Isaac Sim may write masses (N,) where it reads (N, 1).
-        check(tensor_type, data, shape[:-1] if data.ndim == 1 and shape[-1] == 1 else shape, tensor.dtype)
-        binding.write(data.view(tensor.shape), indices=as_int32(indices, self.count))
+        check(tensor_type, data, shape[:-1] if data.ndim == 1 and shape[-1] == 1 else shape, tensor)
+        synchronize()
+        binding.write(data.view(tensor.shape), indices=as_int32(indices, self.count, tensor.device))
 
 
-def check(name: str, data: Any, shape: torch.Size, dtype: torch.dtype) -> None:
+def synchronize() -> None:
+    """Wait until torch has computed what PhysX is about to read."""
+    if native.PHYSICS.device != "cpu":
+        torch.cuda.synchronize()
+
+
+def check(name: str, data: Any, shape: torch.Size, like: torch.Tensor) -> None:
     """Refuse what the compiled module refuses or would misread.
 
     Raises:
-        TypeError: If `data` is no contiguous CPU tensor of this shape and dtype.
+        TypeError: If `data` is no contiguous tensor of this shape, with the dtype and device of another.
     """
     if not isinstance(data, torch.Tensor):
         raise TypeError(f"{name}: a torch tensor is expected, not {type(data).__name__}")
-    if data.dtype != dtype or data.shape != shape or data.device.type != "cpu" or not data.is_contiguous():
+    if data.dtype != like.dtype or data.shape != shape or data.device != like.device or not data.is_contiguous():
         raise TypeError(
-            f"{name}: {dtype} {tuple(shape)} on the CPU, contiguous, is expected, not {data.dtype} {tuple(data.shape)} "
-            f"on {data.device}, {'' if data.is_contiguous() else 'not '}contiguous"
+            f"{name}: {like.dtype} {tuple(shape)} on {like.device}, contiguous, is expected, not {data.dtype} "
+            f"{tuple(data.shape)} on {data.device}, {'' if data.is_contiguous() else 'not '}contiguous"
         )
 
 
-def as_int32(indices: Any, count: int) -> torch.Tensor:
+def as_int32(indices: Any, count: int, device: torch.device) -> torch.Tensor:
     """Return integer indices as int32, as the torch frontend of omni.physics.tensors does.
 
     Raises:
-        TypeError: If they are no integer vector on the CPU.
+        TypeError: If they are no integer vector on the device.
         IndexError: If one is out of range, where the compiled module would write past its buffers.
     """
     if not isinstance(indices, torch.Tensor) or indices.dtype not in (torch.int32, torch.int64) or indices.ndim != 1:
         raise TypeError(f"indices: an integer vector is expected, not {indices!r}")
-    if indices.device.type != "cpu":
-        raise TypeError(f"indices: they have to be on the CPU, not on {indices.device}")
+    if indices.device != device:
+        raise TypeError(f"indices: they have to be on {device}, not on {indices.device}")
     if len(indices) and not 0 <= int(indices.min()) <= int(indices.max()) < count:
         raise IndexError(f"indices: {indices.tolist()} are not all in [0, {count})")
     return indices.to(torch.int32).contiguous()
@@ -217,13 +230,15 @@ class ArticulationView(_View):
             joint_count=len(joints),
             dof_names=dofs,
             dof_indices={name: index for index, name in enumerate(dofs)},
-            dof_types=[types[name][1] for name in dofs],
+            dof_types=[types[name.partition(":")[0]][1] for name in dofs],
             dof_count=len(dofs),
             fixed_base=binding.is_fixed_base,
         )
         root = str(_robot_root(prim_paths[0]).GetPath())
         inside = {name: str(prim.GetPath())[len(root) :] for name, prim in joint_prims.items()}
-        self.dof_paths = [[str(_robot_root(path).GetPath()) + inside[name] for name in dofs] for path in prim_paths]
+        self.dof_paths = [
+            [str(_robot_root(path).GetPath()) + inside[name.partition(":")[0]] for name in dofs] for path in prim_paths
+        ]
 
     @property
     def jacobian_shape(self) -> tuple[int, ...]:
@@ -276,8 +291,8 @@ class RigidBodyView(_View):
         shape = torch.Size((self.count, 3))
         for name, data in (("force", force_data), ("torque", torque_data), ("position", position_data)):
             if data is not None and data.numel() == 3 * self.count:
-                check(name, data.view(shape), shape, torch.float32)
-        zeros = torch.zeros(shape)
+                check(name, data.view(shape), shape, self.buffer("WRENCH")[1])
+        zeros = torch.zeros(shape, device=native.PHYSICS.device)
         force = zeros if force_data is None else force_data.view(shape)
         torque = zeros if torque_data is None else torque_data.view(shape)
         if position_data is None:
@@ -285,7 +300,9 @@ class RigidBodyView(_View):
         else:
             position = position_data.view(shape)
         wrench = torch.cat((force, torque, position), -1)
-        self.buffer("WRENCH")[0].write(wrench, indices=as_int32(indices, self.count))
+        binding, tensor = self.buffer("WRENCH")
+        synchronize()
+        binding.write(wrench, indices=as_int32(indices, self.count, tensor.device))
 
 
 class RigidContactView(_View):
@@ -301,8 +318,9 @@ class RigidContactView(_View):
         )
         self.sensor_count, self.filter_count = self._contacts.sensor_count, self._contacts.filter_count
         self._max_contacts = max_contacts
-        self._net = torch.zeros(self.sensor_count, 3)
-        self._matrix = torch.zeros(self.sensor_count, self.filter_count, 3)
+        self._device = native.PHYSICS.device
+        self._net = torch.zeros(self.sensor_count, 3, device=self._device)
+        self._matrix = torch.zeros(self.sensor_count, self.filter_count, 3, device=self._device)
 
     def release(self) -> None:
         self._contacts.destroy()
@@ -324,8 +342,9 @@ class RigidContactView(_View):
         return forces.mul_(native.PHYSICS.last_dt / dt), *others
 
     def _details(self, reader: str, widths: tuple[int, ...]) -> list[torch.Tensor]:
-        flat = [torch.zeros(self._max_contacts, width) for width in widths]
-        pairs = [torch.zeros(self.sensor_count, self.filter_count, dtype=torch.int32) for _ in ("counts", "starts")]
+        flat = [torch.zeros(self._max_contacts, width, device=self._device) for width in widths]
+        shape = (self.sensor_count, self.filter_count)
+        pairs = [torch.zeros(shape, dtype=torch.int32, device=self._device) for _ in ("counts", "starts")]
         getattr(self._contacts, reader)(*flat, *pairs)
         return [*flat, *pairs]
 

@@ -14,6 +14,7 @@ from omni.myriad.app.config import load_config
 from omni.myriad.engine import SimConfig, choose, make_engine
 from omni.myriad.engine.isaacsim import app
 from omni.myriad.errors import MyriadError
+from omni.myriad.places import ROOT
 
 KITS = ("pxr", "carb", "usdrt", "ovphysx", "ovstage")
 
@@ -23,8 +24,8 @@ class RecordingApp:
 
     started: list["RecordingApp"]
 
-    def __init__(self, config: dict[str, Any]) -> None:
-        self.config, self.argv, self.closed = config, list(sys.argv), False
+    def __init__(self, config: dict[str, Any], experience: str = "") -> None:
+        self.config, self.experience, self.argv, self.closed = config, experience, list(sys.argv), False
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self.started.append(self)
 
@@ -41,6 +42,7 @@ def isaac_sim(monkeypatch):
     package.SimulationApp = RecordingApp
     monkeypatch.setitem(sys.modules, "isaacsim", package)
     monkeypatch.setattr(app, "_app", None)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
     monkeypatch.setattr(RecordingApp, "started", [], raising=False)
     return RecordingApp.started
 
@@ -85,7 +87,7 @@ def test_kit_sees_no_overrides_and_ctrl_c_stays_ours(isaac_sim, monkeypatch):
     assert signal.getsignal(signal.SIGINT) is before
     assert isaac_sim[0].config["headless"] is False
     assert isaac_sim[0].config["extra_args"] == ["--/app/a=1"]
-    assert app.has_window()
+    assert app.draws_frames()
 
 
 def test_gpu_of_the_run_is_gpu_of_kit(isaac_sim):
@@ -95,6 +97,56 @@ def test_gpu_of_the_run_is_gpu_of_kit(isaac_sim):
     app.start(sim_config)
 
     assert isaac_sim[0].config["physics_gpu"] == isaac_sim[0].config["active_gpu"] == 3
+
+
+def test_a_livestream_draws_what_no_display_shows(isaac_sim, monkeypatch):
+    monkeypatch.setattr(app, "_start_livestream", lambda: None)
+    app.start(config("engine=isaacsim", "engine.livestream=True", "engine.kit_args=['--/app/a=1']"))
+
+    launch = isaac_sim[0].config
+    assert launch["headless"] and not launch["hide_ui"] and not launch["disable_viewport_updates"]
+    assert any("streamType=webrtc" in argument for argument in launch["extra_args"])
+    assert launch["extra_args"][-1] == "--/app/a=1"
+    assert app.draws_frames()
+
+
+def test_without_anybody_to_see_them_no_frames_are_drawn(isaac_sim):
+    app.start(config("engine=isaacsim"))
+
+    assert isaac_sim[0].config["disable_viewport_updates"] and not app.draws_frames()
+    assert isaac_sim[0].experience == ""
+
+
+def test_experiences_are_found_by_path_and_by_name(isaac_sim, tmp_path, monkeypatch):
+    monkeypatch.setenv("EXP_PATH", str(tmp_path))
+    (tmp_path / "isaacsim.exp.full.kit").touch()
+    own = tmp_path / "own" / "own.kit"
+    own.parent.mkdir()
+    own.touch()
+    for asked, found in (
+        ("isaacsim.exp.full", "isaacsim.exp.full.kit"),
+        ("isaacsim.exp.full.kit", "isaacsim.exp.full.kit"),
+        (str(own), "own/own.kit"),
+    ):
+        app.start(config("engine=isaacsim", f"engine.experience={asked}"))
+        assert isaac_sim[-1].experience == str(tmp_path / found)
+    app.start(config("engine=isaacsim", "engine.experience=headless"))
+    assert isaac_sim[-1].experience == str(ROOT / "cfg/kit/headless.kit")
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["engine.experience=nope"], "engine.experience=nope is no .kit file; there are: headless"),
+        (["engine.experience=headless", "headless=False"], "draws nothing"),
+        (["engine.experience=headless", "engine.livestream=True"], "draws nothing"),
+    ],
+)
+def test_experiences_that_cannot_be_are_said(overrides, message, isaac_sim, monkeypatch):
+    monkeypatch.delenv("EXP_PATH", raising=False)
+    with pytest.raises(MyriadError, match=message):
+        app.start(config("engine=isaacsim", *overrides))
+    assert not isaac_sim
 
 
 @pytest.mark.parametrize(("module", "message"), [("pxr", "imported before"), ("ovphysx", "cannot share a process")])

@@ -59,6 +59,25 @@ def test_scenes_of_a_gpu_grow_in_number_to_four_and_then_in_size():
     assert gpu_shards(16384, cores=4) == 2 and gpu_shards(16384, cores=1) == 1
 
 
+@pytest.mark.parametrize("scene", [True, False])
+def test_continuous_collision_detection_stops_a_bullet_at_a_thin_wall(scene, engine_of):
+    engine = engine_of("engine.shards=1", f"task.sim.physx.enable_ccd={scene}")
+    bullet = add_ball(engine, height=1.0)
+    bullet.RemoveAPI(UsdPhysics.ArticulationRootAPI)
+    engine._sim_config.apply_articulation_settings("Bullet", bullet, {"enable_ccd": True})
+    wall = UsdGeom.Cube.Define(engine.stage, "/World/envs/env_0/Wall")
+    wall.AddTranslateOp().Set(Gf.Vec3d(2.0, 0.0, 1.0))
+    wall.AddScaleOp().Set(Gf.Vec3f(0.005, 1.0, 1.0))
+    UsdPhysics.CollisionAPI.Apply(wall.GetPrim())
+    engine.clone_environments(1, 10.0)
+    bullets = engine.scene.add(RigidPrimView("/World/envs/.*/Ball", name="bullets"))
+    engine.reset()
+    bullets.set_velocities(torch.tensor([[120.0, 0.0, 0.0, 0.0, 0.0, 0.0]]))  # 1 m in a step, through 1 cm
+    engine.step(12)
+
+    assert (float(bullets.get_world_poses()[0][0, 0]) < 2.0) is scene
+
+
 def test_a_free_fall_is_a_free_fall(engine_of):
     engine = engine_of("engine.shards=2")
     add_ball(engine, height=10.0)

@@ -9,11 +9,24 @@ import os
 import signal
 import sys
 import threading
+from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 from omni.myriad.engine.sim_config import SimConfig
 from omni.myriad.errors import MyriadError
+from omni.myriad.places import data_folder
+
+_LIVESTREAMS = ("omni.kit.livestream.app", "omni.kit.livestream.webrtc")
+"""Extensions that stream Kit's window, that of Isaac Sim 6 first: there the other one alone streams nothing."""
+
+_LIVESTREAM_ARGS = [
+    "--/exts/omni.kit.livestream.app/primaryStream/streamType=webrtc",
+    "--/exts/omni.kit.livestream.app/primaryStream/signalPort=49100",
+    "--/exts/omni.kit.livestream.app/primaryStream/streamPort=47998",
+]
+"""What 6.x wants to be told, as its own streaming application does; 5.x takes no notice."""
 
 _app: Any = None
 """The SimulationApp that this process has started."""
@@ -69,6 +82,8 @@ def start(sim_config: SimConfig) -> None:
     early = sorted(name for name in sys.modules if name.partition(".")[0] in ("pxr", "carb", "usdrt"))
     if early:
         raise MyriadError(f"{early[0]} was imported before Isaac Sim was started: only Kit may load its own modules.")
+    if sim_config.config["engine"]["experience"] == "headless" and shows_frames(sim_config.config):
+        raise MyriadError("engine.experience=headless draws nothing: it goes with headless=True and no livestream.")
     from isaacsim import SimulationApp  # type: ignore[import-not-found]
 
     # Kit reads the command line, and would take our overrides for its own settings.
@@ -77,31 +92,84 @@ def start(sim_config: SimConfig) -> None:
     on_main_thread = threading.current_thread() is threading.main_thread()
     on_interrupt = signal.getsignal(signal.SIGINT) if on_main_thread else None
     try:
-        _app = SimulationApp(_launch_config(sim_config))
+        _app = SimulationApp(_launch_config(sim_config), experience=_experience(sim_config.config["engine"]))
     finally:
         sys.argv = argv
         if on_main_thread:
             signal.signal(signal.SIGINT, on_interrupt)
+    _leave_after_crashes()
+    if sim_config.config["engine"]["livestream"]:
+        _start_livestream()
+
+
+def shows_frames(config: Mapping[str, Any]) -> bool:
+    """Tell whether somebody is to see the scene that a configuration asks for, on a display or by streaming."""
+    return not config["headless"] or bool(config["engine"]["livestream"])
+
+
+def _experience(engine: Mapping[str, Any]) -> str:
+    """Return the path of the .kit file that is asked for; empty for SimulationApp's own choice.
+
+    Where Isaac Sim has its own is in EXP_PATH, which its python.sh sets, or importing `isaacsim`.
+    """
+    wanted = engine["experience"]
+    if not wanted:
+        return ""
+    name = f"{Path(wanted).name.removesuffix('.kit')}.kit"
+    folders = [data_folder("cfg") / "kit", *map(Path, filter(None, [os.environ.get("EXP_PATH")]))]
+    places = [Path(wanted).expanduser(), *(folder / name for folder in folders)]
+    for place in places:
+        if place.suffix == ".kit" and place.is_file():
+            return str(place.absolute())
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.kit")})
+    raise MyriadError(f"engine.experience={wanted} is no .kit file; there are: {', '.join(known)}.")
+
+
+def _start_livestream() -> None:
+    """Switch on the extension that streams Kit's window: that of 6.x, or else that of 5.x.
+
+    Raises:
+        MyriadError: If this Isaac Sim has neither.
+    """
+    import omni.kit.app  # type: ignore[import-not-found]
+
+    _app.set_setting("/app/window/drawMouse", True)
+    manager = omni.kit.app.get_app().get_extension_manager()
+    if not any(manager.set_extension_enabled_immediate(name, True) for name in _LIVESTREAMS):
+        raise MyriadError(f"engine.livestream=True needs the extension {' or '.join(_LIVESTREAMS)}: it is not here.")
+
+
+def _leave_after_crashes() -> None:
+    """End the process with 1 after a traceback: since 6.0 SimulationApp closes Kit as Python exits, and that with 0."""
+    show = sys.excepthook
+
+    def show_and_leave(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        show(kind, error, trace)
+        leave(1)
+
+    sys.excepthook = show_and_leave
 
 
 def _launch_config(sim_config: SimConfig) -> dict[str, Any]:
     config = sim_config.config
-    headless = bool(config["headless"])
+    livestream, shown = config["engine"]["livestream"], shows_frames(config)
     launch: dict[str, Any] = {
-        "headless": headless,
+        "headless": bool(config["headless"]),
         "multi_gpu": False,  # for the renderer; several training processes have a GPU each
-        "disable_viewport_updates": headless,
-        "extra_args": list(config["engine"]["kit_args"]),
+        "disable_viewport_updates": not shown,
+        "extra_args": [*(_LIVESTREAM_ARGS if livestream else ()), *config["engine"]["kit_args"]],
     }
+    if livestream:
+        launch["hide_ui"] = False  # which is hidden without a display
     kind, _, index = config["sim_device"].partition(":")
     if kind == "cuda":
         launch["physics_gpu"] = launch["active_gpu"] = int(index or 0)
     return launch
 
 
-def has_window() -> bool:
-    """Tell whether a window shows this process's frames."""
-    return _app is not None and not _app.config["headless"]
+def draws_frames() -> bool:
+    """Tell whether this process's own Kit draws frames for somebody."""
+    return _app is not None and not _app.config["disable_viewport_updates"]
 
 
 def leave(code: int) -> None:

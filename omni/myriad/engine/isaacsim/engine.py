@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import carb.settings  # type: ignore[import-not-found]
 import torch
 from pxr import Usd, UsdGeom, UsdPhysics
 
@@ -27,6 +28,7 @@ GridCloner = import_first(("isaacsim.core.cloner", "GridCloner"), ("omni.isaac.c
 
 _COLLISIONS_PATH = "/World/collisions"
 _PLAY_SIMULATIONS = "/app/player/playSimulations"
+_WITHOUT_CONTACTS = "/physics/disableContactProcessing"
 _STEPS_PER_SECOND = "physxScene:timeStepsPerSecond"
 
 _WARM_UP_STEPS_PER_SECOND = 10_000
@@ -65,7 +67,12 @@ class IsaacSimEngine(Engine):
         )
         self.env_positions = torch.zeros(0, 3, device=self.device)
         self._steps_per_second = sim_config.steps_per_second
-        self._render_interval: int = sim_config.config["engine"]["render_interval"]
+        settings = sim_config.config["engine"]
+        self._render_interval: int = settings["render_interval"]
+        self._use_env_ids: bool = settings["enable_env_ids"]
+        if self._use_env_ids and self.device.type == "cpu":
+            raise MyriadError("engine.enable_env_ids=True is invalid: PhysX has environment ids on a GPU alone.")
+        self._spacing = 1.0
         self._calls = 0
         self._grid: torch.Tensor | None = None
         self._cloner: Any = None
@@ -74,7 +81,11 @@ class IsaacSimEngine(Engine):
         self.application = self if app.kit_owns_the_loop() else None
         # World has applied its own defaults; now come the task's settings, by the code that standalone PhysX runs too.
         usd.define_physics_scene(self.stage, sim_config, self.device)
+        # Written where it is off, too: the setting outlives the stage that it was made for.
+        without_contacts = bool(sim_config.sim_params.get("disable_contact_processing"))
+        carb.settings.get_settings().set_bool(_WITHOUT_CONTACTS, without_contacts)
         UsdGeom.Xform.Define(self.stage, "/World")
+        usd.add_lights(self.stage)
         UsdGeom.Xform.Define(self.stage, ENV_0_PATH)
         if torch.device(world.device or "cpu") != self.device:
             raise MyriadError(f"Isaac Sim simulates on {world.device} where sim_device={self.device} was asked for.")
@@ -120,7 +131,7 @@ class IsaacSimEngine(Engine):
         """
         if num_envs < 1:
             raise MyriadError(f"num_envs must be at least 1, not {num_envs}.")
-        self.num_envs = num_envs
+        self.num_envs, self._spacing = num_envs, spacing
         usd.break_instances(self.stage.GetPrimAtPath(ENV_0_PATH))
         usd.anchor_joints(self.stage.GetPrimAtPath(ENV_0_PATH))
         self._cloner = GridCloner(spacing=spacing)
@@ -129,6 +140,8 @@ class IsaacSimEngine(Engine):
             source_prim_path=ENV_0_PATH,
             prim_paths=self._cloner.generate_paths(f"{ENVS_PATH}/env", num_envs),
             replicate_physics=True,
+            # Only with an argument that it needs: older versions have none of this name.
+            **({"enable_env_ids": True} if self._use_env_ids else {}),
         )
         self._grid = torch.tensor([list(map(float, p)) for p in positions], dtype=torch.float32, device=self.device)
         self.env_positions = self._grid.clone()
@@ -162,7 +175,7 @@ class IsaacSimEngine(Engine):
     def _starting(self) -> Iterator[None]:
         if self._cloner is None:
             raise MyriadError(NO_ENVIRONMENTS)
-        if not self._filtered:
+        if not (self._filtered or self._use_env_ids):
             self._filter_collisions()
             self._filtered = True
         rate = self.stage.GetPrimAtPath(PHYSICS_SCENE_PATH).GetAttribute(_STEPS_PER_SECOND)
@@ -176,6 +189,18 @@ class IsaacSimEngine(Engine):
             # Up to 4.2 views connect to physics on request alone; later ones have done so, and do nothing here.
             view.initialize(self.world.physics_sim_view)
         self._sort_environments()
+        if app.draws_frames() or app.kit_owns_the_loop():
+            self._look_at_environment_0()
+
+    def _look_at_environment_0(self) -> None:
+        """Put the viewport's camera where environment 0 fills it, and its neighbours are seen behind it."""
+        set_camera_view = import_first(
+            ("isaacsim.core.utils.viewports", "set_camera_view"), ("omni.isaac.core.utils.viewports", "set_camera_view")
+        )
+        assert self._grid is not None
+        target = self._grid[0].cpu() + torch.tensor([0.0, 0.0, 0.1 * self._spacing])
+        eye = target + torch.tensor([1.0, 1.0, 0.5]) * max(self._spacing, 1.0)
+        set_camera_view(eye.numpy(), target.numpy())
 
     def _filter_collisions(self) -> None:
         """Let clones touch what is outside all environments, such as the ground, and no clone of another one."""
@@ -219,13 +244,14 @@ class IsaacSimEngine(Engine):
             self.world.step(render=False)
         self._step_seconds += time.perf_counter() - start
         self._calls += 1
-        if app.has_window() and self._calls % self._render_interval == 0:
+        if app.draws_frames() and self._calls % self._render_interval == 0:
             self.world.render()
 
     async def render_async(self) -> None:
         """Let Kit draw a frame without stepping physics, from its own loop."""
         await self.world.render_async()
-        self._let_kit_step(False)  # World switches it on again after each frame
+        if self.world is not None:  # else it was closed by what came in with the frame
+            self._let_kit_step(False)  # World switches it on again after each frame
 
     def update_kinematics(self) -> None:
         """Propagate written joint and root states to link poses without stepping."""
@@ -268,8 +294,6 @@ class IsaacSimEngine(Engine):
         self.close()
 
     def _let_kit_step(self, allowed: bool) -> None:
-        import carb.settings  # type: ignore[import-not-found]
-
         carb.settings.get_settings().set_bool(_PLAY_SIMULATIONS, allowed)
 
 

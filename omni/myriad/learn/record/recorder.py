@@ -18,7 +18,7 @@ from omni.myriad.learn.base import Epoch
 
 _COLUMNS = (
     "epoch", "frames", "seconds", "reward_mean", "reward_best", "episode_length_mean", "episodes", "learning_rate",
-    "frames_per_second", "physics_seconds", "task_seconds", "policy_seconds", "update_seconds",
+    "frames_per_second", "physics_seconds", "task_seconds", "policy_seconds", "update_seconds", "faults",
 )  # fmt: skip
 
 

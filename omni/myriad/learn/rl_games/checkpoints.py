@@ -12,7 +12,7 @@ import torch
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import map_leaves, write_bytes
-from omni.myriad.learn import checkpoint
+from omni.myriad.learn import checkpoint, ranks
 from omni.myriad.learn.record.meters import EpisodeMeter
 
 NO_SCORE = -1_000_000_000.0  # rl-games' "no best yet"
@@ -140,9 +140,9 @@ class Checkpoints:
             ) from error
         self.seconds = learner["train_seconds"]
         # Only rank 0's environments are saved; other ranks draw their own.
-        self._resume = state.get("rollout") if agent.global_rank == 0 else None
+        self._resume = state.get("rollout") if ranks.rank() == 0 else None
         best = path.absolute().with_name("best.pth")
-        beaten = best.parent != self.folder and best.exists()
+        beaten = ranks.rank() == 0 and best.parent != self.folder and best.exists()
         if beaten and checkpoint.load(best)["last_mean_rewards"] == state["last_mean_rewards"]:
             write_bytes(self.folder / "best.pth", best.read_bytes())
 
