@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -34,6 +34,8 @@ def as_values(name: str, values: Any, shape: tuple[int, ...], device: torch.devi
         except (TypeError, ValueError, RuntimeError, OverflowError) as error:
             kind, why = type(values).__name__, " ".join(str(error).split())
             raise ArgumentError(f"{name} must be numbers of shape {shape}, got {kind}: {why}.") from None
+    if values.layout != torch.strided:
+        raise ArgumentError(f"{name} must be a dense tensor, got {str(values.layout).removeprefix('torch.')}.")
     if values.dtype != dtype:
         raise ArgumentError(f"{name} must be {_short(dtype)}, got {_short(values.dtype)}.")
     if values.device != device:
@@ -96,18 +98,48 @@ def as_indices(name: str, indices: Any, size: int, device: torch.device) -> torc
     return tensor.to(device=device, dtype=torch.int64)
 
 
-def as_name_indices(name: str, names: Sequence[str], known: list[str]) -> list[int]:
+def as_name_indices(name: str, names: Iterable[str], known: list[str]) -> list[int]:
     """Return the position of each name in `known`.
 
     Raises:
         ArgumentError: If a name is unknown.
     """
-    if isinstance(names, str) or not isinstance(names, Sequence):
-        raise ArgumentError(f"{name} must be a list of names, got {type(names).__name__} {names!r:.40}.")
-    for item in names:
-        if item not in known:
-            raise ArgumentError(f"{name} has no {item!r}; the names are: {', '.join(known)}.")
-    return [known.index(item) for item in names]
+    try:
+        if isinstance(names, str):
+            raise TypeError
+        items = list(names)
+    except TypeError:
+        raise ArgumentError(f"{name} must be a list of names, got {_brief(names)}.") from None
+    for item in items:
+        if not isinstance(item, str) or item not in known:
+            raise ArgumentError(f"{name} has no {_brief(item)}; the names are: {', '.join(known)}.")
+    return [known.index(item) for item in items]
+
+
+def as_flag(name: str, value: Any) -> bool:
+    """Return what is True or False.
+
+    Raises:
+        ArgumentError: If it is neither, such as a tensor that was meant for another argument.
+    """
+    if not isinstance(value, int):
+        raise ArgumentError(f"{name} must be True or False, got {_brief(value)}.")
+    return bool(value)
+
+
+def as_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Raise unless a value is one of some words.
+
+    Raises:
+        ArgumentError: If it is not.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ArgumentError(f"{name} must be one of {', '.join(choices)}, got {_brief(value)}.")
+
+
+def _brief(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{type(value).__name__}"
 
 
 def _short(dtype: torch.dtype) -> str:

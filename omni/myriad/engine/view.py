@@ -8,6 +8,7 @@ those are views without inheriting from these.
 from __future__ import annotations
 
 import logging
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -170,12 +171,12 @@ class View(Protocol):
     def get_linear_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return linear velocities in the world frame, (M, 3) in m/s."""
         velocities = self._read(self._VELOCITY, indices, None, False)[:, :3]
-        return velocities.clone() if clone else velocities
+        return velocities.clone() if checks.as_flag("clone", clone) else velocities
 
     def get_angular_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return angular velocities in the world frame, (M, 3) in rad/s."""
         velocities = self._read(self._VELOCITY, indices, None, False)[:, 3:]
-        return velocities.clone() if clone else velocities
+        return velocities.clone() if checks.as_flag("clone", clone) else velocities
 
     # -- what an engine does ------------------------------------------------------------------------------------------
 
@@ -190,7 +191,7 @@ class View(Protocol):
         """Read positions (M, ..., 3) and orientations (M, ..., 4) as wxyz, where PhysX has xyzw."""
         poses = self._read(tensor_type, indices, columns, False)
         positions = poses[..., :3]
-        return positions.clone() if clone else positions, poses[..., 3:].roll(1, -1)
+        return positions.clone() if checks.as_flag("clone", clone) else positions, poses[..., 3:].roll(1, -1)
 
     def _write_poses(
         self,
@@ -513,7 +514,7 @@ class RobotView(View, Protocol):
             joint_names: Degrees of freedom by name.
             save_to_usd: Must be False: clones are not on the stage.
         """
-        if save_to_usd:
+        if checks.as_flag("save_to_usd", save_to_usd):
             raise NotImplementedError("set_gains: save_to_usd=True needs clones on the USD stage; physics made them.")
         dofs = self._dofs(joint_indices, joint_names)
         self._write_gains(kps, kds, indices, dofs)
@@ -540,8 +541,7 @@ class RobotView(View, Protocol):
             joint_indices: Degrees of freedom; None means all.
             joint_names: Degrees of freedom by name.
         """
-        if mode not in _CONTROL_MODES:
-            raise checks.ArgumentError(f"mode must be one of {', '.join(_CONTROL_MODES)}, got {mode!r}.")
+        checks.as_choice("mode", mode, _CONTROL_MODES)
         dofs = self._dofs(joint_indices, joint_names)
         where = selection(self._rows(indices), dofs, self._device)
         kps, kds = self._default_kps[where], self._default_kds[where]
@@ -553,7 +553,13 @@ class RobotView(View, Protocol):
 
     def switch_dof_control_mode(self, mode: str, dof_index: int, indices: Indices = None) -> None:
         """Switch one degree of freedom; see `switch_control_mode`."""
-        self.switch_control_mode(mode, indices, joint_indices=[dof_index])
+        try:
+            dofs = [operator.index(dof_index)]
+        except (TypeError, RuntimeError):
+            kind = type(dof_index).__name__
+            raise checks.ArgumentError(f"dof_index must be a whole number, got {kind}.") from None
+        self._index("dof_index", dofs, len(self._dof_names))
+        self.switch_control_mode(mode, indices, joint_indices=dofs)
 
     def _write_gains(self, kps: Tensor | None, kds: Tensor | None, indices: Indices, dofs: Tensor | None) -> None:
         if kps is not None:

@@ -358,7 +358,7 @@ class PrimView(View):
         result = data[selection(rows, columns, data.device)]
         if result.device != self._device:
             return result.to(self._device)
-        return result.clone() if clone and rows is None and columns is None else result
+        return result.clone() if checks.as_flag("clone", clone) and rows is None and columns is None else result
 
     def _write(self, tensor_type: str, name: str, values: Any, indices: Indices, columns: Tensor | None = None) -> None:
         """Write rows, and columns of the second dimension, of a quantity; columns left out keep their value."""
