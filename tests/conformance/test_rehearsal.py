@@ -43,6 +43,7 @@ def test_the_whole_checklist(tag: str, tmp_path: Path) -> None:
         "MYRIAD_REHEARSAL_PYTHON": sys.executable,
         "CUDA_VISIBLE_DEVICES": "",
     }
+    environment.pop("ACCEPT_EULA", None)
     command = [str(ROOT / "myriad"), "verify-isaacsim", str(tmp_path)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1500)
     report = json.loads((tmp_path / "report.json").read_text())

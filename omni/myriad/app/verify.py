@@ -88,10 +88,7 @@ class Checklist:
 
     def run(self) -> int:
         """Run all checks, print the table, and return 1 if any failed."""
-        has_gpu = (
-            shutil.which("nvidia-smi") is not None
-            and not subprocess.run(["nvidia-smi", "-L"], capture_output=True).returncode
-        )
+        has_gpu = _has_gpu()
         self.check("training on the CPU", lambda: self.bands("verify_cpu", "Cartpole", "first"))
         self.check("version and packages", self.version)
         self.check("the same seed, the same score", self.repeats)
@@ -184,7 +181,7 @@ class Checklist:
     def on_gpu(self, has_gpu: bool, task: str) -> str:
         """Train a task with its own number of environments."""
         if not has_gpu:
-            raise NotRunError("no GPU: nvidia-smi -L does not run here")
+            raise NotRunError("no GPU: nvidia-smi -L lists none, or CUDA_VISIBLE_DEVICES hides it")
         return self.bands("brief", task, "gpu")
 
     def version(self) -> str:
@@ -263,6 +260,13 @@ class Checklist:
         code, output = self.finish(self.start(LAUNCHER, "container", *train))
         assert code == 2 and "Nope" in output, f"exit code {code} instead of 2: {output[-500:]}"
         return "built; its exit code passes through"
+
+
+def _has_gpu() -> bool:
+    """Tell whether there is a GPU that has not been hidden."""
+    if shutil.which("nvidia-smi") is None or os.environ.get("CUDA_VISIBLE_DEVICES") == "":
+        return False
+    return subprocess.run(["nvidia-smi", "-L"], capture_output=True).returncode == 0
 
 
 def run_verify(arguments: Sequence[str]) -> int:
