@@ -407,6 +407,7 @@ def test_exit_code_passes_isaac_sims_python_sh(checkout, tmp_path, code):
     # As Isaac Sim's does, it makes a 1 of every failure.
     text = f'echo {code} >"$MYRIAD_EXIT_CODE"\n((!{code})) || exit 1\n'
     python = script(tmp_path / "isaac/python.sh", "#!/usr/bin/env bash\n" + text)
+    (tmp_path / "isaac/exts/omni.isaac.ml_archive/pip_prebundle/torch").mkdir(parents=True)
     assert checkout.run("train", ISAACSIM_PATH=str(python.parent)).returncode == code
 
 

@@ -98,7 +98,7 @@ def test_python_sh_is_recognised_by_what_it_exports(isaac_folder, monkeypatch):
 def test_isaac_sim_gets_no_other_torch_newton_or_warp(lacking, isaac_folder):
     lacking("torch", "imageio_ffmpeg")
     assert "its own torch alone" in requirements.advice(())
-    assert "pip install" not in requirements.advice(())
+    assert "-m pip" not in requirements.advice(())
     lacking("imageio_ffmpeg")
     advice = requirements.advice(("physx", "export", "deploy"))
     assert advice.startswith("[deploy] cannot be had in the Python of Isaac Sim 6.0.1-rc.7") and "pip" not in advice
