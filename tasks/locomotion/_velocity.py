@@ -100,7 +100,8 @@ class VelocityTracking(RLTask):
         robot.set_joint_positions(home, indices=env_ids)
         robot.set_joint_velocities(torch.zeros_like(home), indices=env_ids)
         position = self.initial_root_pos[env_ids]
-        position[:, 2] += torch_rand_float(*self.task_config["env"]["resetHeight"], (count,), self.device)
+        lowest, highest = self.task_config["env"]["resetHeight"]
+        position[:, 2] += torch_rand_float(lowest, highest, (count,), self.device)
         yaw = torch_rand_float(-math.pi, math.pi, (count,), self.device)
         level = torch.zeros_like(yaw)
         robot.set_world_poses(position, quat_from_euler_xyz(level, level, yaw), indices=env_ids)

@@ -64,14 +64,15 @@ def test_reward_by_hand(walker):
         BEST - 2.0 + 2.0 / math.e,
         BEST - 1.0 + math.exp(-(math.sin(0.3) ** 2) / 0.2),
         BEST - 1.0 + 1.0 / math.e - 0.1,
-        BEST - 0.4 - 2.0 * 0.06 * 2.0,
-        BEST - 2.0 * 0.1 * 2.0 - 0.1 * 4.0,
+        BEST - 0.05 - 0.5 * 0.06 * 2.0,
+        BEST - 0.5 * 0.1 * 2.0 - 0.05 * 4.0,
     ]
     torch.testing.assert_close(walker.rew_buf, DT * torch.tensor(expected))
 
 
 def test_who_shall_stand_pays_for_posture_and_not_for_feet(walker):
-    walker.commanded.zero_(), walker.linear_velocity.zero_(), walker.angular_velocity.zero_()
+    for moving in (walker.commanded, walker.linear_velocity, walker.angular_velocity):
+        moving.zero_()
     walker.dof_pos[0, 0] = 0.05
     walker.foot_heights[1], walker.foot_speeds[1] = 0.0, 2.0
     load_task_class("Go1Velocity", []).calculate_metrics(walker)

@@ -255,7 +255,7 @@ class Randomizer:
             raise MyriadError(
                 f"{KEY}.{group} needs engine=physx; with others, noise on observations and actions works."
             )
-        view = views[view_name]
+        view: Any = views[view_name]
         for name, given in attributes.items():
             key = f"{group}.{view_name}.{name}"
             if name not in ATTRIBUTES[kind]:
