@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Generic, NoReturn, Protocol, TypeVar
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import torch
@@ -59,9 +59,6 @@ class Library(Protocol):
     def load(self, policy: dict[str, Any], learner: dict[str, Any]) -> None:
         """Put back what both returned."""
         ...
-
-
-AnyLibrary = TypeVar("AnyLibrary", bound=Library)
 
 
 class Stage:
@@ -144,7 +141,7 @@ class Stage:
         return None if first.isinf() else _WATCHED[int(which)]
 
 
-class LibraryLearner(Generic[AnyLibrary]):
+class LibraryLearner:
     """Trains with a library's own loop; see `omni.myriad.learn.base.Learner`.
 
     Args:
@@ -163,7 +160,7 @@ class LibraryLearner(Generic[AnyLibrary]):
         config: Mapping[str, Any],
         env: Any,
         run_dir: Path,
-        make: Callable[[Stage], AnyLibrary],
+        make: Callable[[Stage], Library],
         resume: dict[str, Any] | None,
     ) -> None:
         self.config, self.env, self.folder = config, env, run_dir / "checkpoints"

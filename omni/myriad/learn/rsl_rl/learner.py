@@ -32,7 +32,7 @@ _LACKS = {
 
 def make_learner(
     config: Mapping[str, Any], env: Any, run_dir: Path, resume: dict[str, Any] | None = None
-) -> LibraryLearner[RslRl]:
+) -> LibraryLearner:
     """Return a learner, ready to train; see `omni.myriad.learn.base`.
 
     Raises:

@@ -40,7 +40,7 @@ _EPSILON = 1e-8  # added to variances
 
 def make_learner(
     config: Mapping[str, Any], env: Any, run_dir: Path, resume: dict[str, Any] | None = None
-) -> LibraryLearner[Sb3]:
+) -> LibraryLearner:
     """Return a learner, ready to train; see `omni.myriad.learn.base`.
 
     Raises:
@@ -210,7 +210,7 @@ class Sb3:
         """Step and learn; see `omni.myriad.learn.library.Library`."""
         if self._resumed:
             # `learn` would begin with a reset, which counts the first observations once more.
-            seen: Any = self.stage.observations["obs"].cpu().numpy().copy()
+            seen = self.env.reset() if not isinstance(self.env, VecNormalize) else self.env.venv.reset()
             self.model._last_obs = self.env.normalize_obs(seen) if isinstance(self.env, VecNormalize) else seen
             self.model._last_episode_starts = np.zeros(self.stage.num_envs, dtype=bool)
             self._resumed = False
