@@ -97,7 +97,7 @@ class Bath:
         with ThreadPoolExecutor(len(lanes)) as pool:
             going = [pool.submit(lane) for lane in lanes]
             while not all(future.done() for future in going):
-                self.over.wait(10.0) or time.sleep(1.0)
+                time.sleep(1.0)
                 if time.monotonic() - self.started > 60.0 * self.values["minutes"]:
                     self.over.set()
                 self.write()
@@ -378,4 +378,4 @@ def _equal(a: Any, b: Any) -> bool:
         return len(a) == len(b) and all(map(_equal, a, b))
     if isinstance(a, torch.Tensor) and isinstance(b, torch.Tensor):
         return a.dtype == b.dtype and a.shape == b.shape and a.numpy().tobytes() == b.numpy().tobytes()
-    return a == b or (a != a and b != b)
+    return bool(a == b or (a != a and b != b))

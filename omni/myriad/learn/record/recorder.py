@@ -131,10 +131,12 @@ class Recorder:
 
 
 def _event(name: str, value: float, step: int) -> Any:
-    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.proto import event_pb2
     from tensorboardX.summary import scalar
 
-    return Event(wall_time=time.time(), step=step, summary=scalar(name, value))
+    return event_pb2.Event(  # type: ignore[attr-defined]
+        wall_time=time.time(), step=step, summary=scalar(name, value)
+    )
 
 
 def draw_curve(path: Path, curve: list[tuple[float, float, float]], title: str) -> None:
