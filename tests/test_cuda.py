@@ -35,6 +35,27 @@ torch.save(torch.stack(history), "{file}")
 env.close()
 """
 
+MENDED = """
+import torch
+from omni.myriad.app.config import load_config
+from omni.myriad.app.runs import make_env
+env = make_env(load_config(["task={task}", "num_envs=64", "engine.shards=2", "sim_device=cuda", "on_nan=reset"]))
+robots, nan, third = next(iter(env.engine.robots().values())), float("nan"), torch.tensor([3], device="cuda")
+env.reset()
+for step in range(60):
+    if step == 30:
+        root = torch.full((1, 3), nan, device="cuda"), torch.full((1, 4), nan, device="cuda")
+        robots.set_world_poses(*root, indices=third)
+    if step == 40:
+        env.mend(third)
+    obs, rewards, dones, extras = env.step(torch.rand(64, env.num_actions, device="cuda") * 2 - 1)
+    assert obs["obs"].isfinite().all() and rewards.isfinite().all(), step
+    faulty = extras["faulty"].nonzero().flatten().tolist()
+    assert faulty == ([3] if step == 30 or (30 < step < 40 and "{task}" == "Cartpole") else []), (step, faulty)
+assert env._before_graph.captured and env._after_graph.captured
+env.close()
+"""
+
 ISOLATION = """
 import torch
 from pxr import UsdGeom, UsdPhysics
@@ -92,6 +113,11 @@ def test_episodes_end_and_begin_in_graphs(rollout, task):
     moved = (history[1:, :, 0] - history[:-1, :, 0]).abs()
     assert moved[~dones[:-1]].max() < 0.5
     assert not (dones[1:] & dones[:-1]).any()
+
+
+@pytest.mark.parametrize("task", ["Cartpole", "Ant"])
+def test_what_is_not_finite_is_set_aside_and_mended_in_graphs(task):
+    run(MENDED.format(task=task))
 
 
 def test_environments_on_one_spot_never_touch():

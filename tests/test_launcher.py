@@ -25,6 +25,7 @@ case "$*" in
   *ensurepip*) exit "${FAKE_NO_VENV:-0}" ;;
   *CDLL*) exit 1 ;;
   *'import check'*) exit "${FAKE_LACKS:-0}" ;;
+  *'find_spec("torch")'*) exit "${FAKE_NO_TORCH:-0}" ;;
   "-V") echo "Python 3.11.7"; exit ;;
   "-m venv"*) rm -rf "${*: -1}" && mkdir -p "${*: -1}/bin" && cp "$0" "${*: -1}/bin/python"; exit ;;
   "-m pip --version") exit ;;
@@ -406,29 +407,78 @@ def test_exit_code_passes_isaac_sims_python_sh(checkout, tmp_path, code):
     # As Isaac Sim's does, it makes a 1 of every failure.
     text = f'echo {code} >"$MYRIAD_EXIT_CODE"\n((!{code})) || exit 1\n'
     python = script(tmp_path / "isaac/python.sh", "#!/usr/bin/env bash\n" + text)
+    (tmp_path / "isaac/exts/omni.isaac.ml_archive/pip_prebundle/torch").mkdir(parents=True)
     assert checkout.run("train", ISAACSIM_PATH=str(python.parent)).returncode == code
 
 
+@pytest.mark.parametrize("place", ["exts/omni.isaac.ml_archive", "extsDeprecated/omni.isaac.ml_archive-3.3.0+lx64"])
+def test_isaac_sims_own_torch_is_found(checkout, tmp_path, place):
+    script(tmp_path / "isaac/python.sh", FAKE_PYTHON)
+    archive = tmp_path / "isaac" / place / "pip_prebundle"
+    (archive / "torch").mkdir(parents=True)
+    # Neither pip nor a verb can be without it: each would install another.
+    for verb in ("train", "python"):
+        done = checkout.run(verb, ISAACSIM_PATH=str(tmp_path / "isaac"), FAKE_NO_TORCH="1", PYTHONPATH="/mine")
+        assert f"with {checkout.root}:/mine:{archive}\n" in done.stdout, done.stderr
+
+
+def test_isaac_sim_without_torch_gets_no_other(checkout, tmp_path):
+    isaac = str(script(tmp_path / "isaac/python.sh", FAKE_PYTHON).parent)
+    done = checkout.run("train", ISAACSIM_PATH=isaac, FAKE_NO_TORCH="1")
+    assert done.returncode == 1 and "Isaac Sim's own torch was not found" in done.stderr and "ran <" not in done.stdout
+    for verb in ("python", "doctor"):  # with which it can be repaired
+        assert "ran <" in checkout.run(verb, ISAACSIM_PATH=isaac, FAKE_NO_TORCH="1").stdout
+
+
 def test_gui_needs_isaac_sim(checkout, tmp_path):
-    done = checkout.run("gui")
-    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
-    assert "set ISAACSIM_PATH" in done.stderr
+    mine = script(tmp_path / "mine/bin/python", FAKE_PYTHON).parents[1]
+    for variables in ({}, {"VIRTUAL_ENV": str(mine)}):
+        done = checkout.run("gui", **variables)
+        assert (done.returncode, done.stderr.count("\n")) == (1, 2)
+        assert "set ISAACSIM_PATH" in done.stderr and "pip installed isaacsim" in done.stderr
     done = checkout.run("gui", ISAACSIM_PATH=str(tmp_path))
     assert done.returncode == 1 and "has no isaac-sim.sh" in done.stderr
+
+
+def extension_of(said: str) -> Path:
+    """Return the folder that Isaac Sim was started with as an extension's."""
+    found = re.search(r"ran <--ext-path> <(.*)> <--enable> <omni.myriad> <--/some/setting=1>", said)
+    assert found, said
+    return Path(found[1])
 
 
 def test_gui_starts_isaac_sim_with_an_extension_of_the_right_name(checkout, tmp_path):
     isaac = tmp_path / "isaac"
     script(isaac / "python.sh", FAKE_PYTHON)
     script(isaac / "isaac-sim.sh", FAKE_PYTHON)
-    for _ in range(2):  # the link is there the second time
-        done = checkout.run("gui", "--/some/setting=1", ISAACSIM_PATH=str(isaac))
-        found = re.search(r"ran <--ext-path> <(.*)> <--enable> <omni.myriad> <--/some/setting=1>", done.stdout)
-        assert found, done.stderr
-        assert Path(found[1]).name == "omni.myriad"
-        assert Path(found[1]).resolve() == checkout.root
+    for name in ("extension.toml", "README.md", "CHANGELOG.md"):
+        shutil.copy(ROOT / name, checkout.root)
+    shutil.copytree(ROOT / "data", checkout.root / "data")
+    (checkout.root / "docs").mkdir()
+    for _ in range(2):  # the folder is there the second time
+        folder = extension_of(checkout.run("gui", "--/some/setting=1", ISAACSIM_PATH=str(isaac)).stdout)
+        # Kit sees the name even if it resolves every link, and finds what extension.toml names.
+        toml = folder / "extension.toml"
+        assert folder.resolve().name == "omni.myriad" and toml.resolve().parent == folder.resolve()
+        named = re.findall(r'^(?:readme|changelog|icon) = "(.*)"', toml.read_text(), re.MULTILINE)
+        assert len(named) == 3 and all((folder / file).is_file() for file in named)
+        # Imported from there, Myriad works on the checkout: its tasks, its configuration, its runs.
+        code = "from omni.myriad import places; print(places.ROOT)"
+        done = subprocess.run([sys.executable, "-c", code], cwd=folder, capture_output=True, text=True)
+        assert done.stdout.strip() == str(checkout.root), done.stderr
+    (checkout.root / "extension.toml").write_text("[package]\n")
+    assert extension_of(checkout.run("gui", "--/some/setting=1", ISAACSIM_PATH=str(isaac)).stdout) == folder
+    assert (folder / "extension.toml").read_text() == "[package]\n"
     checkout.root = checkout.root.rename(checkout.root.parent / "omni.myriad")
-    assert f"<--ext-path> <{checkout.root}>" in checkout.run("gui", ISAACSIM_PATH=str(isaac)).stdout
+    assert extension_of(checkout.run("gui", "--/some/setting=1", ISAACSIM_PATH=str(isaac)).stdout) == checkout.root
+
+
+def test_gui_starts_the_isaac_sim_that_pip_installed(checkout, tmp_path):
+    shutil.copy(ROOT / "extension.toml", checkout.root)
+    script(tmp_path / "mine/bin/python", FAKE_PYTHON)
+    mine = script(tmp_path / "mine/bin/isaacsim", FAKE_PYTHON).parents[1]
+    done = checkout.run("gui", "--/some/setting=1", VIRTUAL_ENV=str(mine))
+    assert extension_of(done.stdout).name == "omni.myriad"
 
 
 def test_gui_needs_its_packages_in_isaac_sim(checkout, tmp_path):

@@ -3,6 +3,7 @@
 
 import importlib.util
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -82,6 +83,24 @@ def test_the_verbs_exit_code_is_the_process_exit_code(ended, monkeypatch, outcom
     assert ended("doctor", "a", "b c")[::2] == (code, str(code))
 
 
+def test_ctrl_c_while_it_is_imported_leaves_no_traceback():
+    code = """
+import os, signal, sys
+class Impatient:
+    def find_spec(self, name, *_):
+        if name == "omni.myriad.app.doctor":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Impatient())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from omni.myriad.__main__ import main
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
+    ready = "import signal\nimport omni.myriad.__main__\nprint(signal.getsignal(signal.SIGINT))"
+    done = subprocess.run([sys.executable, "-c", ready], cwd=ROOT, capture_output=True, text=True)
+    assert "default_int_handler" in done.stdout
+
+
 def test_missing_packages_are_said_before_a_verb_runs(ended, monkeypatch):
     real = importlib.util.find_spec
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "rl_games" else real(name))
@@ -92,6 +111,14 @@ def test_missing_packages_are_said_before_a_verb_runs(ended, monkeypatch):
     )
     monkeypatch.setitem(VERBS, "doctor", Verb(lambda arguments: 0, ""))
     assert ended("doctor")[0] == 0  # the doctor says it in its own way
+
+
+def test_newton_needs_nothing_of_physx(ended, monkeypatch):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "ovphysx" else real(name))
+    monkeypatch.setitem(VERBS, "train", Verb(lambda arguments: 0, "", VERBS["train"].extras))
+    assert ended("train", "engine=newton", "task=Ant")[0] == 0
+    assert ended("train", "task=Ant")[0] == 1
 
 
 def test_the_table_needs_no_packages():

@@ -2,8 +2,9 @@
 """Myriad: reinforcement learning for robots, thousands at a time on one GPU.
 
 Tasks import what they need from here: `RLTask`, `ArticulationView`, `RigidPrimView`, and `ObservationTerm`, `Noise`,
-`ImageTerm` and `ActionTerm`, with which they say what they observe and command. The views are the classes of the engine
-that runs, so they can be imported once `make_engine` has chosen one.
+`ImageTerm` and `ActionTerm`, with which they say what they observe and command; `VelocityCommands` for robots that
+follow some. The views are the classes of the engine that runs, so they can be imported once `make_engine` has chosen
+one. `make` gives everybody else a task as a gymnasium environment.
 """
 
 from __future__ import annotations
@@ -11,7 +12,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from omni.myriad.app.make import make
     from omni.myriad.engine import ArticulationView, RigidPrimView, Scene
+    from omni.myriad.task.commands import VelocityCommands
     from omni.myriad.task.rl_task import RLTask
     from omni.myriad.task.terms import ActionTerm, ImageTerm, Noise, ObservationTerm
 
@@ -26,11 +29,17 @@ __all__ = [
     "RLTask",
     "RigidPrimView",
     "Scene",
+    "VelocityCommands",
+    "make",
 ]
 
 
 def __getattr__(name: str) -> Any:
     # Lazily, so that `import omni.myriad` costs nothing and touches no physics.
+    if name == "make":
+        from omni.myriad.app.make import make
+
+        return make
     if name == "RLTask":
         from omni.myriad.task.rl_task import RLTask
 
@@ -43,4 +52,8 @@ def __getattr__(name: str) -> Any:
         from omni.myriad.task import terms
 
         return getattr(terms, name)
+    if name == "VelocityCommands":
+        from omni.myriad.task.commands import VelocityCommands
+
+        return VelocityCommands
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,14 +6,22 @@ Imports nothing but the standard library until a verb is called: any Python can 
 
 from __future__ import annotations
 
+import signal
+
+if _starting := signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # while nobody is there to answer it, Ctrl-C leaves no traceback
+
 import difflib
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from omni.myriad.app import cli, doctor, importing, new, requirements
+from omni.myriad.app import cli, doctor, importing, new, requirements, soak
 from omni.myriad.places import COMMAND, IN_WHEEL
+
+if _starting:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @dataclass(frozen=True)
@@ -55,8 +63,9 @@ VERBS = {
     "new": Verb(new.run_new, "write a task of your own that runs: {myriad} new Reach robot=panda", ("physx",)),
     "robots": Verb(importing.list_robots, "list the robots that pip brings, with licence, size and picture"),
     "port": Verb(cli.port, "say what would change for a task file of OmniIsaacGymEnvs: {myriad} port FILE", ()),
+    "soak": Verb(soak.main, "kill trainings at random for hours, and check what is left", ("physx",)),
     "test": Verb(cli.test, "run the tests (arguments go to pytest)", ("physx", "export", "dev")),
-    "gui": Verb(None, "open Isaac Sim with Myriad's window (needs ISAACSIM_PATH)", ("export",)),
+    "gui": Verb(None, "open Isaac Sim with Myriad's window (needs Isaac Sim)", ("export",)),
     "verify-isaacsim": Verb(cli.verify_isaacsim, "try everything in a real Isaac Sim, and write a report", ()),
     "container": Verb(None, "build, run or test a container: {myriad} container run train task=Ant"),
     "doctor": Verb(doctor.main, "say what works on this machine, and how to fix what does not"),
@@ -76,6 +85,7 @@ Which Python
                             needs: PhysX, torch, ONNX, MuJoCo, newton, and the developer tools
   VIRTUAL_ENV, CONDA_PREFIX an active environment is used as it is (conda's base is not)
   ISAACSIM_PATH=folder      Isaac Sim's own python.sh, and Isaac Sim's PhysX
+                            (pip installed isaacsim: activate that environment)
   MYRIAD_PYTHON=python3.12  makes .venv with this Python (3.10 to 3.13)
 """
 
@@ -102,12 +112,14 @@ def unknown(verb: str) -> str:
     return f"myriad: no verb '{verb}'. {hint}: {' '.join(names)}"
 
 
-def check(name: str) -> None:
+def check(name: str, arguments: Sequence[str] = ()) -> None:
     """Leave with 1 and the command that helps where this Python lacks what a verb needs; ./myriad gui asks it, too."""
     extras = VERBS[name].extras
+    if extras and "engine=newton" in arguments:  # which needs nothing of PhysX's
+        extras = tuple("newton" if extra == "physx" else extra for extra in extras)
     if extras is not None and (lacking := requirements.missing(extras)):
-        command = requirements.install_command(extras)
-        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. Install them:\n  {command}", file=sys.stderr)
+        advice = requirements.advice(extras)
+        print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. {advice}", file=sys.stderr)
         cli.leave(1)
 
 
@@ -128,8 +140,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     if run is None:
         print(f"myriad: '{name}' is a verb of the launcher ./myriad.", file=sys.stderr)
         cli.leave(2)
-    check(name)
     try:
+        check(name, rest)
         code = run(rest) or 0
     except KeyboardInterrupt:
         code = cli.EXIT_INTERRUPTED

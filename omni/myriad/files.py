@@ -7,6 +7,7 @@ import contextlib
 import json
 import math
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -15,6 +16,17 @@ from typing import Any
 from omni.myriad.errors import MyriadError
 
 Name = str | os.PathLike[str]
+
+_UNFINISHED = ".unfinished"
+
+
+@contextlib.contextmanager
+def writing(path: Name) -> Iterator[None]:
+    """Say in one line that a file cannot be written, where the block raises what the system says of it."""
+    try:
+        yield
+    except OSError as error:
+        raise MyriadError(f"{path} cannot be written: {error.strerror or error}.") from error
 
 
 @contextlib.contextmanager
@@ -30,17 +42,21 @@ def replacing(path: Name) -> Iterator[Path]:
         MyriadError: If it cannot be written (full disk, no permission); the old file stays, and nothing else is left.
     """
     path = Path(path)
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        # In a folder of its own, so that it has its usual suffix and mode.
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+        # In a folder of its own, so that it has its usual suffix and mode; nobody else can foresee its name.
+        with tempfile.TemporaryDirectory(_UNFINISHED, f".{path.name}.", path.parent) as folder:
             temporary = Path(folder, path.name)
             yield temporary
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
-    except OSError as error:
-        raise MyriadError(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
+def remove_unfinished(folder: Name) -> None:
+    """Remove what `replacing` left in a folder where the process was killed; nobody may be writing there."""
+    for left in Path(folder).glob(f".*{_UNFINISHED}"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def write_bytes(path: Name, data: bytes | memoryview) -> None:

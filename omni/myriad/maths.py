@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Batched rotations and scalings for tasks, with the names of `omni.isaac.core.utils.torch`.
 
-Quaternions are (w, x, y, z) and of unit length; the leading dimension is the batch.
+Quaternions are (w, x, y, z) and of unit length; the leading dimension is the batch. On a GPU each operation on tensors
+is a kernel of some microseconds, however small, so that what is written here is written in few of them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ Tensor = torch.Tensor
 
 def torch_rand_float(lower: float, upper: float, shape: tuple[int, ...], device: torch.device | str) -> Tensor:
     """Draw uniformly from [lower, upper)."""
-    return (upper - lower) * torch.rand(*shape, device=device) + lower
+    return torch.empty(shape, device=device).uniform_(lower, upper)
 
 
 def tensor_clamp(t: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
@@ -53,29 +54,37 @@ def quat_mul(a: Tensor, b: Tensor) -> Tensor:
     w_a, v_a = a[..., :1], a[..., 1:]
     w_b, v_b = b[..., :1], b[..., 1:]
     w = w_a * w_b - (v_a * v_b).sum(-1, keepdim=True)
-    v = w_a * v_b + w_b * v_a + torch.linalg.cross(v_a, v_b)
+    v = torch.linalg.cross(v_a, v_b).addcmul(w_a, v_b).addcmul(w_b, v_a)
     return torch.cat((w, v), dim=-1)
 
 
 def quat_rotate(q: Tensor, v: Tensor) -> Tensor:
-    """Rotate vectors (N, 3) by quaternions (N, 4): v + 2w (u x v) + 2 u x (u x v), u the vector part."""
+    """Rotate vectors (N, 3) by quaternions (N, 4): v + 2 (w (u x v) + u x (u x v)), u the vector part."""
     u = q[..., 1:]
-    twice = 2.0 * torch.linalg.cross(u, v)
-    return v + q[..., :1] * twice + torch.linalg.cross(u, twice)
+    crossed = torch.linalg.cross(u, v)
+    return torch.add(v, torch.linalg.cross(u, crossed).addcmul(q[..., :1], crossed), alpha=2.0)
 
 
 def quat_rotate_inverse(q: Tensor, v: Tensor) -> Tensor:
     """Rotate vectors (N, 3) by the inverse of quaternions (N, 4)."""
-    return quat_rotate(quat_conjugate(q), v)
+    u = q[..., 1:]
+    crossed = torch.linalg.cross(u, v)
+    return torch.add(v, torch.linalg.cross(u, crossed).addcmul(q[..., :1], crossed, value=-1.0), alpha=2.0)
 
 
 def get_euler_xyz(q: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Return roll, pitch and yaw in [0, 2 pi), each (N,): rotations about fixed x, then y, then z."""
-    w, x, y, z = q.unbind(-1)
-    roll = torch.atan2(2.0 * (w * x + y * z), w * w - x * x - y * y + z * z)
-    pitch = torch.asin((2.0 * (w * y - z * x)).clamp(-1.0, 1.0))
-    yaw = torch.atan2(2.0 * (w * z + x * y), w * w + x * x - y * y - z * z)
-    return roll % math.tau, pitch % math.tau, yaw % math.tau
+    """Return roll, pitch and yaw in [0, 2 pi), each (N,): rotations about fixed x, then y, then z.
+
+    Roll is atan2(w x + y z, 1/2 - x² - y²), yaw atan2(w z + x y, 1/2 - y² - z²), pitch asin(2 (w y - z x)).
+    """
+    products = q.unsqueeze(-1) * q.unsqueeze(-2)
+    squares = products.diagonal(dim1=-2, dim2=-1)
+    sines = products[..., 0, 1::2] + products[..., 2, 1::2].flip(-1)  # of roll and yaw
+    cosines = 0.5 - squares[..., 1::2] - squares[..., 2:3]
+    pitch = torch.asin((2.0 * (products[..., 0, 2] - products[..., 1, 3])).clamp(-1.0, 1.0))
+    angles = torch.cat((torch.atan2(sines, cosines), pitch.unsqueeze(-1)), dim=-1) % math.tau
+    roll, yaw, pitch = angles.unbind(-1)
+    return roll, pitch, yaw
 
 
 def quat_from_euler_xyz(roll: Tensor, pitch: Tensor, yaw: Tensor) -> Tensor:
@@ -107,8 +116,8 @@ def compute_heading_and_up(
         and target (N,), up vectors (N, 3) and heading vectors (N, 3) in the world frame.
     """
     torso_quat = quat_mul(torso_rotation, inv_start_rot)
-    up_vec = quat_rotate(torso_quat, vec1)
-    heading_vec = quat_rotate(torso_quat, vec0)
+    turned = quat_rotate(torso_quat.unsqueeze(-2), torch.stack((vec0, vec1), dim=-2))
+    heading_vec, up_vec = turned.unbind(-2)
     heading_proj = (heading_vec * normalize(to_target)).sum(-1)
     return torso_quat, up_vec[:, up_idx], heading_proj, up_vec, heading_vec
 
@@ -123,8 +132,8 @@ def compute_rot(
     Returns:
         Linear and angular velocity in the torso frame (N, 3), roll, pitch, yaw and angle to target in rad (N,).
     """
-    vel_loc = quat_rotate_inverse(torso_quat, velocity)
-    angvel_loc = quat_rotate_inverse(torso_quat, ang_velocity)
+    velocities = torch.stack((velocity, ang_velocity), dim=-2)
+    vel_loc, angvel_loc = quat_rotate_inverse(torso_quat.unsqueeze(-2), velocities).unbind(-2)
     roll, pitch, yaw = get_euler_xyz(torso_quat)
     to_target = targets - torso_positions
     return vel_loc, angvel_loc, roll, pitch, yaw, torch.atan2(to_target[:, 2], to_target[:, 0]) - yaw

@@ -4,7 +4,7 @@
 import os
 from pathlib import Path
 
-_PACKAGE = Path(__file__).parent
+_PACKAGE = Path(__file__).resolve().parent  # `./myriad gui` lets Kit import us through a link
 ROOT = _PACKAGE.parents[1]
 """The checkout, or the folder of installed packages: where Python finds `omni`."""
 

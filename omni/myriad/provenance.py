@@ -10,7 +10,8 @@ from pathlib import Path
 
 from omni.myriad.places import IN_WHEEL
 
-_PACKAGES = ("torch", "numpy", "rl-games", "gymnasium", "hydra-core", "ovphysx", "usd-core")
+_LEARNERS = ("rl-games", "rsl-rl-lib", "skrl", "stable-baselines3")
+_PACKAGES = ("torch", "numpy", *_LEARNERS, "gymnasium", "hydra-core", "ovphysx", "usd-core")
 
 
 def versions() -> dict[str, str]:

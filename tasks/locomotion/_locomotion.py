@@ -112,12 +112,12 @@ class Locomotion(RLTask):
         self.robots.set_joint_velocities(velocities, indices=env_ids)
         self.robots.set_world_poses(self.initial_root_pos[env_ids], self.initial_root_rot[env_ids], indices=env_ids)
         self.robots.set_velocities(torch.zeros((len(env_ids), 6), device=self.device), indices=env_ids)
-        self.potentials[env_ids] = self._potentials(self.initial_root_pos[env_ids], self.targets[env_ids])
+        self.potentials[env_ids] = self._potentials((self.targets - self.initial_root_pos)[env_ids])
         self.reset_buf[env_ids] = 0
         self.progress_buf[env_ids] = 0
 
-    def _potentials(self, positions: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        return -(targets - positions)[:, :2].norm(dim=-1) / self.dt
+    def _potentials(self, to_target: torch.Tensor) -> torch.Tensor:
+        return to_target[:, :2].norm(dim=-1) / -self.dt
 
     def get_observations(self) -> None:
         """Observe height, velocities, orientation, joints, forces at the feet and the last action."""
@@ -127,9 +127,9 @@ class Locomotion(RLTask):
         dof_vel = self.robots.get_joint_velocities(clone=False)
         foot_forces = self.robots.get_measured_joint_forces(joint_indices=self.feet_indices)
 
-        self.prev_potentials.copy_(self.potentials)
-        self.potentials.copy_(self._potentials(position, self.targets))
         to_target = self.targets - position
+        self.prev_potentials.copy_(self.potentials)
+        self.potentials.copy_(self._potentials(to_target))
         to_target[:, 2] = 0.0
         torso_quat, self.up_proj, self.heading_proj, _, _ = compute_heading_and_up(
             rotation, self.inv_start_rot, to_target, self.heading_vec, self.up_vec, 2
@@ -160,20 +160,12 @@ class Locomotion(RLTask):
     def calculate_metrics(self) -> None:
         """Reward progress, staying alive, upright and on course; charge for effort and joints at their limits."""
         cfg = self.task_config["env"]
-        heading = cfg["headingWeight"] * (self.heading_proj / 0.8).clamp(max=1.0)
-        up = cfg["upWeight"] * (self.up_proj > 0.93)
-        actions_cost = (self.actions**2).sum(-1)
-        electricity_cost = ((self.actions * self.dof_vel_scaled).abs() * self.motor_effort_ratio).sum(-1)
-        reward = (
-            self.potentials
-            - self.prev_potentials
-            + cfg["alive_reward_scale"]
-            + up
-            + heading
-            - cfg["actionsCost"] * actions_cost
-            - cfg["energyCost"] * electricity_cost
-            - self.cost_of_limits()
-        )
+        heading = (self.heading_proj * (cfg["headingWeight"] / 0.8)).clamp(max=cfg["headingWeight"])
+        electricity = ((self.actions * self.dof_vel_scaled).abs() * self.motor_effort_ratio).sum(-1)
+        reward = self.potentials - self.prev_potentials + cfg["alive_reward_scale"] + heading
+        reward.add_(self.up_proj > 0.93, alpha=cfg["upWeight"])
+        reward.sub_((self.actions**2).sum(-1), alpha=cfg["actionsCost"]).sub_(electricity, alpha=cfg["energyCost"])
+        reward.sub_(self.cost_of_limits())
         self.fallen = self.height < cfg["terminationHeight"]
         self.rew_buf[:] = torch.where(self.fallen, cfg["deathCost"], reward)
 

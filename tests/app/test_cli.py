@@ -3,6 +3,7 @@ import pytest
 
 from omni.myriad.app import cli
 from omni.myriad.errors import MyriadError
+from omni.myriad.task.loader import load_task_class
 
 
 def ended(main, capsys):
@@ -36,6 +37,16 @@ def test_ctrl_c_is_code_130(capsys):
 def test_a_defect_keeps_its_traceback():
     with pytest.raises(ZeroDivisionError):
         cli.run("train", raising(ZeroDivisionError()), ["sim_device=cpu"])
+
+
+def test_an_error_in_a_file_beside_a_task_is_one_line_with_its_place(tmp_path, capsys):
+    head = "from _legs import count\nfrom omni.myriad.task.rl_task import RLTask\n"
+    (tmp_path / "hopper.py").write_text(f"{head}class Hopper(RLTask):\n    legs = staticmethod(count)\n")
+    (tmp_path / "_legs.py").write_text("def count():\n    return 1 / 0\n")
+    task = load_task_class("Hopper", [tmp_path])
+    code, captured = ended(lambda config: task.legs(), capsys)
+    assert code == 2
+    assert captured.err == f"Error: {tmp_path}/_legs.py:2 in count: ZeroDivisionError: division by zero\n"
 
 
 def test_help_is_printed_whatever_else_is_given(capsys):

@@ -47,7 +47,7 @@ def test_a_cpu_gets_environments_for_its_cores(monkeypatch):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("task=Antt", "Unknown task 'Antt'; did you mean Ant? The tasks are: Ant, BallBalance, Cartpole, "),
+        ("task=Antt", "Unknown task 'Antt'; did you mean Ant? The tasks are: Ant, Anymal, BallBalance, Cartpole, "),
         ("num_env=4", "Unknown key 'num_env'; did you mean num_envs?"),
         ("horizon_length=8", "did you mean train.params.config.horizon_length?"),
         ("task.env.resetDst=1", "did you mean task.env.resetDist"),
@@ -295,3 +295,28 @@ def test_yaml_of_omniisaacgymenvs_composes(tmp_path):
     assert load("task=OldStyle", path)["task"]["env"]["numEnvs"] == 64
     config = load("task=OldStyle", path, "num_envs=5")
     assert config["task"]["env"]["numEnvs"] == 5 and config["task"]["env"]["onGpu"] is False
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("RANK", "abc", "RANK=abc in the environment is invalid: it must be a whole number"),
+        ("WORLD_SIZE", "-1", "WORLD_SIZE=-1 in the environment is invalid"),
+        ("LOCAL_RANK", "1.5", "LOCAL_RANK=1.5 in the environment is invalid"),
+        ("RANK", "2", "RANK=2 in the environment is invalid: it must be below WORLD_SIZE=2"),
+    ],
+)
+def test_an_environment_that_names_no_rank_is_one_line(monkeypatch, name, text, message):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setenv(name, text)
+    with pytest.raises(MyriadError, match=message):
+        load_config(["task=Cartpole", "sim_device=cpu"])
+
+
+def test_learner_and_its_librarys_own_settings():
+    assert "learner" not in load("task=Cartpole")["train"]
+    config = load("task=Cartpole", "learner=rsl_rl", "+train.library.algorithm.desired_kl=0.02")
+    assert config["train"]["learner"] == "rsl_rl"
+    assert config["train"]["library"] == {"algorithm": {"desired_kl": 0.02}}
+    assert load("task=Cartpole", "train.learner=skrl")["train"]["learner"] == "skrl"
+    assert load("task=Cartpole", "train.learner=skrl", "learner=sb3")["train"]["learner"] == "sb3"

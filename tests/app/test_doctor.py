@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from omni.myriad.app import doctor
+from omni.myriad.app import doctor, requirements
 from omni.myriad.app.doctor import Fact
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,7 +171,7 @@ def test_engines():
 def test_isaac_sim_is_recognised_by_its_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("ISAACSIM_PATH", str(tmp_path))
     (tmp_path / "VERSION").write_text("5.1.0-rc.19\n")
-    assert doctor.isaac_sim() == "5.1.0-rc.19"
+    assert requirements.isaac_sim() == "5.1.0-rc.19"
     names = [fact.name for fact in doctor.collect()]
     assert not {"PhysX on cpu", "ovphysx"} & set(names)  # Isaac Sim brings its own
 

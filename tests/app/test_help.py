@@ -36,7 +36,17 @@ def test_every_setting_of_a_run_is_there_below_its_section():
         elif "=" in line:
             found.add(section + line.strip().partition("=")[0])
     config = load_config(["task=Ant", "sim_device=cpu"], "train")
-    of_others = {"output", "opset", "video"} | {"task_name", "rl_device", "pipeline", "num_threads", "solver_type"}
+    of_others = {
+        "output",
+        "opset",
+        "video",
+        "fault",
+        "task_name",
+        "rl_device",
+        "pipeline",
+        "num_threads",
+        "solver_type",
+    }
     wanted = {*leaves(config)} - of_others - {"physics_engine"}
     assert wanted - found == set()
 

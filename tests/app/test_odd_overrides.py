@@ -67,6 +67,7 @@ train.params.network.mlp=null|train.params.network.mlp.units=[0]|train.params.ne
 train.params.network.mlp.units=256|train.params.network.mlp.units=[a]|train.params.network.mlp.units=[1.5]
 train.params.network.mlp.units=null|train.params.network.mlp.units={a:1}|train.params.network.mlp.activation=foo
 train.params.network.mlp.activation=null|train.params.network.mlp.initializer.name=foo
+train.params.network.normalization=layer_norm|train.params.network.normalization=batch_norm
 train.params.network.mlp.d2rl=maybe|+train.params.network.rnn={name:foo,units:8,layers:1}|+train.params.network.rnn=5
 train.params.network.no_such=1|+train.params.network.no_such=1|train.params.config=null|train.params.config=5
 train.params.no_such=1|+train.params.no_such=1|train.params.torch_threads=-1|train.params.torch_threads=many

@@ -54,6 +54,14 @@ def test_a_run_leaves_what_it_takes_to_understand_and_repeat_it(trained):
     assert run["versions"]["torch"] == torch.__version__ and run["engine"].startswith("ovphysx")
 
 
+@pytest.mark.parametrize("setting", ["learner=nobody", "train.learner=nobody"])
+def test_an_unknown_learner_is_said_before_physics_starts(setting, start, monkeypatch):
+    monkeypatch.setattr(runs, "make_env", lambda config: pytest.fail("physics was started"))
+    code, _, err = start(runs.train, *SHORT, setting)
+    known = "rl_games, rsl_rl, sb3, skrl"
+    assert (code, err) == (2, f"Error: train.learner=nobody is unknown; choose one of: {known}.\n")
+
+
 def test_play_reports_a_table_and_json(trained, start):
     folder, _ = trained
     code, out, err = start(

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from omni.myriad.benchmark import results
+from omni.myriad.benchmark import report, results
 from omni.myriad.errors import MyriadError
 
 from .conftest import measurement, seed_run
@@ -101,3 +101,18 @@ def test_different_machines_and_tasks_do_not_merge(empty):
         results.merge([ant, other])
     with pytest.raises(MyriadError, match="different tasks cannot be merged: Ant and Cartpole"):
         results.merge([ant, empty(task="Cartpole")])
+
+
+def test_trainings_on_several_gpus_stand_by_gpus_and_num_envs(empty):
+    first, second = empty(), empty()
+    results.add_by_gpus(first, 1, measurement([10.0], 64))
+    results.add_by_gpus(first, 2, measurement([18.0], 64))
+    first["left_out"] = ["train 64 gpus=4", "train 256 gpus=4"]
+    results.add_by_gpus(second, 2, measurement([19.0], 64))
+    results.add_by_gpus(second, 4, measurement([37.0], 64))
+    merged = results.merge([first, second])
+    rates = {gpus: entries["64"]["train_frames_per_second"] for gpus, entries in merged["by_gpus"].items()}
+    assert rates == {"1": 10.0, "2": 19.0, "4": 37.0}
+    assert merged["left_out"] == ["train 256 gpus=4"]
+    (table,) = report.tables(merged)
+    assert [row[3] for row in table.rows] == ["1.00", "1.90", "3.70"]

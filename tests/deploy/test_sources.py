@@ -55,6 +55,7 @@ def robot(orientation, velocity=(0.0,) * 6, position=(0.0, 0.0, 2.0)):
         ("root_roll", "world", (HALF, HALF, 0.0, 0.0), [math.pi / 2]),
         ("root_pitch", "world", (math.cos(0.2), 0.0, math.sin(0.2), 0.0), [0.4]),
         ("root_up_projection", "world", (HALF, HALF, 0.0, 0.0), [0.0]),
+        ("root_down", "world", (HALF, HALF, 0.0, 0.0), [0.0, 1.0, 0.0]),  # on its left side
         ("projected_gravity", "root", (HALF, HALF, 0.0, 0.0), [0.0, -1.0, 0.0]),  # on its side: gravity along -y
         ("target_heading_cosine", "world", (1.0, 0.0, 0.0, 0.0), [0.6]),
         ("target_angle_xz", "world", (1.0, 0.0, 0.0, 0.0), [math.atan2(-2.0, 3.0)]),

@@ -48,3 +48,14 @@ def test_polygons_are_cut_into_triangles():
     (shape,) = robot_shapes(stage, ["plate"])
     assert shape.kind == "mesh" and shape.triangles is not None
     assert shape.triangles.tolist() == [0, 1, 2, 0, 2, 3]
+
+
+def test_a_shape_that_is_called_as_its_link_lies_where_it_is_in_the_link():
+    stage = Usd.Stage.CreateInMemory()
+    UsdGeom.Xform.Define(stage, "/World/envs/env_0/arm")
+    capsule = UsdGeom.Capsule.Define(stage, "/World/envs/env_0/arm/arm")
+    UsdGeom.XformCommonAPI(capsule).SetTranslate((0.1, 0.2, 0.3))
+    UsdGeom.XformCommonAPI(capsule).SetRotate((90.0, 0.0, 0.0))
+    (shape,) = robot_shapes(stage, ["arm"])
+    assert shape.link == "arm" and shape.position == pytest.approx((0.1, 0.2, 0.3))
+    assert np.abs(shape.rotation) == pytest.approx((0.5**0.5, 0.0, 0.0, 0.5**0.5))

@@ -85,6 +85,14 @@ def test_a_file_that_cannot_be_loaded_is_named_with_its_line(tmp_path, source, m
         load_task_class("Broken", [tmp_path])
 
 
+def test_a_mistake_in_a_file_beside_a_task_is_named_with_its_line(tmp_path):
+    (tmp_path / "broken.py").write_text("import _helper\n")
+    for source, message in (("x = 1\n\ny = 1 / 0\n", "3: ZeroDivisionError"), ("\ndef f(:\n", "2: SyntaxError")):
+        (tmp_path / "_helper.py").write_text(source)
+        with pytest.raises(MyriadError, match=rf"^Task file {tmp_path}/_helper\.py:{message}: [^\n]+$"):
+            load_task_class("Broken", [tmp_path])
+
+
 def test_a_task_without_a_file_is_named(tmp_path):
     with pytest.raises(MyriadError, match="Task Nowhere has no file"):
         load_task_class("Nowhere", [tmp_path])

@@ -13,7 +13,7 @@ def env(env_of):
 def show(task, height=0.5, rotation=(1.0, 0.0, 0.0, 0.0), velocity=(0.0,) * 6, moved=0.0):
     """Let the task see all ants in one state, `moved` metres nearer to their targets than in the step before."""
     position = task.initial_root_pos.clone()
-    task.potentials[:] = task._potentials(position, task.targets)
+    task.potentials[:] = task._potentials(task.targets - position)
     position[:, 0] += moved
     position[:, 2] = height
     task.robots.set_world_poses(position, torch.tensor([rotation]).repeat(4, 1))

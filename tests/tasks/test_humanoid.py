@@ -18,7 +18,7 @@ def env(env_of):
 def show(task, height=1.34):
     """Let the task see all robots upright and at rest, as high."""
     position = task.initial_root_pos.clone()
-    task.potentials[:] = task._potentials(position, task.targets)
+    task.potentials[:] = task._potentials(task.targets - position)
     position[:, 2] = height
     task.robots.set_world_poses(position, task.initial_root_rot)
     task.robots.set_velocities(torch.zeros(4, 6))

@@ -6,17 +6,21 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
 from omni.myriad import oige
-from omni.myriad.errors import Interrupted, MyriadError
+from omni.myriad.errors import EXIT_RANK_LOST, Interrupted, MyriadError, RankLost
 from omni.myriad.places import ROOT
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
+
+_FIRST_RANK_SECONDS = 1.0  # that the first rank has to say what is wrong with all, before another says it, too
+_LOST_SECONDS = 30.0  # that whoever started a rank has to end it after another failed
 
 
 def run(verb: str, main: Callable[[dict[str, Any]], object], argv: Sequence[str]) -> NoReturn:
@@ -43,34 +47,59 @@ def run(verb: str, main: Callable[[dict[str, Any]], object], argv: Sequence[str]
 
 def attempt(main: Callable[[], object]) -> NoReturn:
     """Call a function and exit as `run` does."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    level = logging.ERROR if _is_other_rank() else logging.WARNING
+    logging.basicConfig(level=level, format="%(levelname)s %(name)s: %(message)s")
     code = 0
     try:
         main()
     except MyriadError as error:
         code = _say(str(error), error)
+    except RankLost:
+        time.sleep(_LOST_SECONDS)  # that one says why; nothing shall come before it
+        print("Error: another process of this run no longer answers.", file=sys.stderr)
+        code = EXIT_RANK_LOST
     except KeyboardInterrupt as interrupt:
-        print(f"\nInterrupted. {interrupt}".rstrip(), file=sys.stderr)
+        if not _is_other_rank():
+            print(f"\nInterrupted. {interrupt}".rstrip(), file=sys.stderr)
         code = 128 + interrupt.number if isinstance(interrupt, Interrupted) else EXIT_INTERRUPTED
     except Exception as error:
         place = _task_place(error)
-        if place is None:
+        if place is None and "RANK" not in os.environ:
             raise
-        code = _say(f"{place}: {type(error).__name__}: {error}", error)
+        if place is None:
+            _let_the_first_speak()
+            traceback.print_exception(error)
+            code = 1
+        else:
+            code = _say(f"{place}: {type(error).__name__}: {error}", error)
     leave(code)
+
+
+def _is_other_rank() -> bool:
+    """Tell whether this is one of several processes of a run, and not the one that speaks for them."""
+    return (os.environ.get("RANK") or "0") != "0"
+
+
+def _let_the_first_speak() -> None:
+    if _is_other_rank():
+        time.sleep(_FIRST_RANK_SECONDS)
 
 
 def leave(code: int) -> NoReturn:
     """End the process with an exit code."""
     sys.stdout.flush()
+    sys.stderr.flush()
     if path := os.environ.get("MYRIAD_EXIT_CODE"):
         Path(path).write_text(str(code))  # for the launcher: Isaac Sim's python.sh makes a 1 of every failure
     if isaac_sim := sys.modules.get("omni.myriad.engine.isaacsim.app"):
         isaac_sim.leave(code)  # Kit has to be closed, and would end the process with its own exit code
+    if code and "RANK" in os.environ:
+        os._exit(code)  # what is left of the others' talk would be waited for
     sys.exit(code)
 
 
 def _say(message: str, error: BaseException) -> int:
+    _let_the_first_speak()
     if os.environ.get("MYRIAD_TRACEBACK"):
         traceback.print_exception(error)
     print("Error: " + " ".join(message.split()), file=sys.stderr)
@@ -78,11 +107,16 @@ def _say(message: str, error: BaseException) -> int:
 
 
 def _task_place(error: BaseException) -> str | None:
-    """Return file:line if the error passed through a task's file: then it is the task's mistake, not Myriad's."""
+    """Return file:line if the error passed through a task's file, or one beside it: then the mistake is there."""
     modules = list(sys.modules.items())
     packages = ("myriad_tasks.", f"{oige.PACKAGE}.")
-    tasks = {getattr(module, "__file__", None) for name, module in modules if name.startswith(packages)}
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if frame.filename in tasks]
+    tasks = {str(getattr(module, "__file__", "")): name for name, module in modules if name.startswith(packages)}
+    beside = {Path(file).parent for file, name in tasks.items() if file and name.startswith(packages[0])}
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename in tasks or Path(frame.filename).parent in beside
+    ]
     return f"{frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name}" if frames else None
 
 
@@ -93,6 +127,11 @@ def run_task(verb: str, arguments: Sequence[str]) -> None:
     """Train a task, or play or export what was trained; `train test=True` plays."""
 
     def main(config: dict[str, Any]) -> None:
+        if config["gpus"] > 1 and not config["test"]:
+            from omni.myriad.app.launch import run_ranks
+
+            settings = [text for text in arguments if text.partition("=")[0] != "gpus"]
+            leave(run_ranks(config["gpus"], ["-m", "omni.myriad", verb, *settings, "multi_gpu=True"]))
         from omni.myriad.app import runs
 
         does = {"train": runs.train, "play": runs.play, "export": runs.export}

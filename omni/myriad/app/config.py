@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -273,12 +274,15 @@ def _plain(config: DictConfig) -> dict[str, Any]:
 
 
 def _decide(config: DictConfig, values: Mapping[str, Any], given: Collection[str]) -> None:
-    """Decide what is left to the machine: the device and the number of environments.
+    """Decide what is left to the machine, the device and the number of environments, and who learns.
 
     Where a CPU gets fewer environments than a GPU would, the learner also gets the settings in `train.on_cpu`, but for
     those given on the command line.
     """
-    config.sim_device = device = _device(values["sim_device"], values["multi_gpu"])
+    _check_ranks()
+    if values["learner"]:
+        OmegaConf.update(config, "train.learner", values["learner"], force_add=True)
+    config.sim_device = device = _device(values["sim_device"], values["multi_gpu"], values["gpus"])
     if values["num_envs"] is None and device == "cpu":
         most = _ENVS_PER_CORE * len(os.sched_getaffinity(0))
         config.task.env.numEnvs = min(values["task"]["env"]["numEnvs"], most)
@@ -287,14 +291,39 @@ def _decide(config: DictConfig, values: Mapping[str, Any], given: Collection[str
                 OmegaConf.update(config, f"train.params.config.{key}", value, force_add=True)
 
 
-def _device(wanted: str, multi_gpu: bool) -> str:
-    if multi_gpu:
-        wanted = f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
+def _check_ranks() -> None:
+    """Raise where the environment, which torchrun sets, does not say which process of a run this is."""
+    numbers = {"RANK": 0, "LOCAL_RANK": 0, "WORLD_SIZE": 1, "LOCAL_WORLD_SIZE": 1}
+    for name in numbers:
+        text = os.environ.get(name, "")
+        if text and not re.fullmatch("[0-9]{1,9}", text):
+            raise MyriadError(f"{name}={text} in the environment is invalid: it must be a whole number, as torchrun's.")
+        numbers[name] = int(text or numbers[name])
+    for rank, size in (("RANK", "WORLD_SIZE"), ("LOCAL_RANK", "LOCAL_WORLD_SIZE")):
+        if size in os.environ and numbers[rank] >= numbers[size]:
+            raise MyriadError(
+                f"{rank}={numbers[rank]} in the environment is invalid: it must be below {size}={numbers[size]}."
+            )
+
+
+def _device(wanted: str, multi_gpu: bool, gpus: int) -> str:
+    if multi_gpu and gpus > 1:
+        raise MyriadError(f"gpus={gpus} starts the processes itself: multi_gpu=True is for torchrun.")
     if wanted == "cpu":
         return wanted
     import torch
 
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    asked = int(os.environ.get("LOCAL_WORLD_SIZE") or 1) if multi_gpu else gpus
+    if (multi_gpu or gpus > 1) and asked > count:
+        raise MyriadError(
+            f"{asked} processes need a GPU each, and this machine has {count}: start at most as many, or try "
+            "several out with sim_device=cpu."
+        )
+    if ":" in wanted and gpus > 1:
+        raise MyriadError(f"gpus={gpus} takes cuda:0 to cuda:{gpus - 1}: leave out sim_device={wanted}.")
+    if multi_gpu:
+        wanted = f"cuda:{os.environ.get('LOCAL_RANK') or 0}"
     if wanted == "" and not count:
         return "cpu"
     # OmniIsaacGymEnvs says gpu.

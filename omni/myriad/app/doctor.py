@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from omni.myriad.app.requirements import install_command, requirements
+from omni.myriad.app.requirements import constraints, install_command, isaac_sim, requirements
 from omni.myriad.places import child_environment
 from omni.myriad.provenance import installed
 
@@ -51,7 +51,8 @@ def can_train(facts: list[Fact]) -> bool:
 
 def pip_install(what: str) -> str:
     """Return the command that installs `what` where this Python looks."""
-    return f"{sys.executable} -m pip install {what}"
+    keep = f"-c '{constraints()}' " if isaac_sim() else ""
+    return f"{sys.executable} -m pip install {keep}{what}"
 
 
 def package_fact(wanted: Requirement, version: str | None, about: str = "") -> Fact:
@@ -147,14 +148,6 @@ def gpu_facts(gpus: list[list[str]], cuda: str | None, devices: list[str]) -> li
         fix = fix if cuda else pip_install("--force-reinstall torch") + "  # a build with CUDA"
         facts.append(Fact("CUDA in torch", "torch cannot use this GPU: training runs on the CPU", "note", fix))
     return facts
-
-
-def isaac_sim() -> str | None:
-    """Return Isaac Sim's version if this is Isaac Sim's Python, without importing any of it."""
-    if folder := os.environ.get("ISAACSIM_PATH"):
-        file = Path(folder, "VERSION")
-        return file.read_text().strip() if file.is_file() else f"of unknown version in {folder}"
-    return installed("isaacsim")
 
 
 def engine_fact(isaac: str | None, ovphysx: str | None) -> Fact:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from omni.myriad.app import cli
-from omni.myriad.app.options import Section, option, options
+from omni.myriad.app.options import Section, option, options, page
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import COMMAND
 from omni.myriad.robots.catalogue import CATALOGUE
@@ -50,10 +50,7 @@ class Import(Section):
 def run_import(arguments: Sequence[str]) -> None:
     """Import one robot and say what was changed, what was found and where it is."""
     if not arguments or any(argument in ("-h", "--help") for argument in arguments):
-        print(f"{COMMAND} import {Import.usage}\n{Import.__doc__}\n")
-        for name, found in options(Import).items():
-            default = "" if found.default is None else found.default
-            print(f"  {f'{name}={default}':16} {found.help} [{found.allowed}]")
+        print(page("import", Import))
         cli.leave(0)
     cli.attempt(lambda: _import(arguments))
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from omni.myriad.app import cli
-from omni.myriad.app.options import Section, option, options, parse
+from omni.myriad.app.options import Section, option, page, parse
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import write_text
 from omni.myriad.places import COMMAND
@@ -34,9 +34,7 @@ class New(Section):
 def run_new(arguments: Sequence[str]) -> None:
     """Write a task and say what to do with it."""
     if not arguments or any(argument in ("-h", "--help") for argument in arguments):
-        print(f"{COMMAND} new {New.usage}\n{New.__doc__}\n")
-        for name, found in options(New).items():
-            print(f"  {f'{name}={found.default}':18} {found.help} [{found.allowed}]")
+        print(page("new", New))
         cli.leave(0)
     cli.attempt(lambda: _new(arguments))
 

@@ -14,6 +14,7 @@ from functools import cache
 from typing import Any, ClassVar, Literal, get_args, get_origin
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.places import COMMAND
 
 UNSET: Any = object()
 
@@ -247,6 +248,15 @@ def check(
             values[name] = known.get(name, like(below)).checked(prefix + name, value)
     section.agree(values, prefix)
     return values
+
+
+def page(verb: str, section: Any) -> str:
+    """Return what --help of a verb prints, which has no more settings than its section names."""
+    lines = [f"{COMMAND} {verb} {section.usage}", section.__doc__, ""]
+    for name, found in options(section).items():
+        default = "" if found.default is None else found.default
+        lines.append(f"  {f'{name}={default}':18} {found.help} [{found.allowed}]")
+    return "\n".join(lines)
 
 
 def parse(verb: str, section: Any, arguments: Sequence[str]) -> tuple[list[str], dict[str, Any]]:

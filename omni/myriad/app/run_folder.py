@@ -3,10 +3,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import itertools
 import json
+import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +19,10 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import remove_unfinished
 from omni.myriad.places import COMMAND
 
-
-def is_first_rank() -> bool:
-    """Tell whether this process is the one of a multi-GPU run that writes its folder; alone it is."""
-    return int(os.environ.get("RANK", "0")) == 0
+logger = logging.getLogger(__name__)
 
 
 def find_checkpoint(name: str, kind: str, train_dir: str = "runs") -> Path:
@@ -91,30 +93,76 @@ def trained_checkpoint(config: dict[str, Any]) -> Path:
     return find_checkpoint(config["checkpoint"] or last_run(config["task_name"], train_dir), "best", train_dir)
 
 
-def new_run_dir(config: dict[str, Any]) -> Path:
-    """Create the folder of a new run, or return that of the run that `checkpoint` resumes.
+@contextlib.contextmanager
+def claimed(config: dict[str, Any]) -> Iterator[Path]:
+    """Yield the folder of a new run, or that of the run that `checkpoint` resumes, and keep all others out meanwhile.
 
     Args:
         config: The resolved configuration: `experiment` names the folder, else task and time do.
 
     Raises:
-        MyriadError: If the folder holds another run or cannot be created.
+        MyriadError: If the folder holds another run, is in use by another process or cannot be created.
     """
     base = Path(config["train_dir"])
-    if config["experiment"]:
-        run_dir = base / str(config["experiment"])
+    checkpoint = Path(config["checkpoint"] or "/")
+    try:
+        base.mkdir(parents=True, exist_ok=True)
+        if config["experiment"]:
+            run_dir = base / str(config["experiment"])
+            run_dir.mkdir(exist_ok=True)
+        else:
+            run_dir = _dated(base, config["task_name"])
+    except OSError as error:
+        raise MyriadError(f"{error.filename or base} cannot be created: {error.strerror}.") from None
+    with _locked(run_dir):
         checkpoints = run_dir / "checkpoints"
-        goes_on = Path(config["checkpoint"] or "/").parent == checkpoints.absolute()
-        if any(checkpoints.glob("*.pth")) and not goes_on:  # one that ended before its first checkpoint may begin again
+        if any(checkpoints.glob("*.pth")) and checkpoint.parent != checkpoints.absolute():
+            # One that ended before its first checkpoint may begin again.
             raise MyriadError(
                 f"{run_dir} already holds a run: choose another experiment=NAME, or resume with checkpoint={run_dir}."
             )
-    else:
-        name = f"{config['task_name']}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
-        names = itertools.chain([name], (f"{name}_{number}" for number in itertools.count(2)))
-        run_dir = next(base / name for name in names if not (base / name).exists() or not is_first_rank())
+        for entry in run_dir.iterdir():
+            if entry.is_symlink() and entry.is_dir():
+                raise MyriadError(f"{entry} is a link to another folder, where a run would write: remove it.")
+        remove_unfinished(run_dir)
+        remove_unfinished(checkpoints)
+        yield run_dir
+
+
+def _dated(base: Path, task: str) -> Path:
+    """Create a folder named after task and time, with a number behind it where another run has that name."""
+    name = f"{task}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
+    for folder in itertools.chain([base / name], (base / f"{name}_{number}" for number in itertools.count(2))):
+        try:
+            folder.mkdir()
+            break
+        except FileExistsError:
+            continue
+    return folder
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other processes out of a folder; the system lets go of it for a process that ends in whatever way.
+
+    Raises:
+        MyriadError: Where another process is in; names it.
+    """
     try:
-        run_dir.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
     except OSError as error:
-        raise MyriadError(f"{run_dir} cannot be created: {error.strerror}.") from None
-    return run_dir
+        raise MyriadError(f"{folder} cannot be written: {error.strerror}.") from None
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            owner = os.read(lock, 20).decode(errors="replace") or "that is just starting"
+            raise MyriadError(f"{folder} is in use by process {owner}: choose another experiment=NAME.") from None
+        except OSError as error:  # a network's file system without locks
+            logger.warning("%s cannot be locked (%s): start one run in it at a time", folder, error.strerror)
+        os.ftruncate(lock, 0)
+        os.write(lock, str(os.getpid()).encode())
+        yield
+        os.ftruncate(lock, 0)
+    finally:
+        os.close(lock)

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import itertools
+import logging
 import math
-import os
 import random
 import time
 from collections.abc import Callable, Sequence
@@ -20,11 +21,13 @@ from omegaconf import OmegaConf
 from rich.console import Console
 from rich.table import Table
 
-from omni.myriad.app.run_folder import find_checkpoint, is_first_rank, new_run_dir, trained_checkpoint
+from omni.myriad.app.run_folder import claimed, find_checkpoint, trained_checkpoint
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import write_json, write_text
-from omni.myriad.learn import checkpoint, run
+from omni.myriad.learn import checkpoint, ranks, run
+from omni.myriad.learn.base import learner_name, room
+from omni.myriad.learn.fault import Fault, load_fault, put_motion
 from omni.myriad.learn.rollout import rollout
 from omni.myriad.oige.config import load_task, take_checkout, vec_env_class
 from omni.myriad.places import COMMAND
@@ -36,6 +39,8 @@ if TYPE_CHECKING:
     from omni.myriad.engine import SimConfig
     from omni.myriad.learn.base import Actor, Watch
     from omni.myriad.task.rl_task import RLTask
+
+logger = logging.getLogger(__name__)
 
 FILM_SECONDS = 8.0
 
@@ -55,23 +60,34 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
         MyriadError: If the run's folder is taken, or anything the run needs is wrong.
         KeyboardInterrupt: On Ctrl-C, after the last checkpoint was written; its message says where.
     """
+    room(config)  # an unknown learner, or one that is not installed, is said before physics starts
+    if config["multi_gpu"]:
+        ranks.join(config["sim_device"])
     resume = None
     if config["checkpoint"]:
         config["checkpoint"] = str(find_checkpoint(config["checkpoint"], "last", config["train_dir"]))
         resume = checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
-    run_dir = new_run_dir(config)
-    if is_first_rank():
+    with claimed(config) if ranks.rank() == 0 else contextlib.nullcontext() as folder:
+        run_dir = Path(ranks.agree(str(folder)))  # the first rank's
+        return _train(config, run_dir, build or make_env, watch, resume)
+
+
+def _train(
+    config: dict[str, Any], run_dir: Path, build: Build, watch: Watch | None, resume: dict[str, Any] | None
+) -> dict[str, Any]:
+    is_first = ranks.rank() == 0
+    if is_first:
         _announce(config, run_dir)
-    env = (build or make_env)(config)
+    env = build(config)
     config["engine"]["name"] = env.engine.name  # what auto turned out to be
     with closing(env):
-        if is_first_rank():
+        if is_first:
             _write_provenance(config, env, run_dir)
             Console().print(terms_table(env.task))
         summary, learner = run.train(config, env, run_dir, watch, resume)
-        if is_first_rank() and summary["checkpoint"]:
+        if is_first and summary["checkpoint"]:
             recording.record(env, learner.actor()).save(run_dir / recording.FILE_NAME)
-    if is_first_rank():
+    if is_first:
         _print_result(summary, run_dir, config["oige"])
     return summary
 
@@ -86,9 +102,13 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     Raises:
         MyriadError: If there is no checkpoint, or it belongs to another task.
     """
+    if config["fault"]:
+        return replay(config, build)
     path = trained_checkpoint(config)
     state = checkpoint.load(path)  # an unreadable file is said before physics starts
     config["test"] = True
+    trained = state["myriad"]["config"]
+    config["train"] |= {"learner": learner_name(trained), "library": trained["train"].get("library")}
     with closing((build or make_env)(config)) as env:
         result = run.play(config, env, path, config["episodes"], state)
         # What the task has to say of its last episodes, such as how many succeeded.
@@ -100,6 +120,64 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
             result["video"] = str(_film(env, run.make_actor(config, env, state, path), target))
     write_json(target, result)
     _print_table(result, target)
+    return result
+
+
+def replay(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
+    """Take the steps again after which a training found something that was not finite, and say what comes of them.
+
+    They are taken by one robot, which stands as that of the environment did when the record began.
+
+    Args:
+        config: The resolved configuration: `task`, `fault` and `video`; the film is written beside the file.
+        build: Makes the environment, by default `make_env`.
+
+    Raises:
+        MyriadError: If the file is no fault of this task, or cannot be replayed.
+    """
+    path = Path(config["fault"]).expanduser().absolute()
+    fault = load_fault(path)
+    about = fault.about
+    print(f"{about['what']}, in epoch {about['epoch']}")
+    if about["task"] != config["task_name"]:
+        raise MyriadError(
+            f"{path} is of the task {about['task']}, not {config['task_name']}: give task={about['task']}."
+        )
+    if fault.first_known is None:
+        raise MyriadError(
+            f"{path}: an episode of it began amid its record, at a start that was not kept; look into it."
+        )
+    if about["settings_sha256"] != description.settings_hash(config["task"]):
+        logger.warning("the task's settings are not those of the training: give the same to see the same")
+    config["task"]["env"]["numEnvs"] = 1
+    config["test"] = True
+    with closing((build or make_env)(config)) as env:
+        return _replay(env, fault, path, bool(config["video"]))
+
+
+def _replay(env: VecEnv, fault: Fault, path: Path, video: bool) -> dict[str, Any]:
+    from omni.myriad.render.video import Film
+
+    film = Film(env.task) if video else None
+    env.reset()
+    put_motion(env, fault.motion)
+    found = None
+    for step, action in enumerate(torch.as_tensor(fault.actions, device=env.device), start=1):
+        observations, rewards, *_ = env.step(action.unsqueeze(0))
+        seen = observations["obs"]
+        parts = [*(seen.values() if isinstance(seen, dict) else [seen]), rewards]
+        if not all(bool(part.isfinite().all()) for part in parts):
+            found = step
+            break
+        if film:
+            film.take(float(rewards[0]))
+    steps = len(fault.actions)
+    said = f"not finite after step {found} of {steps}" if found else f"finite in all {steps} steps"
+    result: dict[str, Any] = {"fault": str(path), "steps": steps, "not_finite_after": found}
+    if film and found != 1:
+        result["video"] = str(film.write(path.with_suffix(""), FILM_SECONDS))
+        said += f"; film: {result['video']}"
+    print(f"Replayed: {said}")
     return result
 
 
@@ -225,9 +303,10 @@ async def make_env_async(config: dict[str, Any]) -> VecEnv:
 def _seeded(config: dict[str, Any]) -> SimConfig:
     from omni.myriad.engine import SimConfig
 
-    rank = int(os.environ.get("RANK", "0")) if config["multi_gpu"] else 0
-    config["seed"] = set_seed(config["seed"], config["torch_deterministic"])
-    set_seed(config["seed"] + rank, config["torch_deterministic"])
+    if config["sim_device"] != "cpu":
+        torch.cuda.set_device(config["sim_device"])  # before anything is made on it: graphs, streams, other libraries
+    config["seed"] = ranks.agree(set_seed(config["seed"], config["torch_deterministic"]))
+    set_seed(ranks.own_seed(config["seed"]), config["torch_deterministic"])
     return SimConfig(config)
 
 
@@ -284,6 +363,9 @@ def _announce(config: dict[str, Any], run_dir: Path) -> None:
     if config["num_envs"] is None:
         why = " (fit for its cores; num_envs=... sets another)" if device == "cpu" else " (the task's number)"
     num_envs = config["task"]["env"]["numEnvs"]
+    if ranks.count() > 1:
+        kind = "processes on the CPU" if device == "cpu" else "GPUs"
+        device, why = f"each of {ranks.count()} {kind}", f"{why}, {num_envs * ranks.count():,} in all"
     print(f"{config['task_name']}: {num_envs} environments on {device}{why}, seed {config['seed']}")
     print(f"Run folder: {run_dir}", flush=True)
 

@@ -162,6 +162,7 @@ class Task(Section):
     task_path: list[str] = option(UNSET, "folders that hold tasks of your own")
     env: Env = option(UNSET, "the environment")
     sim: Sim = option(UNSET, "the simulation")
+    domain_randomization: dict | None = option(None, "what changes by chance, as in OmniIsaacGymEnvs' YAML")
 
 
 class OwnTasks(Section):
@@ -228,12 +229,20 @@ class Network(Section):
 
     name: Literal["actor_critic", "resnet_actor_critic"] = option(UNSET, "its architecture")
     separate: bool = option(False, "a network of its own for the value")
-    normalization: Literal["layer_norm", "batch_norm"] | None = option(None, "of layers")
+    normalization: Literal["layer_norm", "batch_norm"] | None = option(None, "of layers, with mlp.d2rl")
     value_activation: Activation = option("None", "of the value")
     space: Space | None = option(None, "the outputs")
     mlp: Mlp = option(UNSET, "the layers")
     rnn: Rnn | None = option(None, "the memory")
     cnn: dict | None = option(None, "convolutions, for images")
+
+    @staticmethod
+    def agree(values: dict[str, Any], prefix: str) -> None:
+        """Refuse what rl-games 1.6.5 would leave out without a word."""
+        if (kind := values.get("normalization")) and not values["mlp"].get("d2rl"):
+            raise MyriadError(
+                f"{prefix}normalization={kind} is invalid: rl-games normalises only layers with mlp.d2rl=True."
+            )
 
 
 class Algo(Section):
@@ -353,10 +362,19 @@ class Params(Section):
             )
 
 
+class Library(Section):
+    """Settings of the library that learns, as it calls them."""
+
+    others = Option(Any)
+
+
 class Train(Section):
     """The learner."""
 
     learner: str = option("rl_games", "library that learns", filled=True)
+    library: Library | None = option(
+        None, "that library's own settings by its own names, put over what follows from params"
+    )
     on_cpu: OnCpu | None = option(None, "replaces settings of params.config where num_envs is left to a CPU")
     params: Params = option(UNSET, "the learner's settings")
 
@@ -390,6 +408,7 @@ class PlayVerb(Simulate):
     usage = "task=Ant [checkpoint=FILE] [key=value ...]"
 
     checkpoint: str = option("", "a checkpoint's file, or a run's name or folder; empty: the task's last run")
+    fault: str = option("", "replay this instead: a file that a training wrote when a number was not finite")
     episodes: int = option(100, "episodes to play", least=1)
     video: bool | None = option(None, "film the first environment; empty: no")
 
@@ -400,10 +419,17 @@ class TrainVerb(Simulate):
     usage = "task=Ant num_envs=4096 seed=42 [key=value ...]"
 
     max_iterations: int | None = option(None, "epochs to train for; empty: the task's number", least=1)
+    learner: str = option(
+        "", "library that learns, as train.learner, which it goes before: rl_games, rsl_rl, skrl, sb3"
+    )
     experiment: str = option("", "name of the run's folder; empty: task and time", **_NAME)
     checkpoint: str = option("", "what to resume: a checkpoint's file, or a run's name or folder")
+    on_nan: Literal["stop", "reset"] = option(
+        "stop", "where numbers of an environment are not finite: end, or reset it"
+    )
     save_every: int | None = option(None, "epochs between numbered checkpoints; empty: save_frequency", least=1)
-    multi_gpu: bool = option(False, "on several GPUs, one process each, started by torchrun")
+    gpus: int = option(1, "GPUs of this machine to train on, a process for each; num_envs are each one's", least=1)
+    multi_gpu: bool = option(False, "this process is one of several that torchrun started, each with a GPU of its own")
     test: bool = option(False, "play the checkpoint instead, as the verb play does")
     episodes: int = option(100, "with test=True: episodes to play", least=1)
     wandb_activate: bool = option(False, "log to Weights & Biases: online with an API key, offline without")
@@ -457,6 +483,7 @@ class Benchmark:
     """What the verb benchmark has beside the settings of the runs that it measures; commas separate several."""
 
     num_envs: tuple[int, ...] = option((), "numbers of environments, each for itself; empty: the task's", least=1)
+    gpus: tuple[int, ...] = option((), "measure=train: on so many GPUs, each number for itself; empty: one", least=1)
     measure: tuple[Measure, ...] = option(get_args(Measure)[:-1], "bare_loop: physics alone; env: random actions; all")
     peers: tuple[Peer, ...] = option(get_args(Peer), "measure=peers: what to compare with, as far as installed; none")
     reward: tuple[float, ...] = option((3000.0, 5900.0), "measure=reward: mean rewards to train until")

@@ -117,6 +117,8 @@ def env(config: Config, options: Options) -> Result:
 def train(config: Config, options: Options) -> Result:
     """Measure training by the wall clock between epochs: logging, statistics and checkpoints included."""
     clock, memory = timed_training(config | {"max_iterations": options.epochs})
+    if not clock.epochs:
+        return {}  # one of several ranks, and not the one that is told of epochs
     warm_up = options.epochs // 5
     kept, frames_per_epoch = clock.epochs[warm_up:], clock.epochs[0].epoch_frames
     parts = ("physics", "task", "policy", "update")

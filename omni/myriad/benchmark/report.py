@@ -28,7 +28,7 @@ class Table:
 
 def tables(found: results.Results) -> list[Table]:
     """Return the tables that there are measurements for."""
-    candidates = [_throughput(found), _phases(found), _peers(found), _rewards(found)]
+    candidates = [_throughput(found), _phases(found), _gpus(found), _peers(found), _rewards(found)]
     return [table for table in candidates if table.rows]
 
 
@@ -67,6 +67,23 @@ def _phases(found: results.Results) -> Table:
             rows.append((f"{int(num_envs):,}", measure.replace("_", " "), phases))
     note = "By the host's clock: on a GPU, work that is only queued counts where somebody waits for it."
     return Table("Where the time goes", ("num_envs", "measured", "phases"), rows, (note,))
+
+
+def _gpus(found: results.Results) -> Table:
+    rows = []
+    for gpus, entries in found["by_gpus"].items():
+        for num_envs, entry in entries.items():
+            one = found["by_gpus"].get("1", {}).get(num_envs)
+            ratio = f"{entry['train']['median'] / one['train']['median']:.2f}" if one else ""
+            phases = ", ".join(f"{name} {share:.0%}" for name, share in entry["train"]["phases"].items())
+            rows.append((gpus, f"{int(num_envs):,}", _with_spread(entry["train"]), ratio, phases))
+    note = (
+        "Frames per second of all GPUs together by the wall clock, with logging and checkpoints; phases are the first "
+        "process's, whose update includes waiting for the others."
+    )
+    return Table(
+        "Training on several GPUs", ("GPUs", "num_envs on each", "training", "of one", "phases"), rows, (note,)
+    )
 
 
 def _peers(found: results.Results) -> Table:

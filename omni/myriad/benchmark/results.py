@@ -6,6 +6,7 @@ commands                  command line, date and commit of each
 by_num_envs               "4096": bare_loop_env_steps_per_second, env_steps_per_second, train_frames_per_second
                           and startup_seconds (medians), and in `bare_loop`, `env`, `train`, `startup` and `peers`
                           all values, spreads and phases
+by_gpus                   "4": as by_num_envs, trained on so many GPUs with so many environments on each
 over_seeds                seeds, num_envs; seconds_to_3000 and the like, one number per seed in their order, null
                           where it was not reached; their medians; `runs` with the learning curves
 peers, absent             what is not measured by num_envs; who is not installed
@@ -40,7 +41,15 @@ HEADLINES = {
 def new(task: str, versions: dict[str, str], command: dict[str, Any]) -> Results:
     """Return results without measurements."""
     about = {"schema": SCHEMA, "task": task, "machine": None, "versions": versions, "commands": [command]}
-    empty = {"by_num_envs": {}, "over_seeds": {}, "peers": {}, "absent": {}, "left_out": [], "failures": {}}
+    empty = {
+        "by_num_envs": {},
+        "by_gpus": {},
+        "over_seeds": {},
+        "peers": {},
+        "absent": {},
+        "left_out": [],
+        "failures": {},
+    }
     return about | empty
 
 
@@ -49,6 +58,13 @@ def add(results: Results, measure: str, found: dict[str, Any]) -> None:
     entry = _entry(results, found)
     entry[HEADLINES[measure]] = found["median"]
     entry[measure] = found
+
+
+def add_by_gpus(results: Results, gpus: int, found: dict[str, Any]) -> None:
+    """Put in a training on several GPUs, or on one to compare with."""
+    _take_machine(results, found)
+    entry = results["by_gpus"].setdefault(str(gpus), {}).setdefault(str(found.pop("num_envs")), {})
+    entry |= {HEADLINES["train"]: found["median"], "train": found}
 
 
 def add_startup(results: Results, starts: Sequence[dict[str, Any]]) -> None:
@@ -103,6 +119,7 @@ def load(path: Path) -> Results:
         results = json.loads(path.read_text().replace('"floor', '"bare_loop'))  # as it was called once
         if results["schema"] != SCHEMA:
             raise MyriadError(f"{path} has schema {results['schema']}, and this Myriad reads {SCHEMA}: measure again.")
+        results.setdefault("by_gpus", {})  # which files had not from the start
     except (OSError, ValueError, KeyError, TypeError):
         raise MyriadError(f"{path} is not a results file of ./myriad benchmark.") from None
     return results
@@ -125,6 +142,8 @@ def merge(files: Sequence[Results]) -> Results:
             mine = merged["by_num_envs"].setdefault(num_envs, {})
             peers = {**mine.get("peers", {}), **entry.get("peers", {})}
             mine |= entry | ({"peers": peers} if peers else {})
+        for gpus, entries in results["by_gpus"].items():
+            merged["by_gpus"][gpus] = merged["by_gpus"].get(gpus, {}) | entries
         for run in results["over_seeds"].get("runs", []):
             add_seed(merged, run)
         for kind in ("versions", "peers", "absent", "failures"):
@@ -145,6 +164,7 @@ def _drop_what_was_done_after_all(results: Results) -> None:
     by_num_envs = {n: {**entry, **entry.get("peers", {})} for n, entry in results["by_num_envs"].items()}
     measured = {*results["peers"], *(name for entry in by_num_envs.values() for name in entry)}
     done = {f"{name} {n}" for n, entry in by_num_envs.items() for name in entry} | set(results["peers"])
+    done |= {f"train {n} gpus={gpus}" for gpus, entries in results["by_gpus"].items() for n in entries}
     done |= {f"reward seed={seed}" for seed in results["over_seeds"].get("seeds", [])}
     results["left_out"] = [what for what in results["left_out"] if what not in done]
     results["failures"] = {what: why for what, why in results["failures"].items() if what not in done}

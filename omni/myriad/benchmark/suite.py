@@ -31,11 +31,12 @@ _LEAST_SECONDS = 5.0  # with less time left, nothing is started
 
 @dataclass(frozen=True)
 class Job:
-    """One process: what it measures, and with which settings."""
+    """One process: what it measures, with which settings, on how many GPUs; 0 where nobody asked for a number."""
 
     measure: str
     title: str
     settings: tuple[str, ...]
+    gpus: int = 0
 
 
 def run(config: dict[str, Any], ours: dict[str, str], settings: Sequence[str]) -> None:
@@ -109,6 +110,8 @@ def measure(
             elif job.measure == "startup":
                 starts[result["num_envs"]].append(result)
                 results.add_startup(found, starts[result["num_envs"]])
+            elif job.gpus:
+                results.add_by_gpus(found, job.gpus, result)
             elif job.measure == "reward":
                 results.add_seed(found, result)
             elif job.measure in PEERS:
@@ -124,7 +127,10 @@ def jobs(options: Options, settings: Sequence[str], absent: set[str]) -> Iterato
     for title, these in by_num_envs:
         for name in (name for name in results.HEADLINES if name in options.measure):
             times = min(options.repeats, _STARTS) if name == "startup" else 1
-            yield from [Job(name, name + title, these)] * times
+            if name == "train" and options.gpus:
+                yield from (Job(name, f"{name}{title} gpus={gpus}", these, gpus) for gpus in options.gpus)
+            else:
+                yield from [Job(name, name + title, these)] * times
     for name in (name for name in options.peers if "peers" in options.measure and name not in absent):
         for title, these in by_num_envs if PEERS[name].by_num_envs else [("", by_num_envs[0][1])]:
             yield Job(name, name + title, these)

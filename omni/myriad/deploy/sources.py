@@ -10,7 +10,14 @@ import numpy as np
 import torch
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.maths import compute_heading_and_up, compute_rot, normalize, normalize_angle, quat_rotate_inverse
+from omni.myriad.maths import (
+    compute_heading_and_up,
+    compute_rot,
+    normalize,
+    normalize_angle,
+    quat_rotate,
+    quat_rotate_inverse,
+)
 
 Tensor = torch.Tensor
 Term = Mapping[str, Any]
@@ -104,6 +111,7 @@ MEASURES: dict[str, Callable[[Sensors, Term], Tensor]] = {
     "root_pitch": lambda sensors, _: sensors._angle(3),
     "root_yaw": lambda sensors, _: sensors._angle(4),
     "root_up_projection": lambda sensors, _: sensors._projection(1),
+    "root_down": lambda sensors, _: quat_rotate(sensors.orientation, -_UP),
     "projected_gravity": Sensors._projected_gravity,
     "incoming_joint_wrench": Sensors._wrench,
     "frame_position": Sensors._frames,

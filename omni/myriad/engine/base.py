@@ -267,7 +267,23 @@ class Engine(Protocol):
         return robot.get_body_velocities(clone=False)
 
     def get_state(self) -> dict[str, dict[str, Tensor]]:
-        """Return copies of the state of every view by name: poses, velocities, joints, targets and efforts.
+        """Return copies of the state of every view by name: what moves (`get_motion`), and what drives it.
+
+        Raises:
+            MyriadError: Before physics runs.
+        """
+        state = self.get_motion()
+        for name, robot in self.scene.robots().items():
+            actions = robot.get_applied_actions()
+            state[name] |= {
+                "position_targets": actions.joint_positions,
+                "velocity_targets": actions.joint_velocities,
+                "efforts": actions.joint_efforts,
+            }
+        return state
+
+    def get_motion(self) -> dict[str, dict[str, Tensor]]:
+        """Return copies of what moves of every view by name: poses, velocities, and positions and speeds of joints.
 
         Raises:
             MyriadError: Before physics runs.
@@ -280,18 +296,19 @@ class Engine(Protocol):
             positions, orientations = view.get_world_poses()
             state[name] = {"positions": positions, "orientations": orientations, "velocities": view.get_velocities()}
         for name, robot in self.scene.robots().items():
-            actions = robot.get_applied_actions()
             state[name] |= {
                 "joint_positions": robot.get_joint_positions(),
                 "joint_velocities": robot.get_joint_velocities(),
-                "position_targets": actions.joint_positions,
-                "velocity_targets": actions.joint_velocities,
-                "efforts": actions.joint_efforts,
             }
         return state
 
-    def set_state(self, state: Mapping[str, Mapping[str, Tensor]]) -> None:
-        """Write a state of `get_state`, or of a part of the views; links of robots follow from their joints."""
+    def set_state(self, state: Mapping[str, Mapping[str, Tensor]], env_ids: Tensor | None = None) -> None:
+        """Write a state of `get_state` or `get_motion`, or of some views; links of robots follow from their joints.
+
+        Args:
+            state: Its tensors have a row for each environment that is written.
+            env_ids: Environments to write, (M,) int64; None for all.
+        """
         robots = self.scene.robots()
         bodies = {name: body for name, body in self.scene.bodies().items() if not body.is_non_root_articulation_link}
         for name, view in {**bodies, **robots}.items():
@@ -299,15 +316,17 @@ class Engine(Protocol):
                 continue
             # Older checkpoints have some of these under the names of their getters.
             values = {key.removeprefix("get_"): tensor.to(self.device) for key, tensor in state[name].items()}
-            view.set_world_poses(values["positions"], values["orientations"])
-            view.set_velocities(values["velocities"])
+            view.set_world_poses(values["positions"], values["orientations"], env_ids)
+            view.set_velocities(values["velocities"], env_ids)
             if (robot := robots.get(name)) is not None:
                 # Positions before targets, because setting a position also sets its target.
-                robot.set_joint_positions(values["joint_positions"])
-                robot.set_joint_velocities(values["joint_velocities"])
-                robot.set_joint_position_targets(values["position_targets"])
-                robot.set_joint_velocity_targets(values["velocity_targets"])
-                robot.set_joint_efforts(values["efforts"])
+                robot.set_joint_positions(values["joint_positions"], env_ids)
+                robot.set_joint_velocities(values["joint_velocities"], env_ids)
+                if "efforts" not in values:  # of `get_motion`
+                    continue
+                robot.set_joint_position_targets(values["position_targets"], env_ids)
+                robot.set_joint_velocity_targets(values["velocity_targets"], env_ids)
+                robot.set_joint_efforts(values["efforts"], env_ids)
 
     def close(self) -> None:
         """Release physics; the engine cannot be used afterwards."""

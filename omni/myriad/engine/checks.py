@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import torch
@@ -31,9 +31,11 @@ def as_values(name: str, values: Any, shape: tuple[int, ...], device: torch.devi
     if not isinstance(values, torch.Tensor):
         try:
             values = torch.as_tensor(values, dtype=dtype, device=device)
-        except (TypeError, ValueError, RuntimeError) as error:
-            kind = type(values).__name__
-            raise ArgumentError(f"{name} must be numbers of shape {shape}, got {kind}: {error}.") from None
+        except (TypeError, ValueError, RuntimeError, OverflowError) as error:
+            kind, why = type(values).__name__, " ".join(str(error).split())
+            raise ArgumentError(f"{name} must be numbers of shape {shape}, got {kind}: {why}.") from None
+    if values.layout != torch.strided:
+        raise ArgumentError(f"{name} must be a dense tensor, got {str(values.layout).removeprefix('torch.')}.")
     if values.dtype != dtype:
         raise ArgumentError(f"{name} must be {_short(dtype)}, got {_short(values.dtype)}.")
     if values.device != device:
@@ -41,6 +43,19 @@ def as_values(name: str, values: Any, shape: tuple[int, ...], device: torch.devi
     if tuple(values.shape) != shape:
         raise ArgumentError(f"{name} must have shape {shape}, got {tuple(values.shape)}.")
     return values.detach()
+
+
+def refuse_nan(name: str, values: torch.Tensor) -> None:
+    """Raise where a value is not a number; on a GPU it waits, but while a graph is captured, where nothing can.
+
+    Raises:
+        ArgumentError: With the place of the first.
+    """
+    if not values.is_floating_point() or (values.is_cuda and torch.cuda.is_current_stream_capturing()):
+        return
+    wrong = values.isnan()
+    if bool(wrong.any()):
+        raise ArgumentError(f"{name} must be numbers, got NaN at {tuple(wrong.nonzero()[0].tolist())}.")
 
 
 def as_flags(values: Any) -> Any:
@@ -62,12 +77,15 @@ def as_indices(name: str, indices: Any, size: int, device: torch.device) -> torc
     """
     if isinstance(indices, torch.Tensor):
         tensor = indices
-    elif isinstance(indices, Sequence) or hasattr(indices, "__array__"):
-        tensor = torch.as_tensor(indices)
+    else:
+        try:
+            if not isinstance(indices, Sequence) and not hasattr(indices, "__array__"):
+                raise TypeError
+            tensor = torch.as_tensor(indices)
+        except (TypeError, ValueError, RuntimeError, OverflowError):
+            raise ArgumentError(f"{name} must be integers of shape (M,), got {type(indices).__name__}.") from None
         if tensor.numel() == 0:
             tensor = tensor.long()
-    else:
-        raise ArgumentError(f"{name} must be integers of shape (M,), got {type(indices).__name__}.")
     if tensor.dtype not in (torch.int64, torch.int32, torch.int16, torch.uint8):
         raise ArgumentError(f"{name} must be int32 or int64, got {_short(tensor.dtype)}.")
     if tensor.ndim != 1:
@@ -80,18 +98,48 @@ def as_indices(name: str, indices: Any, size: int, device: torch.device) -> torc
     return tensor.to(device=device, dtype=torch.int64)
 
 
-def as_name_indices(name: str, names: Sequence[str], known: list[str]) -> list[int]:
+def as_name_indices(name: str, names: Iterable[str], known: list[str]) -> list[int]:
     """Return the position of each name in `known`.
 
     Raises:
         ArgumentError: If a name is unknown.
     """
-    if isinstance(names, str):
-        raise ArgumentError(f"{name} must be a list of names, got the string {names!r}.")
-    for item in names:
-        if item not in known:
-            raise ArgumentError(f"{name} has no {item!r}; the names are: {', '.join(known)}.")
-    return [known.index(item) for item in names]
+    try:
+        if isinstance(names, str):
+            raise TypeError
+        items = list(names)
+    except TypeError:
+        raise ArgumentError(f"{name} must be a list of names, got {_brief(names)}.") from None
+    for item in items:
+        if not isinstance(item, str) or item not in known:
+            raise ArgumentError(f"{name} has no {_brief(item)}; the names are: {', '.join(known)}.")
+    return [known.index(item) for item in items]
+
+
+def as_flag(name: str, value: Any) -> bool:
+    """Return what is True or False.
+
+    Raises:
+        ArgumentError: If it is neither, such as a tensor that was meant for another argument.
+    """
+    if not isinstance(value, int):
+        raise ArgumentError(f"{name} must be True or False, got {_brief(value)}.")
+    return bool(value)
+
+
+def as_choice(name: str, value: Any, choices: Sequence[str]) -> None:
+    """Raise unless a value is one of some words.
+
+    Raises:
+        ArgumentError: If it is not.
+    """
+    if not isinstance(value, str) or value not in choices:
+        raise ArgumentError(f"{name} must be one of {', '.join(choices)}, got {_brief(value)}.")
+
+
+def _brief(value: Any) -> str:
+    text = " ".join(repr(value).split())
+    return text if len(text) <= 60 else f"{type(value).__name__}"
 
 
 def _short(dtype: torch.dtype) -> str:

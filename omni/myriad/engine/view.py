@@ -7,6 +7,8 @@ those are views without inheriting from these.
 
 from __future__ import annotations
 
+import logging
+import operator
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
@@ -16,6 +18,8 @@ import torch
 from torch import Tensor
 
 from omni.myriad.engine import checks
+
+logger = logging.getLogger(__name__)
 
 Indices = Tensor | Sequence[int] | None
 Names = Sequence[str] | None
@@ -30,6 +34,8 @@ _STIFFNESS = "ARTICULATION_DOF_STIFFNESS"
 _DAMPING = "ARTICULATION_DOF_DAMPING"
 _ARMATURE = "ARTICULATION_DOF_ARMATURE"
 
+_FIRST_LOOKS = 8
+"""How often the values of an argument are looked at for NaN."""
 _CONTROL_MODES = ("position", "velocity", "effort")
 
 
@@ -104,6 +110,7 @@ class View(Protocol):
     _engine: Any = None
     _device: torch.device
     _checked: dict[str, tuple[Any, int, int, Tensor]]
+    _looks: dict[str, int]
 
     @property
     def count(self) -> int:
@@ -117,7 +124,7 @@ class View(Protocol):
 
     def bind(self, engine: Any) -> None:
         """Connect the view to the engine whose scene it was added to."""
-        self._engine, self._device, self._checked = engine, engine.device, {}
+        self._engine, self._device, self._checked, self._looks = engine, engine.device, {}, {}
 
     def initialize(self, physics_sim_view: Any = None) -> None:
         """Connect the view to running physics; `Engine.reset` does it."""
@@ -164,12 +171,12 @@ class View(Protocol):
     def get_linear_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return linear velocities in the world frame, (M, 3) in m/s."""
         velocities = self._read(self._VELOCITY, indices, None, False)[:, :3]
-        return velocities.clone() if clone else velocities
+        return velocities.clone() if checks.as_flag("clone", clone) else velocities
 
     def get_angular_velocities(self, indices: Indices = None, clone: bool = True) -> Tensor:
         """Return angular velocities in the world frame, (M, 3) in rad/s."""
         velocities = self._read(self._VELOCITY, indices, None, False)[:, 3:]
-        return velocities.clone() if clone else velocities
+        return velocities.clone() if checks.as_flag("clone", clone) else velocities
 
     # -- what an engine does ------------------------------------------------------------------------------------------
 
@@ -184,7 +191,7 @@ class View(Protocol):
         """Read positions (M, ..., 3) and orientations (M, ..., 4) as wxyz, where PhysX has xyzw."""
         poses = self._read(tensor_type, indices, columns, False)
         positions = poses[..., :3]
-        return positions.clone() if clone else positions, poses[..., 3:].roll(1, -1)
+        return positions.clone() if checks.as_flag("clone", clone) else positions, poses[..., 3:].roll(1, -1)
 
     def _write_poses(
         self,
@@ -231,8 +238,20 @@ class View(Protocol):
         rows = self._rows(indices)
         return values if rows is None else values[rows]
 
+    def _values(self, name: str, values: Any, shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+        """Check values, those that an argument gets first for NaN too: to look at all of them would wait for the GPU.
+
+        What becomes NaN later is found by the learner, in the observations that come of it.
+        """
+        checked = checks.as_values(name, values, shape, self._device, dtype)
+        looks = self._looks.get(name, 0)
+        if looks < _FIRST_LOOKS or not isinstance(values, Tensor):
+            self._looks[name] = looks + 1
+            checks.refuse_nan(name, checked)
+        return checked
+
     def _floats(self, name: str, values: Any, shape: tuple[int, ...]) -> Tensor:
-        return checks.as_values(name, values, shape, self._device, torch.float32)
+        return self._values(name, values, shape, torch.float32)
 
 
 class RigidView(View, Protocol):
@@ -367,8 +386,10 @@ class RobotView(View, Protocol):
     def set_joint_position_targets(
         self, positions: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
     ) -> None:
-        """Set what the drives' stiffness pulls to, (M, K) in rad or m."""
-        self._write(_POSITION_TARGET, "positions", positions, indices, self._dofs(joint_indices, joint_names))
+        """Set what the drives' stiffness pulls to, (M, K) in rad or m; said once, where none of the joints has any."""
+        dofs = self._dofs(joint_indices, joint_names)
+        self._write(_POSITION_TARGET, "positions", positions, indices, dofs)
+        self._note_stiffness(dofs)
 
     def set_joint_velocity_targets(
         self, velocities: Tensor, indices: Indices = None, joint_indices: Indices = None, joint_names: Names = None
@@ -397,6 +418,11 @@ class RobotView(View, Protocol):
         Raises:
             ArgumentError: If efforts come for some joints only; see `set_joint_efforts`.
         """
+        if not isinstance(control_actions, ArticulationActions):
+            kind = type(control_actions).__name__
+            raise checks.ArgumentError(
+                f"control_actions must be ArticulationActions(joint_positions=..., ...), got {kind}."
+            )
         joints = (control_actions.joint_indices, control_actions.joint_names)
         if control_actions.joint_efforts is not None:
             self._all_dofs("control_actions.joint_efforts", *joints)
@@ -409,6 +435,19 @@ class RobotView(View, Protocol):
             values = getattr(control_actions, name)
             if values is not None:
                 self._write(tensor_type, f"control_actions.{name}", values, indices, dofs)
+        if control_actions.joint_positions is not None:
+            self._note_stiffness(dofs)
+
+    def _note_stiffness(self, dofs: Tensor | None) -> None:
+        """Say once where position targets move nothing."""
+        if _STIFFNESS in self._looks or (torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()):
+            return
+        self._looks[_STIFFNESS] = 1
+        kps = self._default_kps[selection(None, dofs, self._default_kps.device)]
+        if not bool(kps.any()):
+            names = self._dof_names if dofs is None else [self._dof_names[i] for i in dofs.tolist()]
+            what = "%s: position targets move nothing, for no drive of %s has stiffness: set_gains(kps=...) gives it"
+            logger.warning(what, self.name, ", ".join(names))
 
     def get_applied_actions(self, clone: bool = True) -> ArticulationActions:
         """Return the position targets, velocity targets and efforts last set, (count, num_dof) each."""
@@ -475,7 +514,7 @@ class RobotView(View, Protocol):
             joint_names: Degrees of freedom by name.
             save_to_usd: Must be False: clones are not on the stage.
         """
-        if save_to_usd:
+        if checks.as_flag("save_to_usd", save_to_usd):
             raise NotImplementedError("set_gains: save_to_usd=True needs clones on the USD stage; physics made them.")
         dofs = self._dofs(joint_indices, joint_names)
         self._write_gains(kps, kds, indices, dofs)
@@ -502,8 +541,7 @@ class RobotView(View, Protocol):
             joint_indices: Degrees of freedom; None means all.
             joint_names: Degrees of freedom by name.
         """
-        if mode not in _CONTROL_MODES:
-            raise checks.ArgumentError(f"mode must be one of {', '.join(_CONTROL_MODES)}, got {mode!r}.")
+        checks.as_choice("mode", mode, _CONTROL_MODES)
         dofs = self._dofs(joint_indices, joint_names)
         where = selection(self._rows(indices), dofs, self._device)
         kps, kds = self._default_kps[where], self._default_kds[where]
@@ -515,7 +553,13 @@ class RobotView(View, Protocol):
 
     def switch_dof_control_mode(self, mode: str, dof_index: int, indices: Indices = None) -> None:
         """Switch one degree of freedom; see `switch_control_mode`."""
-        self.switch_control_mode(mode, indices, joint_indices=[dof_index])
+        try:
+            dofs = [operator.index(dof_index)]
+        except (TypeError, RuntimeError):
+            kind = type(dof_index).__name__
+            raise checks.ArgumentError(f"dof_index must be a whole number, got {kind}.") from None
+        self._index("dof_index", dofs, len(self._dof_names))
+        self.switch_control_mode(mode, indices, joint_indices=dofs)
 
     def _write_gains(self, kps: Tensor | None, kds: Tensor | None, indices: Indices, dofs: Tensor | None) -> None:
         if kps is not None:

@@ -36,12 +36,14 @@ class VecEnv:
         device: Device of every tensor.
         phase_seconds: Seconds spent so far in "physics" and "task", by the host's clock.
         set_up_seconds: Seconds that it took to build the scene and start physics.
+        resets_faulty: Whether environments whose numbers are not finite are reset: the setting `on_nan`.
     """
 
     def __init__(self, engine: Engine, sim_config: SimConfig, launch: Launch | None = None) -> None:
         self.engine = self.world = engine
         self.device = engine.device
         self.sim_config = sim_config
+        self.resets_faulty = sim_config.config.get("on_nan") == "reset"
         self._launch = launch or (Graph if engine.device.type == "cuda" else None)
         self.phase_seconds = {"physics": 0.0, "task": 0.0}
         self.set_up_seconds = 0.0
@@ -69,6 +71,8 @@ class VecEnv:
     def _look_around(self, task: RLTask) -> None:
         task.start()
         self._actions = torch.zeros((task.num_envs, task.num_actions), device=self.device)
+        self._faulty = torch.zeros(task.num_envs, dtype=torch.bool, device=self.device)
+        self._sane_state = self.engine.get_state() if self.resets_faulty else {}
         self._obs = torch.zeros((task.num_envs, task.num_observations), device=self.device)
         self._states = torch.zeros((task.num_envs, task.num_states), device=self.device)
         self._before_graph = self._after_graph = None
@@ -91,6 +95,11 @@ class VecEnv:
     def num_envs(self) -> int:
         """Number of environments."""
         return self.task.num_envs
+
+    @property
+    def max_episode_length(self) -> int:
+        """Steps after which an episode is cut short."""
+        return self.task.max_episode_length
 
     @property
     def num_actions(self) -> int:
@@ -135,7 +144,8 @@ class VecEnv:
               this observation is still the last one of its episode.
             * extras: "time_outs", (num_envs,) bool, True where the episode ended by the step limit alone; "episode", if
               the task reports any, a dictionary of scalars on the device, which are averaged over an epoch and logged;
-              anything else that the task puts there.
+              "faulty", (num_envs,) bool, with `resets_faulty`: True where a number was not finite, so that observations
+              and reward are 0 and the episode ends; anything else that the task puts there.
         """
         with single_threaded(self.device):
             start = time.perf_counter()
@@ -150,6 +160,8 @@ class VecEnv:
 
     def _before_physics(self, actions: torch.Tensor) -> None:
         """Let the task reset and act, at once where it can be captured."""
+        if self.task.randomizer is not None:
+            actions = self.task.randomizer.before_step(actions)
         graph, capture = self._before_graph, self.engine.capture
         if graph is None or capture is None:
             self.task.before_physics(self._clamped(actions))
@@ -188,7 +200,29 @@ class VecEnv:
 
     def _look(self) -> StepResult:
         _, rewards, dones, extras = self.task.post_physics_step()
+        self._set_faulty_aside(rewards, dones, extras)
         return self._observations(), rewards, dones, extras
+
+    def _set_faulty_aside(self, rewards: torch.Tensor, dones: torch.Tensor, extras: dict[str, Any]) -> None:
+        """End the episodes in which something is not finite, and let nobody see it; done on the device alone."""
+        if not self.resets_faulty:
+            return
+        task, seen = self.task, self.task.obs_buf
+        parts = [
+            *(seen.values() if isinstance(seen, dict) else [seen]),
+            *([task.states_buf] if task.num_states else []),
+        ]
+        floats = [part for part in parts if part.is_floating_point()]
+        sound = rewards.isfinite()
+        for part in floats:
+            sound &= part.isfinite().flatten(1).all(1)
+        faulty = torch.logical_not(sound, out=self._faulty)
+        for part in floats:
+            part.masked_fill_(faulty.view(-1, *[1] * (part.ndim - 1)), 0.0)
+        rewards.masked_fill_(faulty, 0.0)
+        dones.masked_fill_(faulty, 1)
+        extras["time_outs"].masked_fill_(faulty, False)
+        extras["faulty"] = faulty
 
     def _look_for_graph(self, _: Tensors) -> dict[str, torch.Tensor]:
         self._result = self._look()
@@ -210,6 +244,8 @@ class VecEnv:
         task = self.task
         clip = task.clip_obs
         seen: Any = task.obs_buf
+        if task.randomizer is not None and task.randomizer.observations is not None:
+            seen = task.randomizer.observations(seen, task.reset_buf)
         if not isinstance(seen, dict):
             observations: Observations = {"obs": torch.clamp(seen, -clip, clip, out=self._obs)}
         elif STATE in seen:
@@ -230,6 +266,20 @@ class VecEnv:
         """Let episodes begin at random ages, so that they do not all end in the same step."""
         task = self.task
         task.progress_buf.random_(0, task.max_episode_length)
+
+    def mend(self, env_ids: torch.Tensor) -> None:
+        """Write the whole state in which physics started into environments, (M,) int64, which are reset next.
+
+        What a task's `reset_idx` writes is enough where that alone has stopped being finite; a task with a fixed robot
+        does not write its root.
+        """
+        rows = {view: {name: value[env_ids] for name, value in of.items()} for view, of in self._sane_state.items()}
+        self.engine.set_state(rows, env_ids)
+        self.task.reset_buf[env_ids] = 1
+
+    def get_motion(self) -> dict[str, dict[str, torch.Tensor]]:
+        """Return what moves, by view and name: `Engine.get_motion`."""
+        return self.engine.get_motion()
 
     # -- saving and restoring -----------------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from torch import nn
 
 from omni.myriad import learn
 from omni.myriad.errors import MyriadError
+from omni.myriad.places import IN_WHEEL
 
 Observations = Mapping[str, Any]
 """What `VecEnv.step` returns: {"obs": tensor or dictionary of tensors}, and "states" for a critic that sees more."""
@@ -40,11 +41,16 @@ class Epoch:
     policy_seconds: float = 0.0  # the rest of the rollout: inference and bookkeeping
     update_seconds: float = 0.0
     epoch_frames: int = 0
+    epoch_steps: int = 0  # the same for one environment
     episodes: int = 0  # finished in this epoch
     reward_mean: float | None = None  # over recently finished episodes, as the task gives it; None before the first
     shaped_reward_mean: float | None = None  # the same as the learner sees it
     episode_length_mean: float | None = None  # in steps
     reward_best: float | None = None
+    rewards: tuple[float, float] | None = None  # least and most in a step that did not end an episode, as learned from
+    ending_steps: int = 0  # in which an episode ended
+    faults: int = 0  # environments that were reset and left out, as something in them was not finite
+    jointly_ending_steps: int = 0  # in which those of all environments did
     learning_rate: float | None = None
     clip_range: float | None = None
     losses: dict[str, float] = field(default_factory=dict)  # a_loss, c_loss, entropy, kl, ...
@@ -161,10 +167,17 @@ def room(config: Mapping[str, Any]) -> Any:
     """Return the module with `make_learner` and `make_actor` of the learner that a configuration chooses.
 
     Raises:
-        MyriadError: If there is no such learner. Names are looked up among folders, so none can run anything else.
+        MyriadError: If there is no such learner, or its library is not installed. Names are looked up among folders, so
+            none can run anything else.
     """
     name = learner_name(config)
     known = sorted(file.parent.name for folder in learn.__path__ for file in Path(folder).glob("*/learner.py"))
     if name not in known:
         raise MyriadError(f"train.learner={name} is unknown; choose one of: {', '.join(known)}.")
-    return importlib.import_module(f"omni.myriad.learn.{name}.learner")
+    try:
+        return importlib.import_module(f"omni.myriad.learn.{name}.learner")
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("omni"):
+            raise
+        extra = f"pip install {'' if IN_WHEEL else '-e '}'{'myriad-rl' if IN_WHEEL else '.'}[{name}]'"
+        raise MyriadError(f"train.learner={name} needs the package {error.name}: {extra}") from error

@@ -6,8 +6,10 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import resource
 import signal
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import FrameType
@@ -15,8 +17,8 @@ from typing import Any
 
 import torch
 
-from omni.myriad.errors import Interrupted, MyriadError
-from omni.myriad.learn import checkpoint, rollout
+from omni.myriad.errors import Interrupted, MyriadError, afterwards
+from omni.myriad.learn import checkpoint, ranks, rollout
 from omni.myriad.learn.base import Actor, Epoch, Learner, Listener, Watch, room
 
 logger = logging.getLogger(__name__)
@@ -53,35 +55,41 @@ def train(
         if "rollout" in resume and before != env.num_envs:
             what = "the learner resumes, the environments start again"
             logger.warning("the checkpoint has %d environments, this run %d: %s", before, env.num_envs, what)
+    if (number := ranks.agree(env.num_envs)) != env.num_envs:
+        raise MyriadError(f"num_envs={env.num_envs} here and {number} on the first rank: every rank needs as many")
     learner: Learner = room(config).make_learner(config, env, run_dir, resume)
-    status, recorder, progress, received = "failed", None, None, []
+    status, summary, recorder, progress, received = "failed", {}, None, None, []
     listeners: list[Listener] = [watch] if watch else []
-    try:
-        if int(os.environ.get("RANK", "0")) == 0:
+
+    def close() -> None:
+        if progress is not None:
+            progress.close()
+        summary.update(_summary(config, env, learner.latest, checkpoints, status))
+        if recorder is not None:
+            recorder.close(summary)
+
+    with afterwards(close):
+        if ranks.rank() == 0:
+            from omni.myriad.learn.record.advice import Advice
             from omni.myriad.learn.record.progress import Progress
             from omni.myriad.learn.record.recorder import Recorder, start_wandb
 
             recorder = Recorder(run_dir, start_wandb(config, run_dir) if config.get("wandb_activate") else None)
-            title = f"{config['task_name']}, {env.num_envs} environments on {env.device}"
+            where = env.device if ranks.count() == 1 else f"each of {ranks.count()} {env.device.type} devices"
+            title = f"{config['task_name']}, {env.num_envs} environments on {where}"
             progress = Progress(title, learner.max_epochs, learner.max_frames)
-            listeners = [recorder, progress, *listeners]
+            listeners = [recorder, progress, Advice(env.num_envs, env.max_episode_length), *listeners]
         if watch is not None:
             watch.started(learner, run_dir)
-        with _stop_on_signals(learner, received):
-            learner.train(lambda epoch: [listener(epoch) for listener in listeners])
+        try:
+            with _stop_on_signals(learner, received):
+                learner.train(lambda epoch: [listener(epoch) for listener in listeners])
+        except KeyboardInterrupt:
+            status = "interrupted"
+            message = f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={run_dir}"
+            raise Interrupted(message, *received[:1]) from None
         status = "finished"
-    except KeyboardInterrupt:
-        status = "interrupted"
-        message = f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={run_dir}"
-        raise Interrupted(message, *received[:1]) from None
-    finally:
-        if progress is not None:
-            progress.close()
-        summary = _summary(config, env, learner.latest, checkpoints, status)
-        if recorder is not None:
-            recorder.close(summary)
-        if torch.distributed.is_available() and torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+    ranks.leave()  # not where something went wrong: there, the others would be waited for
     return summary, learner
 
 
@@ -169,6 +177,7 @@ def _summary(config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Pa
         "status": status,
         "seed": config["seed"],
         "num_envs": env.num_envs,
+        "ranks": ranks.count(),
         "engine": config["engine"]["name"],
         "device": str(env.device),
         "frames": latest.frames,
@@ -180,4 +189,22 @@ def _summary(config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Pa
         "episode_length_mean": latest.episode_length_mean,
         "learning_rate": latest.learning_rate,
         "checkpoint": str(kept) if kept else None,
+        "resources": _resources(env.device),
     }
+
+
+def _resources(device: torch.device | str) -> dict[str, float]:
+    """Return what the process has used: memory in MiB, CPU time in seconds, and how many files it has open.
+
+    GPU memory is that of the whole card, other processes' included, because physics does not ask torch for its own.
+    """
+    used: dict[str, float] = {
+        "memory_peak_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        "cpu_seconds": round(time.process_time(), 1),
+        "open_files": len(os.listdir("/proc/self/fd")),
+    }
+    if torch.device(device).type == "cuda":
+        free, total = torch.cuda.mem_get_info(device)
+        used["gpu_memory_mib"] = round((total - free) / 2**20, 1)
+        used["gpu_memory_peak_of_torch_mib"] = round(torch.cuda.max_memory_reserved(device) / 2**20, 1)
+    return used

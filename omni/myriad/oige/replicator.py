@@ -13,50 +13,12 @@ from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
+from omni.myriad.task.randomization import ATTRIBUTES, MOVING, Distribution, combine, read, write
+
 logger = logging.getLogger(__name__)
-
-_MATERIAL = "SHAPE_FRICTION_AND_RESTITUTION"
-_ATTRIBUTES = {
-    "RIGID_BODY": {"mass": ("_MASS", None), "material_properties": (f"_{_MATERIAL}", None)},
-    "ARTICULATION": {
-        "stiffness": ("_DOF_STIFFNESS", None),
-        "damping": ("_DOF_DAMPING", None),
-        "lower_dof_limits": ("_DOF_LIMIT", 0),
-        "upper_dof_limits": ("_DOF_LIMIT", 1),
-        "max_efforts": ("_DOF_MAX_FORCE", None),
-        "joint_armatures": ("_DOF_ARMATURE", None),
-        "body_masses": ("_BODY_MASS", None),
-        "tendon_stiffnesses": ("_FIXED_TENDON_STIFFNESS", None),
-        "tendon_dampings": ("_FIXED_TENDON_DAMPING", None),
-        "material_properties": (f"_{_MATERIAL}", None),
-    },
-}
-"""By kind of view and name of the attribute: PhysX's tensor, and the part of its last dimension."""
-
-
-@dataclass
-class Distribution:
-    """A distribution by its kind ("uniform", "normal" or "log_uniform") and its two parameters, one for each number."""
-
-    kind: str
-    first: Any
-    second: Any
-
-    def draw(self, rows: int, device: torch.device) -> Tensor:
-        """Return samples, (rows, numbers)."""
-        # Of arrays, one for each shape, where numbers are grouped by shapes.
-        numbers = (np.asarray(value, np.float32).ravel() for value in (self.first, self.second))
-        first, second = (torch.from_numpy(value).to(device) for value in numbers)
-        if self.kind == "normal":
-            return first + second * torch.randn((rows, len(first)), device=device)
-        chance = torch.rand((rows, len(first)), device=device)
-        if self.kind == "uniform":
-            return first + (second - first) * chance
-        return torch.exp(first.log() + (second.log() - first.log()) * chance)
 
 
 @dataclass
@@ -101,7 +63,7 @@ class PhysicsView:
     def _register(self, view: Any, kind: str) -> dict[str, Tensor]:
         self._views[view.name] = view
         values = {}
-        for attribute, (tensor, part) in _ATTRIBUTES[kind].items():
+        for attribute, (tensor, part) in ATTRIBUTES[kind].items():
             if "TENDON" in tensor and not view.num_fixed_tendons:
                 values[attribute] = torch.zeros((view.count, 0))
                 continue
@@ -145,14 +107,13 @@ class PhysicsView:
         if first is None:  # of tendons, where there are none
             return
         kind = "ARTICULATION" if view.name in self._articulation_views_initial_values else "RIGID_BODY"
-        tensor, part = _ATTRIBUTES[kind][rule.attribute]
+        _, part = ATTRIBUTES[kind][rule.attribute]
         rows = torch.arange(view.count, device=first.device) if env_ids is None else env_ids.to(first.device)
-        value = view._read(f"{kind}{tensor}", rows, None, True)
         start = first[rows] if part is None else first[rows][..., part]
+        if rule.attribute in MOVING:
+            start = read(view, kind, rule.attribute, rows)
         noise = rule.distribution.draw(len(rows), first.device).reshape(start.shape)
-        drawn = {"additive": start + noise, "scaling": start * noise, "direct": noise}[rule.operation]
-        value = drawn if part is None else torch.stack([drawn if i == part else value[..., i] for i in (0, 1)], -1)
-        view._write(f"{kind}{tensor}", rule.attribute, value.to(view._device), rows)
+        write(view, kind, rule.attribute, combine(rule.operation, start, noise), rows)
 
 
 PHYSICS_VIEW = PhysicsView()
@@ -177,7 +138,7 @@ ISAAC: dict[str, Any] = {
     "physics_view": PHYSICS_VIEW,
     "trigger": SimpleNamespace(on_rl_frame=_on_rl_frame),
     "gate": SimpleNamespace(on_env_reset=PHYSICS_VIEW.gate, on_interval=PHYSICS_VIEW.gate),
-    "RIGID_PRIM_ATTRIBUTES": list(_ATTRIBUTES["RIGID_BODY"]),
-    "ARTICULATION_ATTRIBUTES": list(_ATTRIBUTES["ARTICULATION"]),
-    "SIMULATION_CONTEXT_ATTRIBUTES": ["gravity"],
+    "RIGID_PRIMATTRIBUTES": list(ATTRIBUTES["RIGID_BODY"]),
+    "ARTICULATIONATTRIBUTES": list(ATTRIBUTES["ARTICULATION"]),
+    "SIMULATION_CONTEXTATTRIBUTES": ["gravity"],
 }

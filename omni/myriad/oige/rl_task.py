@@ -43,6 +43,9 @@ class RLTask(rl_task.RLTask):
         super().__init__(name, env, sim_config=self._sim_config)
         self.rl_device = self._cfg["rl_device"]
 
+    def make_randomizer(self) -> None:
+        """Leave it to their own."""
+
     @property
     def max_episode_length(self) -> int:
         """Steps after which an episode is cut short; tasks set it."""
@@ -134,6 +137,7 @@ class VecEnv(vec_env.VecEnv):
         if task.randomize_observations:
             task._dr_randomizer.apply_observations_randomization(observations=task.obs_buf, reset_buf=task.reset_buf)
         extras.setdefault("time_outs", torch.zeros_like(task.time_out_buf, dtype=torch.bool))
+        self._set_faulty_aside(rewards, dones, extras)
         return self._observations(), rewards, dones.long(), extras
 
 

@@ -52,10 +52,10 @@ def robot_shapes(stage: Usd.Stage, link_names: Sequence[str], colliders: bool = 
     cache = UsdGeom.XformCache()
     shapes = []
     for prim in Usd.PrimRange(stage.GetPrimAtPath(ENV_0_PATH), Usd.TraverseInstanceProxies()):
-        link, name = prim, _called(prim, link_names)
-        while link and not name:
-            link = link.GetParent()
-            name = link and _called(link, link_names)
+        # A shape may be called as its link is, so that what it lies in comes first; unless it is a body itself.
+        above = list(_upwards(prim.GetParent()))
+        candidates = [prim, *above] if prim.HasAPI(UsdPhysics.RigidBodyAPI) else [*above, prim]
+        link, name = next(((p, name) for p in candidates if (name := _called(p, link_names))), (prim, ""))
         if not name or not prim.IsA(UsdGeom.Gprim):
             continue
         looks = UsdGeom.Imageable(prim)
@@ -64,6 +64,12 @@ def robot_shapes(stage: Usd.Stage, link_names: Sequence[str], colliders: bool = 
             in_link = cache.GetLocalToWorldTransform(prim) * cache.GetLocalToWorldTransform(link).GetInverse()
             shapes += _shapes_of(prim, name, Gf.Transform(in_link))
     return shapes
+
+
+def _upwards(prim: Usd.Prim) -> Iterator[Usd.Prim]:
+    while prim and str(prim.GetPath()) != ENV_0_PATH:
+        yield prim
+        prim = prim.GetParent()
 
 
 def _called(prim: Usd.Prim, names: Sequence[str]) -> str:

@@ -67,6 +67,13 @@ def film_robot(
                 writer.send(np.ascontiguousarray(_captioned(picture, captions[moment]) if captions else picture))
         finally:
             writer.close()
+        # Where the disk is full ffmpeg ends half-way, and nobody is told.
+        try:
+            drawn, _ = imageio_ffmpeg.count_frames_and_secs(str(temporary))
+        except (OSError, RuntimeError):
+            drawn = 0
+        if drawn < len(moments):
+            raise OSError(f"ffmpeg wrote {drawn} of {len(moments)} frames")
     return target_file
 
 

@@ -65,7 +65,7 @@ def load_task_class(name: str, folders: Sequence[Path]) -> type:
     except MyriadError:
         raise
     except Exception as error:
-        raise MyriadError(f"Task file {where(error, path)}: {type(error).__name__}: {error}") from error
+        raise MyriadError(f"Task file {where(error, path)}: {type(error).__name__}: {_said(error)}") from error
     classes = [
         value
         for value in vars(module).values()
@@ -105,8 +105,13 @@ def _package_of(folder: Path) -> str:
 
 
 def where(error: BaseException, path: Path) -> str:
-    """Return the place in a task's file, as file:line, where an error came from."""
-    if isinstance(error, SyntaxError) and error.filename == str(path):
-        return f"{path}:{error.lineno}"
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
-    return f"{path}:{lines[-1]}" if lines else str(path)
+    """Return the place in a task's file, or in a file beside it, as file:line, where an error came from."""
+    if isinstance(error, SyntaxError) and error.filename and Path(error.filename).parent == path.parent:
+        return f"{error.filename}:{error.lineno}"
+    frames = traceback.extract_tb(error.__traceback__)
+    places = [f"{frame.filename}:{frame.lineno}" for frame in frames if Path(frame.filename).parent == path.parent]
+    return places[-1] if places else str(path)
+
+
+def _said(error: BaseException) -> str:
+    return str(error.msg if isinstance(error, SyntaxError) else error)

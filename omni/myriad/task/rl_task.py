@@ -19,6 +19,7 @@ from omni.myriad.task.actuators import ProportionalDerivative, author_actuators,
 from omni.myriad.task.buffers import FirstObservation, Rewards
 from omni.myriad.task.markers import Marker, MarkerShape, author_marker, make_marker
 from omni.myriad.task.observation import Observation, Quantities
+from omni.myriad.task.randomization import Randomizer, make_randomizer
 from omni.myriad.task.robot import About, Robots, robot_view
 from omni.myriad.task.terms import ActionTerm, ImageTerm, ObservationTerm, check_terms
 
@@ -65,7 +66,8 @@ class RLTask:
             pictures by name. Made after `post_reset` where terms say its size.
         states_buf: The critic's private observations, (num_envs, num_states).
         rew_buf: Rewards, (num_envs,); a column, (num_envs, 1), may be written into it.
-        reset_buf: 1 where the episode has ended, (num_envs,), int64.
+        reset_buf: 1 where the episode has ended, (num_envs,), int64; any other number than 0 that a task writes there
+            becomes 1.
         progress_buf: Steps since the episode began, (num_envs,), int64.
         time_out_buf: True where the episode ended by the step limit alone, (num_envs,).
         env_frames: Frames that the policy has been trained on so far, for curricula.
@@ -110,6 +112,7 @@ class RLTask:
         self._about: dict[str, About] = {}
         self._motors: list[ProportionalDerivative] = []
         self._filled: dict[str, Observation] = {}
+        self.randomizer: Randomizer | None = None
         spaces = ("action_space", "observation_space", "state_space")
         self._own_spaces = {space for space in spaces if hasattr(self, space)}
         self._define_spaces()
@@ -175,10 +178,15 @@ class RLTask:
             self.get_observations()
             self.num_observations = self.obs_buf.shape[-1]  # which may be a tensor that the task has put there
         self._define_spaces()
+        self.randomizer = self.make_randomizer()
         # Where the default reset_idx puts robots back: joints, then root positions and orientations.
         self._starts = {
             name: (robot.get_joint_positions(), *robot.get_world_poses()) for name, robot in self.world.robots().items()
         }
+
+    def make_randomizer(self) -> Randomizer | None:
+        """Return what changes by chance, as the YAML's `domain_randomization` says; None for nothing."""
+        return make_randomizer(self)
 
     def _take_terms(self, size: str) -> Sequence[Any]:
         """Ask for the terms of a size, and set it from them if there are any."""
@@ -493,6 +501,7 @@ class RLTask:
         self.is_done()
         self.get_extras()
         self._check_buffers()
+        self.reset_buf.ne_(0)  # learners reckon with 0 and 1
         self.time_out_buf &= self.reset_buf.bool()
         self.extras["time_outs"] = self.time_out_buf
         return self.obs_buf, self.rew_buf, self.reset_buf, self.extras

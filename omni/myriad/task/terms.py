@@ -63,6 +63,7 @@ SOURCES = {
     "root_pitch": Source("rotation about fixed x, then y, then z, in (-pi, pi]", "rad", "world"),
     "root_yaw": Source("rotation about fixed x, then y, then z, in (-pi, pi]", "rad", "world"),
     "root_up_projection": Source("z component, in the world, of the root's z axis", "", "world"),
+    "root_down": Source("direction of the root's -z axis", "", "world", 3),
     "projected_gravity": Source("direction of gravity in the root's frame", "", "root", 3),
     "frame_position": Source("of each of `body_names`, links or the robot's other frames", "m", "root", 3),
     "command": Source("what is asked of the robot, and not measured: its user says it", size=0),

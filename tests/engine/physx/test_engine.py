@@ -2,8 +2,10 @@
 """The standalone engine: shards, isolation, life and death; all on real PhysX on the CPU."""
 
 import asyncio
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from pxr import Gf, UsdGeom, UsdPhysics
 
 from omni.myriad.engine import ArticulationView, RigidPrimView
 from omni.myriad.engine.physx.engine import gpu_shards
+from omni.myriad.engine.physx.shard import COLLECT_EVERY
 from omni.myriad.errors import MyriadError
 
 
@@ -150,6 +153,36 @@ def test_phases_of_a_step_are_timed(env_of):
     before = env.engine.phase_seconds
     env.task.robots.get_joint_positions()
     assert env.engine.phase_seconds == before, "only steps are timed"
+
+
+def falling_balls(engine_of):
+    engine = engine_of("engine.shards=1")
+    add_ball(engine)
+    engine.clone_environments(2, 2.0)
+    engine.reset()
+    return engine.shards[0]
+
+
+def test_what_became_of_steps_is_collected_now_and_then(engine_of, monkeypatch):
+    # ovphysx keeps a record of every step until it is asked: 64 MiB after a million of them.
+    shard = falling_balls(engine_of)
+    asked, ask = [], shard._physx.wait_all
+    monkeypatch.setattr(shard._physx, "wait_all", lambda: asked.append(ask()))
+    for _ in range(5):
+        shard.step(COLLECT_EVERY // 2, 1 / 120)
+    assert len(asked) == 2
+
+
+@pytest.mark.nightly
+def test_memory_does_not_grow_with_steps(engine_of):
+    def resident():
+        return int(re.findall(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())[0]) / 1024
+
+    shard = falling_balls(engine_of)
+    shard.step(10_000, 1 / 120)
+    before = resident()
+    shard.step(100_000, 1 / 120)
+    assert resident() - before < 3.0  # MiB, where it was 8
 
 
 def test_failure_of_one_shard_stops_the_run_with_its_error(env_of):

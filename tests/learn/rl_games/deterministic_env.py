@@ -19,12 +19,13 @@ class CartPoleEnv:
         self, num_envs: int = 32, max_steps: int = 100, discrete: bool = False, with_states: bool = False, seed: int = 0
     ) -> None:
         self.num_envs, self.max_steps, self.discrete = num_envs, max_steps, discrete
+        self.max_episode_length = max_steps + 1  # as RLTask counts: an episode is cut short a step before it
         self.device = torch.device("cpu")
         box = spaces.Box(-np.inf, np.inf, (4,), np.float32)
         self.observation_space = box
         self.state_space = spaces.Box(-np.inf, np.inf, (5,), np.float32) if with_states else None
         self.num_states = 5 if with_states else 0
-        self.action_space = spaces.Discrete(2) if discrete else spaces.Box(-1.0, 1.0, (1,), np.float32)
+        self.action_space: spaces.Space = spaces.Discrete(2) if discrete else spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.num_actions = 2 if discrete else 1
         self.phase_seconds = {"physics": 0.0, "task": 0.0}
         self.generator = torch.Generator().manual_seed(seed)
@@ -69,6 +70,9 @@ class CartPoleEnv:
         if self.steps in self.poison:
             self.poison[self.steps](self.obs_buf, rewards)
         return self._observations(), rewards, dones, extras
+
+    def get_motion(self) -> dict[str, Any]:
+        return {}
 
     def get_env_state(self) -> dict[str, Any]:
         return {"obs": self.obs_buf, "progress": self.progress, "random": self.generator.get_state()}

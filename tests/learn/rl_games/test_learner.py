@@ -7,11 +7,13 @@ import signal
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint
+from omni.myriad.learn.fault import load_fault
 from omni.myriad.learn.rl_games.lean import LeanRollout, LeanUpdate
 from omni.myriad.learn.rl_games.learner import RlGamesLearner, make_learner
 from omni.myriad.learn.rl_games.library import EnvAdapter
@@ -266,7 +268,13 @@ def test_guard_names_it_and_keeps_the_last_good(learner: str, spoil: Any, messag
     with pytest.raises(MyriadError) as caught:
         train(cfg, env, tmp_path)
     last = tmp_path / "checkpoints" / "last.pth"
-    assert str(caught.value) == f"training stopped in epoch 3: {message}; the last good checkpoint is {last}"
+    fault = tmp_path / "faults" / f"epoch_3_environment_{message.split('environment ')[1][0]}.npz"
+    assert str(caught.value) == (
+        f"training stopped in epoch 3: {message}; its last steps are in {fault}; the last good checkpoint is {last}"
+    )
+    kept = load_fault(fault)
+    assert len(kept.actions) == len(kept.observations) == len(kept.rewards) == 5
+    assert np.isfinite(kept.observations).all()
     for name in ("last", "best"):
         state = checkpoint.load(last.with_name(f"{name}.pth"))
         assert state["epoch"] <= 2

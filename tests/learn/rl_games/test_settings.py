@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn.ppo import update_threads
 from omni.myriad.learn.rl_games.learner import make_learner
-from omni.myriad.learn.rl_games.settings import fit_minibatches, rl_games_params, update_threads
+from omni.myriad.learn.rl_games.settings import fit_minibatches, rl_games_params
 from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg
 
 

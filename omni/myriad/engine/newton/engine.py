@@ -182,11 +182,11 @@ class NewtonEngine(Engine):
         """Return copies of the views' states, and of the solution from which the solver starts its next search."""
         return {**super().get_state(), _SOLVER: {"warmstart": self._warmstart().clone()}}
 
-    def set_state(self, state: Mapping[str, Mapping[str, torch.Tensor]]) -> None:
+    def set_state(self, state: Mapping[str, Mapping[str, torch.Tensor]], env_ids: torch.Tensor | None = None) -> None:
         """Write a state of `get_state`; with the solver's part the environments continue to the last bit on the CPU."""
-        super().set_state(state)
+        super().set_state(state, env_ids)
         if _SOLVER in state:
-            self._warmstart().copy_(state[_SOLVER]["warmstart"])
+            self._warmstart()[slice(None) if env_ids is None else env_ids] = state[_SOLVER]["warmstart"]
 
     def _warmstart(self) -> torch.Tensor:
         with self.on_stream():

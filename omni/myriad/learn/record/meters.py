@@ -48,6 +48,10 @@ class EpisodeMeter:
         self.finished[3] += done.sum()
         self.running.masked_fill_(done.unsqueeze(1), 0.0)
 
+    def forget(self, envs: torch.Tensor) -> None:
+        """Begin the episodes again where `envs`, (num_envs,) bool, says so, as if they had never begun."""
+        self.running.masked_fill_(envs.unsqueeze(1), 0.0)
+
     def close_epoch(self, finished: list[float]) -> int:
         """Move the averages by the episodes finished in the epoch, and return how many those were.
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import time
 from collections import deque
 from collections.abc import Callable
@@ -38,7 +40,9 @@ class Progress:
         self.title, self.max_epochs, self.max_frames = title, max_epochs, max_frames
         self.console = console or Console()
         self.rewards: deque[float] = deque(maxlen=2000)
+        self.faults = 0  # so far
         self._live: Live | None = None
+        self._handlers: list[logging.StreamHandler] = []
         self._first: Epoch | None = None
         self._line_time = float("-inf")
         self._unprinted: Epoch | None = None
@@ -46,12 +50,11 @@ class Progress:
     def __call__(self, epoch: Epoch) -> None:
         """Show one more epoch."""
         self._first = self._first or epoch
+        self.faults += epoch.faults
         if epoch.reward_mean is not None:
             self.rewards.append(epoch.reward_mean)
         if self.console.is_terminal:
-            if self._live is None:
-                self._live = Live(console=self.console, refresh_per_second=4)
-                self._live.start()
+            self._live = self._live or self._start_live()
             self._live.update(self.panel(epoch))
         else:
             self._unprinted = epoch
@@ -62,8 +65,20 @@ class Progress:
         """Leave the last state on the screen."""
         if self._live is not None:
             self._live.stop()
+            for handler in self._handlers:
+                handler.setStream(sys.stderr)
         elif self._unprinted is not None:
             self._print_line(self._unprinted)
+
+    def _start_live(self) -> Live:
+        """Begin to draw the panel, with log records above it: what is written past it, it would draw over."""
+        handlers = [handler for handler in logging.getLogger().handlers if isinstance(handler, logging.StreamHandler)]
+        self._handlers = [handler for handler in handlers if handler.stream is sys.stderr]
+        live = Live(console=self.console, refresh_per_second=4)
+        live.start()  # from here on sys.stderr is rich's
+        for handler in self._handlers:
+            handler.setStream(sys.stderr)
+        return live
 
     def _print_line(self, epoch: Epoch) -> None:
         self._line_time, self._unprinted = time.monotonic(), None
@@ -77,6 +92,7 @@ class Progress:
             f"{_count(epoch.frames_per_second)} steps/s ({split})  "
             f"reward {_number(epoch.reward_mean)} (best {_number(epoch.reward_best)})  "
             f"length {_number(epoch.episode_length_mean)}  {_clock(self.seconds_left(epoch))} left"
+            + (f"  {self.faults} faults" if self.faults else "")
         )
 
     def fraction(self, epoch: Epoch) -> float:
@@ -115,6 +131,8 @@ class Progress:
         score.add_row("best", _number(epoch.reward_best))
         score.add_row("episode length", _number(epoch.episode_length_mean))
         score.add_row("frames", _of(epoch.frames, self.max_frames, " of ", _count))
+        if self.faults:
+            score.add_row("faults", f"{self.faults} environments reset")
         score.add_row("steps/s", Text(_count(epoch.frames_per_second), "bold"))
 
         learner = Table.grid(Column(style="dim", no_wrap=True), Column(justify="right", no_wrap=True), padding=(0, 2))

@@ -7,17 +7,18 @@ import contextlib
 import csv
 import io
 import os
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.files import replacing, write_json, write_text
+from omni.myriad.files import replacing, write_json, write_text, writing
 from omni.myriad.learn.base import Epoch
 
 _COLUMNS = (
     "epoch", "frames", "seconds", "reward_mean", "reward_best", "episode_length_mean", "episodes", "learning_rate",
-    "frames_per_second", "physics_seconds", "task_seconds", "policy_seconds", "update_seconds",
+    "frames_per_second", "physics_seconds", "task_seconds", "policy_seconds", "update_seconds", "faults",
 )  # fmt: skip
 
 
@@ -63,56 +64,77 @@ class Recorder:
             run_dir: The run's folder.
             wandb_run: What `start_wandb` returned, or None.
         """
-        from tensorboardX import SummaryWriter
+        from tensorboardX.event_file_writer import EventsWriter
 
         self.run_dir = run_dir
-        self.writer = SummaryWriter(str(run_dir / "summaries"))
         self.wandb_run = wandb_run
-        self.curve: list[tuple[float, float, float]] = []  # frames, seconds, mean reward
         self._csv: Any = None
+        folder = run_dir / "summaries"
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            # Not its SummaryWriter, whose thread dies where the disk is full: then training waits for it for ever.
+            self._events = EventsWriter(str(folder / "events"))
 
     def __call__(self, epoch: Epoch) -> None:
         """Write one epoch down."""
         row = {name: getattr(epoch, name) for name in _COLUMNS} | epoch.losses
-        if self._csv is None:
-            self._csv = self._open_csv(epoch.epoch, list(row))
-        self._csv.writerow(row.values())
-        self._file.flush()
-        if epoch.reward_mean is not None:
-            self.curve.append((epoch.frames, epoch.seconds, epoch.reward_mean))
+        with writing(self.run_dir / "progress.csv"):
+            if self._csv is None:
+                self._csv = self._open_csv(epoch.epoch, list(row))
+            self._csv.writerow(row.values())
+            self._file.flush()
         located = scalars(epoch)
-        for name, (value, position) in located.items():
-            # Seconds go in as the step too, rounded: TensorBoard's steps are integers.
-            self.writer.add_scalar(name, value, int(position))
+        with writing(self.run_dir / "summaries"):
+            for name, (value, position) in located.items():
+                # Seconds go in as the step too, rounded: TensorBoard's steps are integers.
+                self._events.write_event(_event(name, value, int(position)))
+            self._events.flush()
         if self.wandb_run is not None:
             self.wandb_run.log({name: value for name, (value, _) in located.items()}, step=epoch.frames)
 
     def _open_csv(self, first_epoch: int, columns: list[str]) -> Any:
         path = self.run_dir / "progress.csv"
-        rows: list[list[str]] = []
-        if path.exists():  # resumed in place: what came after the checkpoint is about to be repeated
-            with open(path, newline="") as file:
-                header, *old = list(csv.reader(file)) or [[]]
-            if header == columns:
-                rows = [row for row in old if len(row) == len(columns) and int(row[0]) < first_epoch]
-        self.curve = [(float(row[1]), float(row[2]), float(row[3])) for row in rows if row[3]]
+        header, *old = self._read_csv()
+        # Resumed in place: what came after the checkpoint is about to be repeated.
+        rows = [row for row in old if header == columns and int(row[0]) < first_epoch]
         text = io.StringIO(newline="")
         csv.writer(text).writerows([columns, *rows])
         write_text(path, text.getvalue())
-        self._file = open(path, "a", newline="")  # noqa: SIM115 - open for the length of the run
+        # Open for the length of the run, and never through a link that somebody put there.
+        self._file = open(path, "a", newline="", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW))  # noqa: SIM115
         return csv.writer(self._file)
 
+    def _read_csv(self) -> list[list[str]]:
+        path = self.run_dir / "progress.csv"
+        if not path.exists():
+            return [[]]
+        with open(path, newline="") as file:
+            header, *rows = list(csv.reader(file)) or [[]]
+        return [header, *(row for row in rows if len(row) == len(header))]
+
     def close(self, summary: Mapping[str, Any]) -> None:
-        """Write summary.json and curve.png, and close everything."""
-        self.writer.close()
-        if self._csv is not None:
-            self._file.close()
-        write_json(self.run_dir / "summary.json", summary)
-        if self.curve:
-            draw_curve(self.run_dir / "curve.png", self.curve, f"{summary['task']}, {summary['num_envs']} environments")
-        if self.wandb_run is not None:
-            self.wandb_run.summary.update(dict(summary))
-            self.wandb_run.finish(exit_code=0 if summary["status"] == "finished" else 1)
+        """Write summary.json and curve.png, and close everything, each of them also where another cannot be."""
+        with writing(self.run_dir), contextlib.ExitStack() as closing:
+            if self.wandb_run is not None:
+                closing.callback(self.wandb_run.finish, exit_code=0 if summary["status"] == "finished" else 1)
+                closing.callback(self.wandb_run.summary.update, dict(summary))
+            closing.callback(self._draw, f"{summary['task']}, {summary['num_envs']} environments")
+            closing.callback(write_json, self.run_dir / "summary.json", summary)
+            if self._csv is not None:
+                closing.callback(self._file.close)
+            closing.callback(self._events.close)
+
+    def _draw(self, title: str) -> None:
+        curve = [(float(row[1]), float(row[2]), float(row[3])) for row in self._read_csv()[1:] if row[3]]
+        if curve:
+            draw_curve(self.run_dir / "curve.png", curve, title)
+
+
+def _event(name: str, value: float, step: int) -> Any:
+    from tensorboardX.proto.event_pb2 import Event
+    from tensorboardX.summary import scalar
+
+    return Event(wall_time=time.time(), step=step, summary=scalar(name, value))
 
 
 def draw_curve(path: Path, curve: list[tuple[float, float, float]], title: str) -> None:

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,8 +11,8 @@ from typing import Any
 import torch
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.files import map_leaves
-from omni.myriad.learn import checkpoint
+from omni.myriad.files import map_leaves, write_bytes
+from omni.myriad.learn import checkpoint, ranks
 from omni.myriad.learn.record.meters import EpisodeMeter
 
 NO_SCORE = -1_000_000_000.0  # rl-games' "no best yet"
@@ -141,11 +140,11 @@ class Checkpoints:
             ) from error
         self.seconds = learner["train_seconds"]
         # Only rank 0's environments are saved; other ranks draw their own.
-        self._resume = state.get("rollout") if agent.global_rank == 0 else None
+        self._resume = state.get("rollout") if ranks.rank() == 0 else None
         best = path.absolute().with_name("best.pth")
-        beaten = best.parent != self.folder and best.exists()
+        beaten = ranks.rank() == 0 and best.parent != self.folder and best.exists()
         if beaten and checkpoint.load(best)["last_mean_rewards"] == state["last_mean_rewards"]:
-            shutil.copyfile(best, self.folder / "best.pth")
+            write_bytes(self.folder / "best.pth", best.read_bytes())
 
     def first_observations(self, episodes: EpisodeMeter) -> dict[str, Any]:
         """Reset the environments, or put them back where the checkpoint left them."""

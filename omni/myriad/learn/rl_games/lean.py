@@ -19,6 +19,7 @@ from rl_games.common.diagnostics import DefaultDiagnostics
 from rl_games.common.schedulers import AdaptiveScheduler
 
 from omni.myriad.env.capture import Graph, Tensors
+from omni.myriad.learn import ranks
 from omni.myriad.learn.rl_games.rollout import Rollout
 from omni.myriad.learn.rl_games.update import Losses, Update
 
@@ -28,15 +29,15 @@ _ENTROPY_OF_UNIT_NORMAL = 0.5 + 0.5 * math.log(2.0 * math.pi)
 
 
 def is_lean(agent: Any) -> bool:
-    """Tell whether this is the common case: one process, a feed-forward network, a learned standard deviation.
+    """Tell whether this is the common case: a feed-forward network, a learned standard deviation.
 
-    Anything else (recurrent networks, a critic of its own, dictionaries, several GPUs, other schedules) takes rl-games'
+    Anything else (recurrent networks, a critic of its own, dictionaries, other schedules) takes rl-games'
     own way, as does everything with `lean: False` in its settings.
     """
     return (
         agent.config.get("lean", True)
         and isinstance(agent.model, ModelA2CContinuousLogStd.Network)
-        and not (agent.is_rnn or agent.has_central_value or agent.multi_gpu or isinstance(agent.obs_shape, dict))
+        and not (agent.is_rnn or agent.has_central_value or isinstance(agent.obs_shape, dict))
         and isinstance(agent.scheduler, AdaptiveScheduler)
         and agent.schedule_type == "legacy"
         and agent.model.get_aux_loss() is None
@@ -77,7 +78,15 @@ class LeanUpdate(Update):
         self._parameters = list(agent.model.parameters())
         self._lr = torch.tensor(float(agent.last_lr), device=agent.ppo_device)
         self._losses = torch.zeros(len(_LOSSES), device=agent.ppo_device)
-        self._run_update = _launcher(agent)(self._update_minibatch)
+        # Gradients and losses of a minibatch in one tensor, so that ranks add them up at once.
+        sizes = [parameter.numel() for parameter in self._parameters] + [len(_LOSSES)]
+        self._of_minibatch = torch.zeros(sum(sizes), device=agent.ppo_device)
+        *gradients, self._losses_of_minibatch = self._of_minibatch.split(sizes)
+        for parameter, gradient in zip(self._parameters, gradients, strict=True):
+            parameter.grad = gradient.view_as(parameter)
+        launch = _launcher(agent)
+        self._run_update = self._update_with_others if ranks.count() > 1 else launch(self._update_minibatch)
+        self._run_differentiate, self._run_step = launch(self._differentiate), launch(self._step)
 
     def _learn(self) -> Losses:
         agent, dataset = self.agent, self.agent.dataset
@@ -100,6 +109,19 @@ class LeanUpdate(Update):
         return dict(zip(_LOSSES, losses.unbind(), strict=True))
 
     def _update_minibatch(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        made = self._differentiate(inputs)
+        self._step({})
+        return made
+
+    def _update_with_others(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        """Update with the minibatches of all ranks, as with one that holds them all."""
+        made = self._run_differentiate(inputs)
+        ranks.add_up(self._of_minibatch)
+        self._run_step({})
+        return made
+
+    def _differentiate(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        """Put gradients and losses of a minibatch where they are added up, and return what the policy has become."""
         agent = self.agent
         with torch.autocast(self._lr.device.type, torch.bfloat16, enabled=agent.mixed_precision):
             mu, logstd, values, _ = agent.model.a2c_network({"obs": inputs["obs"], "is_train": True})
@@ -118,19 +140,24 @@ class LeanUpdate(Update):
             (_ENTROPY_OF_UNIT_NORMAL + logstd).sum(-1),
             None,
         )
-        for parameter in self._parameters:
-            parameter.grad = None
-        loss.backward()
+        gradients = torch.autograd.grad(loss, self._parameters)
+        mu, sigma = mu.detach(), sigma.detach()
+        kl = torch_ext.policy_kl(mu, sigma, inputs["mu"], inputs["sigma"])
+        values = (*gradients, *(value.detach() for value in (a_loss, c_loss, b_loss, entropy)), kl)
+        torch.cat([value.flatten() for value in values], out=self._of_minibatch)
+        return {"mu": mu, "sigma": sigma}
+
+    def _step(self, _: Tensors) -> dict[str, torch.Tensor]:
+        agent = self.agent
+        if ranks.count() > 1:
+            self._of_minibatch /= ranks.count()
         if agent.truncate_grads:
             torch.nn.utils.clip_grad_norm_(self._parameters, agent.grad_norm)
         agent.optimizer.step()
         with torch.no_grad():
-            mu, sigma = mu.detach(), sigma.detach()
-            kl = torch_ext.policy_kl(mu, sigma, inputs["mu"], inputs["sigma"])
-            of_minibatch = (a_loss, c_loss, b_loss, entropy, kl)
-            self._losses += torch.stack([value.detach().squeeze() for value in of_minibatch])
-            self._adapt_learning_rate(kl)
-        return {"mu": mu, "sigma": sigma}
+            self._losses += self._losses_of_minibatch
+            self._adapt_learning_rate(self._losses_of_minibatch[_LOSSES.index("kl")])
+        return {}
 
     def _adapt_learning_rate(self, kl: torch.Tensor) -> None:
         """Do what rl-games' AdaptiveScheduler does, where the numbers are."""

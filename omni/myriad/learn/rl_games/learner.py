@@ -7,6 +7,7 @@ are written whole, and no conversation with the device inside a rollout.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import time
@@ -17,20 +18,23 @@ from typing import Any, NoReturn
 
 import numpy as np
 import torch
-import torch.distributed as dist
 
-from omni.myriad.errors import MyriadError
-from omni.myriad.learn import checkpoint
+from omni.myriad.errors import MyriadError, afterwards
+from omni.myriad.files import writing
+from omni.myriad.learn import checkpoint, ranks
 from omni.myriad.learn.base import Epoch, Listener
 from omni.myriad.learn.rl_games.actor import RlGamesActor
 from omni.myriad.learn.rl_games.checkpoints import Checkpoints
-from omni.myriad.learn.rl_games.guard import all_finite
+from omni.myriad.learn.rl_games.guard import TooFaultyError, all_finite, say_left_out
 from omni.myriad.learn.rl_games.lean import LeanRollout, LeanUpdate, is_lean
 from omni.myriad.learn.rl_games.library import new_agent, new_player, seed_python
 from omni.myriad.learn.rl_games.normalizer import RunningMeanStd
-from omni.myriad.learn.rl_games.rollout import Rollout
+from omni.myriad.learn.rl_games.rollout import MOST_REWARD, Rollout
 from omni.myriad.learn.rl_games.settings import check_training, fit_minibatches, rl_games_params
 from omni.myriad.learn.rl_games.update import Losses, Update
+from omni.myriad.policy.description import settings_hash
+
+logger = logging.getLogger(__name__)
 
 
 def make_learner(
@@ -55,6 +59,8 @@ def make_learner(
     learner = RlGamesLearner(config, params, env, run_dir / "checkpoints")
     if resume is not None:
         learner.checkpoints.resume(resume, Path(config["checkpoint"]))
+        if ranks.rank() > 0:  # the first rank resumes its draws; the others' were not kept, and shall not come again
+            torch.manual_seed(ranks.own_seed(params["seed"]) + learner.agent.epoch_num)
         learner.latest = learner.report()
     return learner
 
@@ -89,7 +95,8 @@ class RlGamesLearner:
     update: Update
 
     def __init__(self, config: Mapping[str, Any], params: dict[str, Any], env: Any, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         self.config, self.params, self.env = config, params, env
         self.agent = agent = new_agent(params, env)
         self._learning = [agent] + ([agent.central_value_net] if agent.has_central_value else [])  # both have a model
@@ -120,12 +127,12 @@ class RlGamesLearner:
         self._scalars[name] = np.asarray(value).item()
 
     def stop(self) -> None:
-        """Let training end after the step at hand."""
+        """Let training end after the step at hand, or where there are several ranks, after the epoch at hand."""
         self._stop_requested = True
 
     def stop_if_asked(self) -> None:
         """Raise KeyboardInterrupt if a stop was asked for."""
-        if self._stop_requested:
+        if self._stop_requested and ranks.count() == 1:
             raise KeyboardInterrupt
 
     def actor(self) -> RlGamesActor:
@@ -138,9 +145,13 @@ class RlGamesLearner:
 
     def train(self, listener: Listener) -> None:
         """Train to the end of `max_epochs` or `max_frames`; see `omni.myriad.learn.base.Learner`."""
+        with afterwards(self.checkpoints.write_best):
+            self._train(listener)
+
+    def _train(self, listener: Listener) -> None:
         agent, checkpoints = self.agent, self.checkpoints
-        is_first = agent.global_rank == 0
-        seed_python(self.params["seed"] + agent.global_rank)  # once more: modules imported meanwhile have drawn from it
+        is_first = ranks.rank() == 0
+        seed_python(ranks.own_seed(self.params["seed"]))  # once more: modules imported meanwhile have drawn from it
         self.prepare()
         try:
             done = False
@@ -153,7 +164,7 @@ class RlGamesLearner:
                     self._require_finite_rollout()
                     losses = self.update(batch)
                 updated = time.perf_counter()
-                agent.frame += agent.batch_size * agent.world_size
+                agent.frame += agent.batch_size * ranks.count()
                 self.latest = self._close_epoch(start, played, updated, losses)
                 if is_first:
                     listener(self.latest)
@@ -166,8 +177,6 @@ class RlGamesLearner:
             if is_first:
                 checkpoints.finish(self.rollout.episodes)
             raise
-        finally:
-            checkpoints.write_best()
 
     def prepare(self) -> None:
         """Complete the agent, choose who rolls out and updates, and reset the environments or put them back."""
@@ -178,11 +187,9 @@ class RlGamesLearner:
         self.rollout = (LeanRollout if lean else Rollout)(agent, self.env, self.stop_if_asked)
         self.update = (LeanUpdate if lean else Update)(agent, self.stop_if_asked)
         agent.obs = self.checkpoints.first_observations(self.rollout.episodes)
-        if agent.multi_gpu:
-            torch.cuda.set_device(agent.local_rank)
-            for learning in self._learning:
-                for tensor in learning.model.state_dict().values():
-                    dist.broadcast(tensor, 0)
+        for learning in self._learning:
+            for tensor in learning.model.state_dict().values():
+                ranks.share(tensor)
 
     def _compile(self, setting: bool | str | Mapping[str, str]) -> None:
         """Compile the networks as rl-games' runner would, which it does unasked: true, a mode, or a mode for each."""
@@ -200,10 +207,12 @@ class RlGamesLearner:
             or 0 < agent.max_frames <= agent.frame
             or agent.last_mean_rewards > agent.config.get("score_to_win", math.inf)
         )
-        if agent.multi_gpu:
-            flag = torch.tensor(float(done), device=agent.ppo_device)
-            dist.broadcast(flag, 0)
-            done = bool(flag.item())
+        if ranks.count() > 1:  # all end together, after what any of them was told
+            flags = torch.tensor([float(done), float(self._stop_requested)], device=agent.ppo_device)
+            ranks.add_up(flags)
+            done, stop_requested = flags.bool().tolist()
+            if stop_requested:
+                raise KeyboardInterrupt
         return done
 
     # -- the numbers of an epoch --------------------------------------------------------------------------------------
@@ -213,7 +222,7 @@ class RlGamesLearner:
         fetched = self._fetch(losses)
         means = rollout.episodes.means()
         reward_mean = means["reward_mean"]
-        if agent.global_rank == 0:
+        if ranks.rank() == 0:
             agent.diagnostics.epoch(agent, current_epoch=agent.epoch_num)
             agent.diagnostics.send_info(agent.writer)
             is_best = reward_mean is not None and reward_mean > agent.last_mean_rewards
@@ -222,9 +231,14 @@ class RlGamesLearner:
                 self.checkpoints.keep_best()
         elapsed = time.perf_counter() - start
         self.checkpoints.seconds += elapsed
+        if rollout.faulty:
+            logger.warning("epoch %d: %s", agent.epoch_num, say_left_out(rollout.faulty))
+        if others := fetched["faults"] - len(rollout.faulty):
+            logger.warning("epoch %d: %d environment(s) of other ranks were left out likewise", agent.epoch_num, others)
         scalars, self._scalars = self._scalars, {}
         return self.report(
-            epoch_frames=agent.batch_size * agent.world_size,
+            epoch_frames=agent.batch_size * ranks.count(),
+            epoch_steps=agent.horizon_length,
             epoch_seconds=elapsed,
             physics_seconds=rollout.physics_seconds,
             task_seconds=rollout.step_seconds - rollout.physics_seconds,
@@ -251,20 +265,40 @@ class RlGamesLearner:
     def _fetch(self, losses: Losses) -> dict[str, Any]:
         """Bring the epoch's numbers from the device in one go, and raise where the update came out not finite."""
         episodes, extras = self.rollout.episodes, self.rollout.extras.take()
-        healthy = all_finite(self.agent.model.parameters())
-        scalars = [value.float().reshape(1) for value in (healthy, *losses.values(), *extras.values())]
-        fetched = torch.cat([episodes.finished, *scalars]).tolist()
-        finished, healthy, numbers = fetched[:4], fetched[4], fetched[5:]
-        if not healthy:
+        healthy = all_finite(tensor for _, tensor in self._weights())
+        absurd = self.rollout.absurd_rewards
+        faulty = torch.full_like(absurd, len(self.rollout.faulty))
+        scalars = [value.float().reshape(1) for value in (healthy, absurd, faulty, *losses.values())]
+        of_ranks = torch.cat([episodes.finished, *scalars])
+        ranks.add_up(of_ranks)
+        own = [self.rollout.signs(), *(value.float().reshape(1) for value in extras.values())]
+        fetched = torch.cat([of_ranks, *own]).tolist()
+        finished, (healthy, absurd_rewards, faults), numbers = fetched[:4], fetched[4:7], fetched[7:]
+        summed, signs, numbers = numbers[: len(losses)], numbers[len(losses) :][:4], numbers[len(losses) + 4 :]
+        absurd.zero_()
+        if healthy < ranks.count():
             self._require_finite_weights()
-        values = dict(zip(losses, numbers[: len(losses)], strict=True))
+        if absurd_rewards:
+            what = (
+                f"{absurd_rewards:.0f} reward(s) beyond {MOST_REWARD:,.0f} counted as 0: scale or clip them in the task"
+            )
+            logger.warning("epoch %d: %s", self.agent.epoch_num, what)
+        values = {name: number / ranks.count() for name, number in zip(losses, summed, strict=True)}
         wrong = [name for name, value in values.items() if not math.isfinite(value)]
         if wrong:
             self._fail(f"loss is not finite: {', '.join(wrong)}")
         if not all(map(math.isfinite, finished)):
             self._fail("reward is not finite before the reward shaper clips it")
-        means = dict(zip(extras, numbers[len(losses) :], strict=True))
-        return {"losses": values, "extras": means, "episodes": episodes.close_epoch(finished)}
+        means = dict(zip(extras, numbers, strict=True))
+        return {
+            "losses": values,
+            "extras": means,
+            "episodes": episodes.close_epoch(finished),
+            "faults": int(faults),
+            "rewards": (signs[0], signs[1]) if signs[0] <= signs[1] else None,
+            "ending_steps": int(signs[2]),
+            "jointly_ending_steps": int(signs[3]),
+        }
 
     # -- what goes wrong ----------------------------------------------------------------------------------------------
 
@@ -275,19 +309,33 @@ class RlGamesLearner:
         except KeyboardInterrupt:
             self.agent.epoch_num -= 1  # it did not happen
             raise
+        except TooFaultyError as error:
+            self._fail(str(error))
         except (ValueError, RuntimeError):
             self._require_finite_rollout()  # a NaN makes distributions and environments raise: name it instead
             self._require_finite_weights()
             raise
 
     def _require_finite_rollout(self) -> None:
-        if wrong := self.rollout.non_finite():
-            self._fail(wrong)
+        if found := self.rollout.non_finite():
+            about = {"task": self.config["task_name"], "epoch": self.agent.epoch_num}
+            about["settings_sha256"] = settings_hash(self.config["task"]) if "task" in self.config else None
+            try:
+                kept = f"are in {self.rollout.fault(found, about).save(self.checkpoints.folder.parent)}"
+            except MyriadError as error:
+                kept = f"are lost: {error}"
+            self._fail(f"{found.phrase}; its last steps {kept}")
 
     def _require_finite_weights(self) -> None:
-        for name, parameter in self.agent.model.named_parameters():
-            if not parameter.isfinite().all():
+        for name, tensor in self._weights():
+            if not tensor.isfinite().all():
                 self._fail(f"network weight {name} is not finite after the update")
+
+    def _weights(self) -> Iterator[tuple[str, torch.Tensor]]:
+        """Yield all that is learned, the normalisers' statistics and a critic of its own included, by name."""
+        for learning in self._learning:
+            yield from learning.model.named_parameters()
+            yield from learning.model.named_buffers()
 
     def _fail(self, what: str) -> NoReturn:
         good = self.checkpoints.last_good()

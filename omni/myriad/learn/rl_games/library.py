@@ -25,9 +25,10 @@ from rl_games.common.algo_observer import AlgoObserver
 from rl_games.common.ivecenv import IVecEnv
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn import ranks
+from omni.myriad.learn.ppo import update_threads
 from omni.myriad.learn.rl_games.network import DictBuilder
 from omni.myriad.learn.rl_games.normalizer import DictNormalizer
-from omni.myriad.learn.rl_games.settings import update_threads
 
 logger = logging.getLogger(__name__)
 
@@ -72,14 +73,18 @@ def new_agent(params: dict[str, Any], env: Any) -> Any:
         params["config"] |= {"train_dir": scratch, "full_experiment_name": "run"}
         params["config"] |= {"vec_env": adapter, "env_info": adapter.get_env_info()}
         agent = _construct(AGENTS, params, env, base_name="run")
-        if agent.writer is not None:
-            agent.writer.close()
+        agent.writer.close()
+    # Told afterwards: it would make a process group and a learning rate schedule of the first rank's alone.
+    for learning in [agent] + ([agent.central_value_net] if agent.has_central_value else []):
+        learning.multi_gpu = ranks.count() > 1
+        learning.global_rank, learning.world_size = ranks.rank(), ranks.count()
     return agent
 
 
 def new_player(params: dict[str, Any], env: Any) -> Any:
     """Return rl-games' player with fresh weights, seeded."""
     params["config"]["env_info"] = env_info(env)
+    params["config"].pop("player", None)  # of rl-games' own loop and of its worker that evaluates, which are not run
     return _construct(PLAYERS, params, env)
 
 
@@ -93,7 +98,6 @@ def _construct(kinds: dict[str, Any], params: dict[str, Any], env: Any, **more: 
             network["name"] = "dict_actor_critic"
         if config.get("normalize_input"):  # rl-games' own normaliser of dictionaries fails when it is made
             config["normalize_input"], normalized = False, env.observation_space
-    rank = int(os.environ.get("RANK", "0")) if config["multi_gpu"] else 0
     # As the Runner has them: small networks lose nothing by it.
     torch.set_float32_matmul_precision("high")
     torch.backends.cudnn.allow_tf32 = True
@@ -103,8 +107,8 @@ def _construct(kinds: dict[str, Any], params: dict[str, Any], env: Any, **more: 
         with _logged():
             config["reward_shaper"] = tr_helpers.DefaultRewardsShaper(**config["reward_shaper"])
             config.setdefault("features", {})["observer"] = AlgoObserver()
-            seed_python(params["seed"] + rank)
-            torch.manual_seed(params["seed"] + rank)
+            seed_python(ranks.own_seed(params["seed"]))
+            torch.manual_seed(ranks.own_seed(params["seed"]))
             made = kinds[params["algo"]["name"]](params=params, **more)
     except KeyError as error:
         raise MyriadError(f"rl-games misses the setting {error.args[0]} in train.params") from error

@@ -5,18 +5,24 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from gymnasium import spaces
 from torch import nn
 
+from omni.myriad.learn import ranks
+
 CLIP = 5.0  # normalised values stay within this many standard deviations, as in rl-games
+FARTHEST = 100.0  # times as far from the mean as samples commonly are: beyond it they count as being there
+
+_ENOUGH = 4096  # samples, to see how far they commonly are
 
 
 class RunningMeanStd(nn.Module):
     """Normalise by statistics that only `update` changes.
 
     It has the buffers, and so the checkpoint keys, of rl-games' class of the same name. That one feeds itself
-    in `forward` while training, which counts each batch once per mini-epoch; this one counts it once.
+    in `forward` while training, which counts each batch once per mini-epoch; this one counts it once. And there one
+    absurd sample, such as 1e20 from a sensor that fails for a step, makes the variance infinite and all that is
+    normalised 0 for good; here it counts as one that is `FARTHEST` away.
     """
 
     running_mean: torch.Tensor
@@ -38,28 +44,32 @@ class RunningMeanStd(nn.Module):
 
     @torch.no_grad()
     def update(self, samples: torch.Tensor) -> None:
-        """Merge a batch into the statistics; every rank of a distributed run merges the batches of all.
-
-        The merge is that of Chan, Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing
-        sample variances" (1979).
+        """Merge a batch into the statistics, or the batches of all ranks, as `ranks.moments` merges those.
 
         Args:
             samples: (batch, *shape).
         """
-        var, mean = torch.var_mean(samples, dim=0, unbiased=False)
-        batch = float(samples.shape[0])
-        if dist.is_available() and dist.is_initialized():
-            moments = torch.stack((mean.double(), var.double() + mean.double() ** 2))
-            dist.all_reduce(moments)
-            mean, square = moments / dist.get_world_size()
-            var = (square - mean**2).clamp_min(0.0)
-            batch *= dist.get_world_size()
+        mean, var, batch = ranks.moments(self._within_reach(samples))
         delta = mean - self.running_mean
         total = self.count + batch
         scatter = self.running_var * self.count + var * batch + delta**2 * self.count * batch / total
         self.running_mean.add_(delta * batch / total)
         self.running_var.copy_(scatter / total)
         self.count.copy_(total)
+
+    def _within_reach(self, samples: torch.Tensor) -> torch.Tensor:
+        """Return samples, those that are farther from the mean than any of use moved nearer.
+
+        How far samples commonly are, in standard deviations, is what the mean logarithm says: a few that are absurd do
+        not move it, while a change that all of them share does, so that the statistics follow it.
+        """
+        mean, std = self.running_mean.float(), torch.sqrt(self.running_var.float() + self.epsilon)
+        some = samples[:: (len(samples) // _ENOUGH) | 1]  # odd, so that it is not the same step of every rollout
+        logarithm = torch.log1p(((some - mean) / std).abs()).mean(dim=0)
+        ranks.add_up(logarithm)
+        common = torch.expm1(logarithm / ranks.count())
+        reach = FARTHEST * (1.0 + common) * std
+        return samples.clamp(mean - reach, mean + reach)
 
     def forward(self, samples: torch.Tensor, denorm: bool = False) -> torch.Tensor:
         """Return `samples` normalised and clipped, or with `denorm` the way back.

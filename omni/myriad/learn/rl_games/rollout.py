@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -12,8 +12,11 @@ from rl_games.common.a2c_common import swap_and_flatten01
 
 from omni.myriad.env.capture import Tensors
 from omni.myriad.env.threads import single_threaded
+from omni.myriad.learn.fault import Fault, motion_of
 from omni.myriad.learn.record.meters import EpisodeMeter, ExtrasMeter
-from omni.myriad.learn.rl_games.guard import all_finite, name_first_non_finite
+from omni.myriad.learn.rl_games.guard import Faults, Found, all_finite, find_first_non_finite
+
+MOST_REWARD = 1e6  # in a step, either way; a finite number beyond it is a mistake, of which there is nothing to learn
 
 
 class Rollout:
@@ -31,6 +34,7 @@ class Rollout:
         extras: What the task reports of itself.
         step_seconds: How long the last rollout was inside the environment.
         physics_seconds: How much of that was physics.
+        faulty: Environments that the last rollout has left out of its batch, as something in them was not finite.
     """
 
     def __init__(
@@ -39,7 +43,12 @@ class Rollout:
         self.agent, self.env, self.stop_if_asked = agent, env, stop_if_asked
         self.episodes = EpisodeMeter(agent.num_actors, agent.games_to_track, agent.ppo_device)
         self.extras = ExtrasMeter()
+        self.absurd_rewards = torch.zeros((), device=agent.ppo_device)  # beyond MOST_REWARD, in this epoch
         self.step_seconds = self.physics_seconds = 0.0
+        self.faulty: list[int] = []
+        self._faults = Faults(agent.num_actors)
+        self._was_faulty = torch.zeros(agent.num_actors, dtype=torch.bool, device=agent.ppo_device)
+        self._is_faulty: torch.Tensor | None = None  # in the last step; None where the environments do not tell
         self.recorded_steps = 0  # of the rollout at hand; the agent's `obs` is what came after them
         self._at = torch.zeros(1, dtype=torch.long, device=agent.ppo_device)  # the same number, where graphs see it
         self._run_before, self._run_after = launch(self._act_and_store), launch(self._store_result)
@@ -54,6 +63,8 @@ class Rollout:
         self.env.set_env_frames(agent.frame)
         self.step_seconds = 0.0
         self._at.zero_()
+        self._was_faulty.zero_()
+        self.start = self.env.get_motion()
         physics_before = self.env.phase_seconds["physics"]
         with single_threaded(torch.device(agent.ppo_device)):
             for self.recorded_steps in range(agent.horizon_length):
@@ -73,6 +84,9 @@ class Rollout:
         result = {"rewards": rewards, "dones": agent.dones, "values": acted["values"]}
         if agent.value_bootstrap and "time_outs" in infos:
             result["time_outs"] = infos["time_outs"]
+        self._is_faulty = infos.get("faulty")
+        if self._is_faulty is not None:
+            result["faulty"] = self._is_faulty
         self._run_after(result)
         self.extras.step(infos.get("episode", {}), agent.ppo_device)
 
@@ -103,12 +117,18 @@ class Rollout:
         An episode that was cut short by the clock would have gone on: its last reward includes what the critic
         expects after it. As in rl-games, V(s) before the last step stands for V(s') after it.
         """
-        agent, rewards = self.agent, inputs["rewards"]
+        agent, rewards = self.agent, self._without_absurd(inputs["rewards"])
         shaped = agent.rewards_shaper(rewards.unsqueeze(1))
         if "time_outs" in inputs:
             shaped = shaped + agent.gamma * inputs["values"] * inputs["time_outs"].float().unsqueeze(1)
         self._put(agent.experience_buffer.tensor_dict, {"rewards": shaped})
-        self.episodes.step(rewards, shaped[:, 0], inputs["dones"])
+        ends = inputs["dones"].bool()
+        if "faulty" in inputs:
+            self._was_faulty |= inputs["faulty"]
+            ends = ends & ~inputs["faulty"]
+        self.episodes.step(rewards, shaped[:, 0], ends)
+        if "faulty" in inputs:
+            self.episodes.forget(inputs["faulty"])
         self._at += 1
         critic_memory = agent.central_value_net.rnn_states if agent.has_central_value else None
         memories = [*(agent.rnn_states if agent.is_rnn else ()), *(critic_memory or ())]
@@ -117,6 +137,12 @@ class Rollout:
             for memory in memories:  # (layers, num_envs, units)
                 memory.masked_fill_(done, 0.0)
         return {}
+
+    def _without_absurd(self, rewards: torch.Tensor) -> torch.Tensor:
+        """Return rewards, 0 for those beyond `MOST_REWARD`, which are counted; what is not finite stays to be found."""
+        absurd = (rewards.abs() > MOST_REWARD) & rewards.isfinite()
+        self.absurd_rewards += absurd.sum()
+        return rewards.masked_fill(absurd, 0.0)
 
     def _put(self, tensors: dict[str, Any], values: Mapping[str, Any]) -> None:
         """Write values of all environments, or nested ones, into the row of this step."""
@@ -127,15 +153,47 @@ class Rollout:
             else:
                 stored.index_copy_(0, self._at, value.to(stored.dtype).view(1, *stored.shape[1:]))
 
+    def _leave_out_faulty(self) -> torch.Tensor | None:
+        """Put what sound environments recorded in the place of what faulty ones did, and mend those that still are.
+
+        So nothing of a faulty environment is learned from, and the batch keeps its shape: a sound one counts twice.
+
+        Returns:
+            For each environment the one whose record it now has, (num_envs,); None where all were sound.
+
+        Raises:
+            TooFaultyError: If there are too many of them.
+        """
+        self.faulty = []
+        if self._is_faulty is None or not bool(self._was_faulty.any()):
+            return None
+        agent = self.agent
+        faulty, sound = self._was_faulty.nonzero().flatten(), (~self._was_faulty).nonzero().flatten()
+        self.faulty = faulty.tolist()
+        self._faults.take(self.faulty)
+        source = torch.arange(agent.num_actors, device=faulty.device)
+        source[faulty] = sound[faulty % len(sound)]
+        recurrent = [agent] if agent.is_rnn else []
+        recurrent += [agent.central_value_net] if agent.has_central_value and agent.central_value_net.is_rnn else []
+        for tensor in _tensors(agent.experience_buffer.tensor_dict):  # (steps, num_envs, ...)
+            tensor[:, faulty] = tensor[:, source[faulty]]
+        for memory in (memory for learning in recurrent for memory in learning.mb_rnn_states):
+            memory[:, :, faulty] = memory[:, :, source[faulty]]  # (sequences, layers, num_envs, units)
+        self.env.mend(self._is_faulty.nonzero().flatten())
+        return source
+
     def _batch(self) -> dict[str, Any]:
         agent, buffer = self.agent, self.agent.experience_buffer
+        source = self._leave_out_faulty()
         critic_memory = agent.central_value_net.rnn_states if agent.has_central_value else None
         last_values = agent.get_values(agent.obs)
         if agent.has_central_value:
             agent.central_value_net.rnn_states = critic_memory  # looking ahead must not move it
-        tensors = buffer.tensor_dict
+        tensors, last_dones = buffer.tensor_dict, agent.dones.float()
+        if source is not None:
+            last_values, last_dones = last_values[source], last_dones[source]
         advantages = agent.discount_values(
-            agent.dones.float(), last_values, tensors["dones"].float(), tensors["values"], tensors["rewards"]
+            last_dones, last_values, tensors["dones"].float(), tensors["values"], tensors["rewards"]
         )
         batch = buffer.get_transformed_list(swap_and_flatten01, agent.tensor_list)
         batch["returns"] = swap_and_flatten01(advantages + tensors["values"])
@@ -145,8 +203,19 @@ class Rollout:
             ]
         return batch
 
-    def non_finite(self) -> str | None:
-        """Return a phrase that names what in the last rollout was not finite first, None where all was."""
+    def signs(self) -> torch.Tensor:
+        """Return the last rollout's least and most reward that ended nothing, and its steps with some and all ending.
+
+        They are 4 numbers on the device. Where an episode ends, the stored reward may include what the critic expects.
+        """
+        recorded = self.agent.experience_buffer.tensor_dict
+        ends = torch.cat([recorded["dones"][1:].bool(), self.agent.dones.bool().unsqueeze(0)])
+        rewards = recorded["rewards"][:, :, 0]
+        least, most = rewards.masked_fill(ends, torch.inf).amin(), rewards.masked_fill(ends, -torch.inf).amax()
+        return torch.stack([least, most, ends.any(1).sum(), ends.all(1).sum()])
+
+    def non_finite(self) -> Found | None:
+        """Return what in the last rollout was not finite first, None where all was."""
         recorded, now = self.agent.experience_buffer.tensor_dict, self.agent.obs
         seen = _parts("observation", recorded["obses"], now["obs"])
         if self.agent.has_central_value:
@@ -156,7 +225,31 @@ class Rollout:
         tensors = [tensor for _, *both in past for tensor in both] + [tensor for _, tensor in made]
         if all_finite(tensors):
             return None
-        return name_first_non_finite([(name, torch.cat([old, last.unsqueeze(0)])) for name, old, last in past] + made)
+        return find_first_non_finite([(name, torch.cat([old, last.unsqueeze(0)])) for name, old, last in past] + made)
+
+    def fault(self, found: Found, about: dict[str, Any]) -> Fault:
+        """Return the record of the first environment in which something was not finite."""
+        recorded, env_id = self.agent.experience_buffer.tensor_dict, found.env_ids[0]
+        # An observation is made by the actions before it, a reward by that of its own step.
+        steps = min(found.step + (found.name in ("reward", "action", "value")), self.recorded_steps)
+        parts = recorded["obses"].values() if isinstance(recorded["obses"], dict) else [recorded["obses"]]
+        vectors = [part[:steps, env_id] for part in parts if part.is_floating_point() and part.ndim == 3]
+        actions = self.agent.preprocess_actions(recorded["actions"][:steps])[:, env_id]
+        seen = torch.cat(vectors, 1) if vectors else torch.zeros(steps, 0)
+        rewards, dones = recorded["rewards"][:steps, env_id, 0], recorded["dones"][:steps, env_id].bool()
+        return Fault(
+            about | {"env_id": env_id, "step": found.step, "what": found.phrase},
+            actions.cpu().numpy(),
+            seen.cpu().numpy(),
+            rewards.cpu().numpy(),
+            dones.cpu().numpy(),
+            motion_of(self.env, self.start, env_id),
+        )
+
+
+def _tensors(nest: dict[str, Any]) -> Iterator[torch.Tensor]:
+    for value in nest.values():
+        yield from _tensors(value) if isinstance(value, dict) else [value]
 
 
 def _parts(name: str, recorded: Any, now: Any) -> list[tuple[str, torch.Tensor, torch.Tensor]]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import copy
 import importlib.util
-import itertools
 import logging
 import os
 import sys
@@ -13,17 +12,14 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from gymnasium import spaces
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn.ppo import check_end
 
 logger = logging.getLogger(__name__)
 
 ENV_NAME = "myriad"
-
-_MOST_THREADS = 4  # as in rl-games
-_SMALL_UPDATE = 2e8  # floating-point operations of a minibatch, which one thread does in a few milliseconds
 
 
 def skip_test_networks() -> None:
@@ -36,28 +32,6 @@ def skip_test_networks() -> None:
     spec = importlib.util.find_spec("rl_games")
     package.__path__ = [f"{folder}/envs" for folder in (spec and spec.submodule_search_locations) or ()]
     sys.modules.setdefault(package.__name__, package)
-
-
-def update_threads(params: Mapping[str, Any], cores: int) -> int:
-    """Return how many threads an update on the CPU pays for.
-
-    OpenMP's threads wait for each other after every operation. Where another program has one of the cores, that takes
-    longer than the operation, so they get half of the cores, and small minibatches one thread.
-
-    Args:
-        params: What `rl_games_params` returned; `torch_threads` in it overrules, 0 leaving torch's own number.
-        cores: Cores that this process may use.
-    """
-    wanted = params.get("torch_threads", "auto")
-    if wanted != "auto":
-        return int(wanted) or torch.get_num_threads()
-    config = params["config"]
-    units = ((params.get("network") or {}).get("mlp") or {}).get("units") or [0]
-    weights = sum(a * b for a, b in itertools.pairwise([units[0], *units]))
-    # A weight is multiplied and added forwards once and backwards twice for each sample.
-    if 6 * weights * (config.get("minibatch_size") or 0) < _SMALL_UPDATE:
-        return 1
-    return max(1, min(_MOST_THREADS, cores // 2))
 
 
 def rl_games_params(cfg: Mapping[str, Any], env: Any) -> dict[str, Any]:
@@ -78,6 +52,11 @@ def rl_games_params(cfg: Mapping[str, Any], env: Any) -> dict[str, Any]:
     fitting = "a2c_continuous" if isinstance(env.action_space, spaces.Box) else "a2c_discrete"
     if algorithm != fitting:
         raise MyriadError(f"train.params.algo.name={algorithm} does not fit the task's actions, use {fitting}")
+    if isinstance(env.action_space, spaces.MultiDiscrete | spaces.MultiBinary):
+        raise MyriadError(
+            f"the task's action_space {env.action_space} is unknown to rl-games, use gymnasium.spaces.Tuple with a "
+            "Discrete for each number"
+        )
     params["seed"] = cfg["seed"]
     config = params["config"]
     config |= {
@@ -86,7 +65,7 @@ def rl_games_params(cfg: Mapping[str, Any], env: Any) -> dict[str, Any]:
         "num_actors": env.num_envs,
         "device": str(env.device),
         "device_name": str(env.device),
-        "multi_gpu": bool(cfg.get("multi_gpu")),
+        "multi_gpu": False,
     }
     config.setdefault("torch_compile", False)
     if "OMP_NUM_THREADS" in os.environ:
@@ -141,12 +120,4 @@ def check_training(config: dict[str, Any], resume: Mapping[str, Any] | None) -> 
         raise MyriadError("normalize_rms_advantage is not supported, use normalize_advantage")
     if config.get("use_action_masks"):
         raise MyriadError("use_action_masks is not supported: environments allow every action at every time")
-    config["max_epochs"] = max_epochs = config.get("max_epochs") or -1
-    config["max_frames"] = max(config.get("max_frames") or -1, config.pop("max_steps", None) or -1)
-    if max_epochs < 1 and config["max_frames"] < 1:
-        raise MyriadError("nothing says when to stop: set max_iterations, or max_frames in train.params.config")
-    if resume is not None and 0 < max_epochs <= resume["epoch"]:
-        raise MyriadError(
-            f"the checkpoint is at epoch {resume['epoch']} and max_iterations={max_epochs}: nothing is left to train, "
-            f"set max_iterations above {resume['epoch']}"
-        )
+    check_end(config, resume)

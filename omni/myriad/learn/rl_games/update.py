@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from rl_games.common.schedulers import LinearScheduler
+
+from omni.myriad.learn import ranks
 
 Losses = dict[str, torch.Tensor]
 """Means over the update by name, on the device."""
@@ -37,6 +38,9 @@ class Update:
 
     def __init__(self, agent: Any, stop_if_asked: Callable[[], None]) -> None:
         self.agent, self.stop_if_asked = agent, stop_if_asked
+        self._normalizes_advantages = agent.normalize_advantage
+        if ranks.count() > 1:
+            agent.normalize_advantage = False  # over its own rank's, as it would
         if agent.has_central_value and agent.central_value_net.linear_lr and agent.max_epochs == -1:
             agent.central_value_net.scheduler = FrameScheduler(agent)
 
@@ -60,6 +64,11 @@ class Update:
             agent.value_mean_std.update(batch["values"])
             agent.value_mean_std.update(batch["returns"])
         agent.prepare_dataset(batch)
+        if self._normalizes_advantages and ranks.count() > 1:
+            values = agent.dataset.values_dict
+            mean, var, number = ranks.moments(values["advantages"])
+            std = (var * (number / (number - 1))).sqrt()
+            values["advantages"] = ((values["advantages"] - mean) / (std + 1e-8)).float()
 
     def _learn(self) -> Losses:
         agent = self.agent
@@ -91,16 +100,15 @@ class Update:
         return means | {name: torch.stack(values).mean() for name, values in agent.aux_loss_dict.items()}
 
     def _schedule(self, kl: torch.Tensor) -> None:
-        """Set the learning rate, rank 0's on every rank, and remember it: the next minibatch sets it again."""
+        """Set the learning rate, which is the same on every rank, and remember it: the next minibatch sets it again."""
         agent = self.agent
         lr, agent.entropy_coef = agent.scheduler.update(
             agent.last_lr, agent.entropy_coef, agent.epoch_num, agent.frame, kl.item()
         )
-        agent.update_lr(lr)
-        agent.last_lr = agent.optimizer.param_groups[0]["lr"]
+        agent.last_lr = lr
+        for group in agent.optimizer.param_groups:
+            group["lr"] = lr
 
     def _over_ranks(self, kl: torch.Tensor) -> torch.Tensor:
-        if self.agent.multi_gpu:
-            dist.all_reduce(kl)
-            kl /= self.agent.world_size
-        return kl
+        ranks.add_up(kl)
+        return kl / ranks.count()

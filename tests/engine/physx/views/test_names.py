@@ -55,7 +55,7 @@ def test_unknown_names_list_the_known_ones(view, method, argument):
 
 
 def test_a_string_is_no_list_of_names(view):
-    with pytest.raises(MyriadError, match="joint_names must be a list of names, got the string 'elbow'"):
+    with pytest.raises(MyriadError, match="joint_names must be a list of names, got 'elbow'"):
         view.get_joint_positions(joint_names="elbow")
 
 

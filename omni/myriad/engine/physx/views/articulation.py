@@ -209,8 +209,7 @@ class ArticulationView(PrimView, RobotView):
         Raises:
             NotImplementedError: Once physics runs, or for some environments only.
         """
-        if mode not in _EFFORT_MODES:
-            raise checks.ArgumentError(f"mode must be one of {', '.join(_EFFORT_MODES)}, got {mode!r}.")
+        checks.as_choice("mode", mode, _EFFORT_MODES)
         if self._require_engine().is_playing():
             raise NotImplementedError("set_effort_modes: PhysX reads it once, when it starts; set it before.")
         if indices is not None or joint_indices is not None:

@@ -329,6 +329,7 @@ class PrimView(View):
             raise NotImplementedError(f"{attribute}: environments are copies of one; indices must be None.")
         device = values.device if isinstance(values, Tensor) else torch.device("cpu")
         values = checks.as_values(name, checks.as_flags(values), (self.count,), device, setting.dtype).cpu()
+        checks.refuse_nan(name, values)
         per_env = values.reshape(engine.num_envs, -1)
         if not bool((per_env == per_env[:1]).all()):
             raise NotImplementedError(f"{attribute}: environments are copies of one; {name} must not differ.")
@@ -357,14 +358,14 @@ class PrimView(View):
         result = data[selection(rows, columns, data.device)]
         if result.device != self._device:
             return result.to(self._device)
-        return result.clone() if clone and rows is None and columns is None else result
+        return result.clone() if checks.as_flag("clone", clone) and rows is None and columns is None else result
 
     def _write(self, tensor_type: str, name: str, values: Any, indices: Indices, columns: Tensor | None = None) -> None:
         """Write rows, and columns of the second dimension, of a quantity; columns left out keep their value."""
         quantity = self._quantity(tensor_type)
         rows = self._rows(indices)
         shape = self._shape(quantity, rows, columns)
-        values = checks.as_values(name, values, shape, self._device, quantity.data.dtype)
+        values = self._values(name, values, shape, quantity.data.dtype)
         quantity.put(values, rows, columns)
 
     def _write_poses(

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""skrl as a learner: the only room that knows it."""
