@@ -33,7 +33,7 @@ def test_help_has_a_line_for_every_verb(capsys):
     command_line.main(["help"])
     lines = capsys.readouterr().out.splitlines()
     for name, verb in VERBS.items():
-        assert f"  {name:9} {verb.help.replace('{myriad}', './myriad')}" in lines
+        assert f"  {name:15} {verb.help.replace('{myriad}', './myriad')}" in lines
 
 
 def test_help_of_an_installed_wheel_leaves_out_what_needs_the_repository(capsys, monkeypatch):
@@ -41,7 +41,7 @@ def test_help_of_an_installed_wheel_leaves_out_what_needs_the_repository(capsys,
     monkeypatch.setattr(command_line, "COMMAND", "myriad")
     command_line.main([])
     text = capsys.readouterr().out
-    assert "  myriad train task=Cartpole " in text and "  train     train a task: myriad train" in text
+    assert "  myriad train task=Cartpole " in text and "  train           train a task: myriad train" in text
     assert "./myriad" not in text and ".venv" not in text and "\n  container" not in text
 
 
