@@ -455,6 +455,7 @@ def test_gui_starts_isaac_sim_with_an_extension_of_the_right_name(checkout, tmp_
         shutil.copy(ROOT / name, checkout.root)
     shutil.copytree(ROOT / "data", checkout.root / "data")
     (checkout.root / "docs").mkdir()
+    folder = checkout.root
     for _ in range(2):  # the folder is there the second time
         folder = extension_of(checkout.run("gui", "--/some/setting=1", ISAACSIM_PATH=str(isaac)).stdout)
         # Kit sees the name even if it resolves every link, and finds what extension.toml names.

@@ -30,7 +30,7 @@ def config(folder, **changes):
 def holder(tmp_path):
     command = [sys.executable, "-c", HOLD, str(tmp_path)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline().strip() == str(tmp_path / "run")
+        assert process.stdout and process.stdout.readline().strip() == str(tmp_path / "run")
         yield process
         process.kill()
 

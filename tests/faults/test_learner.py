@@ -4,7 +4,6 @@
 import csv
 import itertools
 import math
-from typing import ClassVar
 
 import pytest
 import torch
@@ -304,7 +303,7 @@ def test_a_faulty_environment_leaves_no_trace_in_the_batch(tmp_path, learner):
 class Faulty(CartPoleEnv):
     """Says of environment 3 that it is faulty in the steps `steps_of`, as a `VecEnv` with on_nan=reset does."""
 
-    steps_of: ClassVar = set()
+    steps_of: frozenset[int] | set[int] = frozenset()
 
     def __init__(self, *args, **more):
         super().__init__(*args, **more)

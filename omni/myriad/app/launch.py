@@ -35,9 +35,9 @@ def run_ranks(count: int, arguments: Sequence[str]) -> int:
         count: How many processes, one for each GPU.
         arguments: What follows Python on the command line.
     """
-    import torch.distributed as dist
+    from torch._C._distributed_c10d import TCPStore  # as torch.distributed has it
 
-    store = dist.TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
+    store = TCPStore("127.0.0.1", 0, is_master=True, wait_for_workers=False)
     shared = {
         "WORLD_SIZE": str(count),
         "LOCAL_WORLD_SIZE": str(count),

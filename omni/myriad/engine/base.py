@@ -274,7 +274,7 @@ class Engine(Protocol):
         """
         state = self.get_motion()
         for name, robot in self.scene.robots().items():
-            actions = robot.get_applied_actions()
+            actions: Any = robot.get_applied_actions()
             state[name] |= {
                 "position_targets": actions.joint_positions,
                 "velocity_targets": actions.joint_velocities,

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, Generic, NoReturn, Protocol, TypeVar
 
 import numpy as np
 import torch
@@ -59,6 +59,9 @@ class Library(Protocol):
     def load(self, policy: dict[str, Any], learner: dict[str, Any]) -> None:
         """Put back what both returned."""
         ...
+
+
+AnyLibrary = TypeVar("AnyLibrary", bound=Library)
 
 
 class Stage:
@@ -141,7 +144,7 @@ class Stage:
         return None if first.isinf() else _WATCHED[int(which)]
 
 
-class LibraryLearner:
+class LibraryLearner(Generic[AnyLibrary]):
     """Trains with a library's own loop; see `omni.myriad.learn.base.Learner`.
 
     Args:
@@ -160,7 +163,7 @@ class LibraryLearner:
         config: Mapping[str, Any],
         env: Any,
         run_dir: Path,
-        make: Callable[[Stage], Library],
+        make: Callable[[Stage], AnyLibrary],
         resume: dict[str, Any] | None,
     ) -> None:
         self.config, self.env, self.folder = config, env, run_dir / "checkpoints"
@@ -237,7 +240,7 @@ class LibraryLearner:
         episodes = stage.episodes.close_epoch(stage.episodes.finished.tolist())
         physics = min(self.env.phase_seconds["physics"] - physics_before, stage.step_seconds)
         frames = stage.num_envs * self.settings["horizon_length"]
-        means = stage.episodes.means()
+        means: dict[str, Any] = stage.episodes.means()
         self.latest = Epoch(
             epoch=before.epoch + 1,
             frames=before.frames + frames,

@@ -99,7 +99,7 @@ def warn_of_lacks(config: Mapping[str, Any], lacks: Mapping[str, tuple[Any, ...]
         config: Resolved configuration.
         lacks: Keys of `train.params.config` that it has no counterpart of, by the values that need none.
     """
-    settings, idle = config["train"]["params"]["config"], _RL_GAMES_ALONE | lacks
+    settings, idle = config["train"]["params"]["config"], {**_RL_GAMES_ALONE, **lacks}
     no_effect = [f"{key}={settings[key]}" for key in idle if settings.get(key) not in (None, *idle[key])]
     if no_effect:
         logger.warning(
@@ -211,8 +211,7 @@ def _merged(settings: dict[str, Any], own: Mapping[str, Any]) -> dict[str, Any]:
     result = dict(settings)
     for key, value in own.items():
         below = result.get(key)
-        is_section = isinstance(below, Mapping) and isinstance(value, Mapping)
-        result[key] = _merged(dict(below), value) if is_section else value
+        result[key] = _merged(dict(below), value) if isinstance(below, dict) and isinstance(value, Mapping) else value
     return result
 
 

@@ -31,7 +31,7 @@ def test_time_out_bootstrap_by_hand(tmp_path: Path, value_bootstrap: bool, monke
         env, horizon_length=3, minibatch_size=6, gamma=0.5, tau=0.5, reward_shaper={}, value_bootstrap=value_bootstrap
     )
     library = make_learner(cfg, env, tmp_path).library
-    algorithm = library.runner.alg
+    algorithm: Any = library.runner.alg
     with torch.no_grad():  # a critic that expects 2 everywhere: what a reward of 1 for ever is worth at gamma 0.5
         algorithm.critic.mlp[-1].weight.zero_()
         algorithm.critic.mlp[-1].bias.fill_(2.0)

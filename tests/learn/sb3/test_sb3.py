@@ -89,6 +89,7 @@ def test_the_actor_acts_as_sb3s_policy_does(tmp_path: Path) -> None:
     learner.train(lambda epoch: None)
     actor = make_actor(cfg, env, checkpoint.load(tmp_path / "checkpoints" / "last.pth"))
     obs = torch.randn(32, 4) * 3
-    seen = learner.library.env.normalize_obs(obs.numpy())
+    env_of: Any = learner.library.env
+    seen = env_of.normalize_obs(obs.numpy())
     expected = learner.library.model.predict(seen, deterministic=True)[0]
     torch.testing.assert_close(actor.act({"obs": obs}), torch.from_numpy(expected), rtol=0, atol=1e-6)

@@ -30,7 +30,7 @@ def test_time_out_bootstrap_by_hand(tmp_path: Path, value_bootstrap: bool) -> No
     cfg = configure(env, **SETTINGS, value_bootstrap=value_bootstrap)
     cfg["train"]["params"]["network"]["mlp"]["units"] = []
     learner = make_learner(cfg, env, tmp_path)
-    agent = learner.library.agent
+    agent: Any = learner.library.agent
     with torch.no_grad():
         agent.value.network[0].weight.copy_(torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
         agent.value.network[0].bias.zero_()
@@ -59,7 +59,7 @@ def test_numbers_under_skrls_names(tmp_path: Path) -> None:
         0.0,
     )
     assert (settings["value_clip"], settings["learning_rate"]) == (0.2, 3e-3)
-    agent = make_learner(cfg, env, tmp_path).library.agent
+    agent: Any = make_learner(cfg, env, tmp_path).library.agent
     assert isinstance(agent.scheduler, KLAdaptiveLR)
     assert (agent.scheduler.kl_threshold, agent.scheduler.min_lr) == (0.008, 1e-4)
     assert agent.cfg.learning_epochs == 7

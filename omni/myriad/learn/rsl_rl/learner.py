@@ -32,7 +32,7 @@ _LACKS = {
 
 def make_learner(
     config: Mapping[str, Any], env: Any, run_dir: Path, resume: dict[str, Any] | None = None
-) -> LibraryLearner:
+) -> LibraryLearner[RslRl]:
     """Return a learner, ready to train; see `omni.myriad.learn.base`.
 
     Raises:
@@ -52,7 +52,8 @@ def make_actor(
     with explained(config):
         model_class, arguments = resolve_class(settings["actor"])
         model = model_class(seen, settings["obs_groups"], "actor", env.num_actions, **arguments)
-        network = load_policy(model, state, path).as_onnx(verbose=False)
+        policy: Any = load_policy(model, state, path)
+        network = policy.as_onnx(verbose=False)
     actions = ActionRange(env.action_space, config["train"]["params"]["config"].get("clip_actions", True))
     return LibraryActor("rsl-rl-lib", network, actions, settings["actor"]["obs_normalization"], env.device)
 

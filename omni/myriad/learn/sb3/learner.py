@@ -40,7 +40,7 @@ _EPSILON = 1e-8  # added to variances
 
 def make_learner(
     config: Mapping[str, Any], env: Any, run_dir: Path, resume: dict[str, Any] | None = None
-) -> LibraryLearner:
+) -> LibraryLearner[Sb3]:
     """Return a learner, ready to train; see `omni.myriad.learn.base`.
 
     Raises:
@@ -193,7 +193,7 @@ class Sb3:
         if ppo.normalize_input:
             env = VecNormalize(env, norm_reward=False, clip_obs=_CLIP, epsilon=_EPSILON)
         self.env = env
-        settings = {"device": stage.device} | sb3_settings(ppo)
+        settings: dict[str, Any] = {"device": stage.device, **sb3_settings(ppo)}
         settings["policy_kwargs"] = _policy_settings(settings)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="You are trying to run PPO on the GPU")  # said in this module
@@ -210,7 +210,7 @@ class Sb3:
         """Step and learn; see `omni.myriad.learn.library.Library`."""
         if self._resumed:
             # `learn` would begin with a reset, which counts the first observations once more.
-            seen = self.env.reset() if not isinstance(self.env, VecNormalize) else self.env.venv.reset()
+            seen: Any = self.stage.observations["obs"].cpu().numpy().copy()
             self.model._last_obs = self.env.normalize_obs(seen) if isinstance(self.env, VecNormalize) else seen
             self.model._last_episode_starts = np.zeros(self.stage.num_envs, dtype=bool)
             self._resumed = False

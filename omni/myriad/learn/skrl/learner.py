@@ -33,7 +33,7 @@ skrl_logger.setLevel(logging.WARNING)
 
 def make_learner(
     config: Mapping[str, Any], env: Any, run_dir: Path, resume: dict[str, Any] | None = None
-) -> LibraryLearner:
+) -> LibraryLearner[Skrl]:
     """Return a learner, ready to train; see `omni.myriad.learn.base`.
 
     Raises:
@@ -183,8 +183,8 @@ class Env(Wrapper):
     def step(self, actions: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor, Any]:
         """Step every environment; to rewards at truncations skrl adds gamma V(s') of the state after the step."""
         observed, rewards, dones, time_outs = self.stage.step(actions)
-        ends = (dones & ~time_outs, time_outs)
-        return observed["obs"], rewards.view(-1, 1), *(end.view(-1, 1) for end in ends), {}
+        rewards, failed, cut = (value.view(-1, 1) for value in (rewards, dones & ~time_outs, time_outs))
+        return observed["obs"], rewards, failed, cut, {}
 
     def render(self, *_: Any, **__: Any) -> None:
         """Do nothing."""

@@ -4,6 +4,7 @@
 import inspect
 import logging
 import math
+from typing import Any
 
 import numpy
 import pytest
@@ -25,6 +26,7 @@ METHODS = [
 ]
 SHAPES = [(), (0,), (2,), (3,), (2, 2), (3, 1), (3, 2), (3, 3), (3, 4), (3, 6), (3, 7), (3, 3, 9), (3, 2, 2)]
 DTYPES = [torch.float32, torch.float64, torch.int64, torch.int32, torch.bool, torch.complex64, torch.uint8]
+ACTIONS: Any = ArticulationActions
 ODD = [
     *(None, True, 0, -1, 1, 3, 1.5, math.nan, math.inf, 10**30, 10**400, 2j),
     *("", "shoulder", "nobody", "position", "\n", b"x", [], [0], [1, 0], [0, 0], [-1], [3], [99], [1.5], [None], [[0]]),
@@ -34,8 +36,8 @@ ODD = [
     *(numpy.full((3, 2), math.nan), numpy.float32(1.0), numpy.array([2**63], numpy.uint64), torch.zeros(3, 2).T),
     *(torch.zeros(3, 2, device="meta"), torch.zeros(3, 2).to_sparse(), torch.zeros(3, 2, requires_grad=True)),
     *(torch.nn.Linear(1, 1), torch.float32, torch.full((3, 2), math.nan), torch.full((3, 6), math.nan)),
-    *(ArticulationActions(), ArticulationActions(torch.zeros(3, 2)), ArticulationActions(joint_efforts="fast")),
-    *(ArticulationActions(torch.zeros(3, 1), joint_indices=[9]), ArticulationActions(joint_names=5)),
+    *(ArticulationActions(), ArticulationActions(torch.zeros(3, 2)), ACTIONS(joint_efforts="fast")),
+    *(ArticulationActions(torch.zeros(3, 1), joint_indices=[9]), ACTIONS(joint_names=5)),
 ]  # fmt: skip
 odd = st.sampled_from(ODD) | st.builds(torch.zeros, st.sampled_from(SHAPES), dtype=st.sampled_from(DTYPES))
 
