@@ -113,6 +113,7 @@ def roll_out(env, steps):
     return torch.stack(seen), torch.stack(flags)
 
 
+@pytest.mark.usefixtures("views_take_nan")
 @pytest.mark.parametrize("task", ["Cartpole", "Ant"])
 def test_what_is_not_finite_is_set_aside_and_mended(launched_env_of, task):
     env = launched_env_of(f"task={task}", "num_envs=6", "engine.shards=2", "on_nan=reset")

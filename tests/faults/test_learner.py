@@ -249,6 +249,7 @@ def spoil_before(env, when, spoil):
     return noted
 
 
+@pytest.mark.usefixtures("views_take_nan")
 @pytest.mark.parametrize(
     ("task", "spoil"),
     [("Cartpole", spoil_root), ("Cartpole", spoil_joints), ("Ant", spoil_root), ("BallBalance", spoil_joints)],

@@ -221,6 +221,7 @@ def test_views_are_those_of_the_engine_that_runs(env_of):
         engine.scene.add(type(env.task.cartpoles)("/World/envs/.*/Cartpole", name="stray"))
 
 
+@pytest.mark.usefixtures("views_take_nan")
 def test_a_state_that_blows_up_is_said(lopsided):
     engine, view = lopsided()
     view.set_joint_velocities(torch.tensor([[float("nan")]]))

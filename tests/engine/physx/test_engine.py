@@ -272,6 +272,7 @@ def test_engines_one_after_another_end_without_a_word(ending):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@pytest.mark.usefixtures("views_take_nan")
 def test_native_warnings_reach_the_logger_and_do_not_flood(engine_of, caplog):
     engine = engine_of("engine.shards=1")
     add_ball(engine)
