@@ -38,10 +38,15 @@ class BallBalance(RLTask):
         self.hips = torch.tensor([names.index(hip) for hip in HIPS], device=self.device)
         limits = self.tables.get_dof_limits().to(self.device)
         self.dof_limits_lower, self.dof_limits_upper = limits[0, :, 0], limits[0, :, 1]
-        self.initial_table_pos, self.initial_table_rot = self.tables.get_world_poses()
-        self.initial_ball_pos, self.initial_ball_rot = self.balls.get_world_poses()
-        self.initial_dof_pos = self.tables.get_joint_positions()
-        self.dof_targets = torch.zeros_like(self.initial_dof_pos)
+
+        def per_env(values: list[float]) -> torch.Tensor:
+            return torch.tensor(values, dtype=torch.float32, device=self.device).repeat(self.num_envs, 1)
+
+        # As authored, and not read from physics: what stands within its rest offset has been pushed out once it starts.
+        self.initial_table_pos = self._env_pos + per_env(cfg["tablePosition"])
+        self.initial_ball_pos = self._env_pos + per_env(cfg["ballPosition"])
+        self.upright = per_env([1.0, 0.0, 0.0, 0.0])
+        self.dof_targets = torch.zeros((self.num_envs, self.tables.num_dof), device=self.device)
         self.speed = self.world.physics_dt * cfg["actionSpeedScale"]  # rad per step, of an action of 1
         self.aim = torch.tensor(cfg["aim"], device=self.device)
 
@@ -84,14 +89,14 @@ class BallBalance(RLTask):
         offset = torch.stack((distance * x, distance * y, rise), dim=-1)
         velocity = torch.zeros((num_resets, 6), device=self.device)
         velocity[:, 0], velocity[:, 1], velocity[:, 2] = -speed * x, -speed * y, -cfg["ballFallSpeed"]
-        self.balls.set_world_poses(self.initial_ball_pos[env_ids] + offset, self.initial_ball_rot[env_ids], env_ids)
+        self.balls.set_world_poses(self.initial_ball_pos[env_ids] + offset, self.upright[env_ids], env_ids)
         self.balls.set_velocities(velocity, indices=env_ids)
 
-        joints = self.initial_dof_pos[env_ids]
-        self.tables.set_world_poses(self.initial_table_pos[env_ids], self.initial_table_rot[env_ids], env_ids)
+        joints = torch.zeros((num_resets, self.tables.num_dof), device=self.device)  # level, as it is authored
+        self.tables.set_world_poses(self.initial_table_pos[env_ids], self.upright[env_ids], env_ids)
         self.tables.set_velocities(torch.zeros((num_resets, 6), device=self.device), indices=env_ids)
         self.tables.set_joint_positions(joints, indices=env_ids)
-        self.tables.set_joint_velocities(torch.zeros_like(joints), indices=env_ids)
+        self.tables.set_joint_velocities(joints, indices=env_ids)
         self.reset_buf[env_ids] = 0
         self.progress_buf[env_ids] = 0
 

@@ -94,8 +94,15 @@ def test_a_thousand_steps_are_those_of_standalone_physx(tag: str, task: str) -> 
         assert torch.equal(theirs[name], ours[name])
 
 
-DIFFERENT = {"BallBalance", "Humanoid"}
-"""Tasks whose steps are others on the stand-in, from the first observation on: not explained yet."""
+SENSITIVE = {"Humanoid"}
+"""Tasks of which only the first steps of most environments can be compared.
+
+Isaac Sim's two warm-up steps leave joints 2e-7 rad off. Where parts of a robot touch each other that shows in the first
+observation already, and standalone PhysX, nudged by as much, parts from itself in the same way.
+"""
+
+FIRST = 3
+"""Observations of such a task that are compared."""
 
 
 def assert_others_are_the_same(tag: str) -> None:
@@ -103,9 +110,16 @@ def assert_others_are_the_same(tag: str) -> None:
     different = {}
     for task in scenario.OTHERS:
         for name in ("observations", "rewards", "dones", "time_outs"):
-            if not torch.allclose(theirs[task][name].float(), ours[task][name].float(), rtol=1e-3, atol=1e-3):
+            a, b = theirs[task][name].float(), ours[task][name].float()
+            if task in SENSITIVE:
+                a, b = a[:FIRST], b[:FIRST]
+                same = torch.isclose(a, b, rtol=1e-5, atol=1e-5).transpose(0, 1).flatten(1).all(1)  # by environment
+                equal = same.float().mean() > 0.5
+            else:
+                equal = torch.allclose(a, b, rtol=1e-3, atol=1e-3)
+            if not equal:
                 different[task] = name
-    assert set(different) == DIFFERENT, different
+    assert different == {}
     assert all(torch.isfinite(theirs[task]["observations"]).all() for task in scenario.OTHERS)
 
 

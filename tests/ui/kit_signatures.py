@@ -2,7 +2,8 @@
 """What the window may ask of Kit: recorded from the calls that Isaac Sim 5.1.0's and 6.0.1's own Python makes.
 
 A name stands here if the sources of both tags (isaac-sim/IsaacSim on GitHub) call it, with no more positional
-arguments than they pass, and keywords that they pass: what they do works in both.
+arguments than they pass, and keywords that they pass: what they do works in both. The last two of `METHODS` are none of
+those: see there for what is known of them.
 """
 
 # Class or function: most positional arguments, keywords.
@@ -44,7 +45,11 @@ METHODS: dict[str, tuple[float, set[str]]] = {
     "get_extension_manager": (0, set()),
     "set_extension_enabled_immediate": (2, set()),
     "is_extension_enabled": (1, set()),
+    # Kit's reference has IApp::postQuit(int returnCode); public scripts call get_app().post_quit(1) to end with a code.
+    # Of Isaac Sim's sources, 6.0.1's SimulationApp names it in a comment alone: it stops the run loop before close().
     "post_quit": (1, set()),
+    # Kit's reference awaits capture.wait_for_result() of a viewport's capture, and so do public scripts with what
+    # capture_viewport_to_file returned, such as ft-lab/omniverse_sample_scripts, Rendering/Capture.
     "wait_for_result": (0, set()),
 }
 

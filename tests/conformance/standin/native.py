@@ -75,7 +75,6 @@ class Physics:
             poses = [_pose(target) for target in targets]
             task = self.physx.clone(source, targets, anchor_transforms=poses, env_ids=list(range(len(targets))))
             self.physx.wait_task(task)
-        self.physx.warmup()
 
     def _run_replicator(self) -> Sdf.Layer:
         """Run the replicator's callbacks as omni.physx does while it loads a stage, and return what it then loads.

@@ -34,8 +34,9 @@ _STEPS_PER_SECOND = "physxScene:timeStepsPerSecond"
 _WARM_UP_STEPS_PER_SECOND = 10_000
 """Isaac Sim takes two physics steps whenever physics starts, before anybody can write a state.
 
-Steps of 0.1 ms leave the authored state alone: robots fall by less than a micrometre. Much shorter ones would not,
-since a contact's rounding error is divided by the step.
+Steps of 0.1 ms leave the authored state nearly alone: robots fall by less than a micrometre. Much shorter ones would
+not, since a contact's rounding error is divided by the step. What is authored within its rest offset of something else,
+or with loops that do not close, is put right in these steps as in any others: tasks that start there write it again.
 """
 
 
