@@ -15,8 +15,8 @@ Tensor = torch.Tensor
 
 
 def torch_rand_float(lower: float, upper: float, shape: tuple[int, ...], device: torch.device | str) -> Tensor:
-    """Draw uniformly from [lower, upper)."""
-    return torch.empty(shape, device=device).uniform_(lower, upper)
+    """Draw uniformly from [lower, upper), rounded as in Isaac Sim, so that the same seed gives the same starts."""
+    return (upper - lower) * torch.rand(*shape, device=device) + lower
 
 
 def tensor_clamp(t: Tensor, lower: Tensor, upper: Tensor) -> Tensor:
