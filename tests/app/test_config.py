@@ -320,3 +320,9 @@ def test_learner_and_its_librarys_own_settings():
     assert config["train"]["library"] == {"algorithm": {"desired_kl": 0.02}}
     assert load("task=Cartpole", "train.learner=skrl")["train"]["learner"] == "skrl"
     assert load("task=Cartpole", "train.learner=skrl", "learner=sb3")["train"]["learner"] == "sb3"
+
+
+def test_what_holds_a_line_break_is_refused_in_one_line():
+    with pytest.raises(MyriadError, match="^num_envs= is not understood") as caught:
+        load_config(["num_envs=\n"])
+    assert "\n" not in str(caught.value)

@@ -97,7 +97,8 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
         except (HydraException, ValueError):
             override = None
         if override is None or override.package is not None or text.startswith("-"):
-            raise MyriadError(f"{text} is not understood; settings are written key=value, such as num_envs=512.")
+            said = " ".join(text.split())  # what holds a line break is still said in one line
+            raise MyriadError(f"{said} is not understood; settings are written key=value, such as num_envs=512.")
         if override.is_sweep_override():
             raise MyriadError(f"{text} is invalid: a setting has one value; a list is written [1,2].")
         parsed.append(override)
