@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import operator
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import IntEnum
 from typing import Any, ClassVar, Protocol
 
@@ -418,7 +418,8 @@ class RobotView(View, Protocol):
         Raises:
             ArgumentError: If efforts come for some joints only; see `set_joint_efforts`.
         """
-        if not isinstance(control_actions, ArticulationActions):
+        # Whatever has the fields will do, as in Isaac Sim, whose own class is another.
+        if any(not hasattr(control_actions, field.name) for field in fields(ArticulationActions)):
             kind = type(control_actions).__name__
             raise checks.ArgumentError(
                 f"control_actions must be ArticulationActions(joint_positions=..., ...), got {kind}."
