@@ -14,7 +14,7 @@ from omni.myriad.engine.physx import runtime
 logger = logging.getLogger(__name__)
 
 COLLECT_EVERY = 1000
-"""Steps after which ovphysx is asked for what became of them: till then 0.7.0 keeps some 80 bytes of each."""
+"""Steps after which ovphysx is asked for what became of them. Its memory grows all the same (docs/reliability.md)."""
 
 
 class Shard:
