@@ -307,6 +307,7 @@ class VecEnv:
             task.reset()
             return
         self.engine.set_state(state["views"])
+        task.forget_frames()
         for name, saved in state["task"].items():
             current = getattr(task, name, None)
             if isinstance(current, torch.Tensor) and current.shape == saved.shape:

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 
 from omni.myriad.engine.base import ENV_0_PATH
+from omni.myriad.engine.shapes import Shape, robot_shapes
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import replacing
 from omni.myriad.render.camera import FIELD_OF_VIEW, Camera, needed
-from omni.myriad.render.shapes import Shape, robot_shapes
 
 FRAMES_PER_SECOND = 30
 _MARGIN = 1.25  # how much more than the robot is in the picture

@@ -100,6 +100,7 @@ class PhysXEngine(Engine):
 
         self.on_all_shards(advance)
         self.ledger.stepped(writes, reads)
+        self.num_steps += 1
 
     def update_kinematics(self) -> None:
         """Propagate written joint and root states to link poses without stepping."""
@@ -107,6 +108,7 @@ class PhysXEngine(Engine):
         for shard in self.shards:
             shard.update_kinematics()
         self.ledger.state_version += 1
+        self.num_steps += 1
 
     def quantity(self, tensor_type: str, prim_paths: list[list[str]]) -> Quantity:
         """Return what views read and write by the name of an `ovphysx.TensorType`.
@@ -159,6 +161,7 @@ class PhysXEngine(Engine):
         for shard in self.shards:
             shard.close()
         self.shards = []
+        self._ray_tracer = None
         self.ledger.clear()
 
     def _start(self) -> None:

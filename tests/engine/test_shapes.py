@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from pxr import Gf, Usd, UsdGeom
 
-from omni.myriad.render.shapes import robot_shapes
+from omni.myriad.engine.shapes import robot_shapes
 from omni.myriad.task.rl_task import ASSETS_PATH
 
 
