@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from omni.myriad.engine.camera.view import CameraView
 from omni.myriad.errors import MyriadError
 from omni.myriad.maths import (
     compute_heading_and_up,
@@ -100,6 +101,27 @@ class Sensors:
     def _wrench(self, term: Term) -> Tensor:
         bodies = [self._view.body_names.index(name) for name in term["body_names"]]
         return self._view.get_measured_joint_forces()[0, bodies].cpu()
+
+
+def find_eyes(images: Mapping[str, Mapping[str, Any]], scene: Any) -> dict[str, Callable[[], Tensor]]:
+    """Return what takes each picture of `Policy.images`: the camera whose view has the picture's name.
+
+    Args:
+        images: `Policy.images`.
+        scene: The engine's scene.
+
+    Raises:
+        MyriadError: If there is no camera of that name.
+    """
+    eyes: dict[str, Callable[[], Tensor]] = {}
+    for name, term in images.items():
+        view = scene.get_object(name)
+        if not isinstance(view, CameraView):
+            raise MyriadError(
+                f"Picture {name} is not that of a camera here: give the task's CameraView the picture's name."
+            )
+        eyes[name] = lambda view=view, kind=term["source"]: view.get_data(kind)[0]
+    return eyes
 
 
 MEASURES: dict[str, Callable[[Sensors, Term], Tensor]] = {

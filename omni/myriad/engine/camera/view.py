@@ -207,7 +207,7 @@ class CameraView:
     def _picture(self, kind: str) -> Tensor:
         if kind not in OUTPUTS or not {OUTPUTS[kind].draws} & {OUTPUTS[other].draws for other in self._wanted}:
             raise MyriadError(f"Camera {self.name} was not made to give {kind!r}: say so in output_annotators.")
-        self._draw()
+        self.draw()
         return self._derive(kind)
 
     def _into(self, out: Tensor | None, picture: Tensor) -> Tensor:
@@ -224,7 +224,7 @@ class CameraView:
 
     # -- drawing ------------------------------------------------------------------------------------------------------
 
-    def _draw(self) -> None:
+    def draw(self) -> None:
         """Draw all that the view was made for, unless that was done since the last step."""
         if self._drawn_at == self._engine.num_steps:
             return
@@ -271,8 +271,8 @@ class CameraView:
                 made[lens] = self._tracer.rays(width, height, *lens, self._near)
             self._lenses.append((end - length, end, made[lens][0]))
             cosines.append(made[lens][1])
-        # Rays end where the farthest one leaves the clipping range; depth is then cut exactly.
-        self._reach = self._far / min(float(cosine.min()) for cosine in cosines)
+        # How far rays go is compiled into what draws, so it does not follow the lens. Depth is cut exactly.
+        self._reach = self._far * (2.0 if self._images.forward_depth_image is not None else 1.0)
         self._cosines = (
             cosines[0]
             if len(made) == 1

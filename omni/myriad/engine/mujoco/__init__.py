@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Plain MuJoCo, one robot on the CPU: the judge of policies. Importing this needs MuJoCo."""
 
-from omni.myriad.engine.camera.view import CameraView
-
+from .camera import CameraView
 from .engine import MujocoEngine
 from .view import ArticulationView, RigidPrimView
 

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from omni.myriad.engine.base import Engine
-from omni.myriad.engine.camera.view import CameraView
+from omni.myriad.engine.mujoco.camera import CameraView
 from omni.myriad.engine.mujoco.robot import Robot, find_mjcf, read_robot
 from omni.myriad.engine.mujoco.view import ArticulationView, RigidPrimView, drive_name, mujoco
 from omni.myriad.engine.sim_config import SimConfig
