@@ -10,6 +10,7 @@ import torch
 
 from omni.myriad.engine.camera import view
 from omni.myriad.engine.mujoco.view import mujoco
+from omni.myriad.maths import quat_rotate
 
 logger = logging.getLogger(__name__)
 
@@ -64,9 +65,8 @@ class CameraView(view.CameraView):
         self._renderer.update_scene(self._engine.data)
         x, y, z, *turn = self._views[camera].tolist()
         turn = torch.tensor([[turn[3], *turn[:3]]])
-        ahead, up = (
-            view.quat_rotate(turn, torch.tensor([axis]))[0].tolist() for axis in ((0.0, 0.0, -1.0), (0.0, 1.0, 0.0))
-        )
+        axes = torch.tensor([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
+        ahead, up = quat_rotate(turn.expand(2, 4), axes).tolist()
         half_width = self._near * self._apertures[camera] / (2.0 * self._focal_lengths[camera])
         half_height = half_width / self.get_aspect_ratios()
         for eye in self._renderer.scene.camera:  # both of a pair of eyes, which are one here
