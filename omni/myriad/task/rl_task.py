@@ -18,6 +18,7 @@ from omni.myriad.places import data_folder
 from omni.myriad.task.actuators import ProportionalDerivative, author_actuators, moving_joints, read_actuators
 from omni.myriad.task.buffers import FirstObservation, Rewards
 from omni.myriad.task.cameras import Lens, author_camera
+from omni.myriad.task.looks import Looks, make_looks
 from omni.myriad.task.markers import Marker, MarkerShape, author_marker, make_marker
 from omni.myriad.task.observation import Observation, Quantities
 from omni.myriad.task.randomization import Randomizer, make_randomizer
@@ -114,6 +115,7 @@ class RLTask:
         self._motors: list[ProportionalDerivative] = []
         self._filled: dict[str, Observation] = {}
         self.randomizer: Randomizer | None = None
+        self.looks: Looks | None = None
         spaces = ("action_space", "observation_space", "state_space")
         self._own_spaces = {space for space in spaces if hasattr(self, space)}
         self._define_spaces()
@@ -180,6 +182,7 @@ class RLTask:
             self.num_observations = self.obs_buf.shape[-1]  # which may be a tensor that the task has put there
         self._define_spaces()
         self.randomizer = self.make_randomizer()
+        self.looks = make_looks(self)
         # Where the default reset_idx puts robots back: joints, then root positions and orientations.
         self._starts = {
             name: (robot.get_joint_positions(), *robot.get_world_poses()) for name, robot in self.world.robots().items()

@@ -78,6 +78,9 @@ class CameraView:
         reset_xform_properties: Accepted for Isaac Sim's sake and unused.
         every: The pictures are drawn anew in every so many steps that they are asked for in.
 
+    Attributes:
+        gains: Factors of red, green and blue of each camera, (cameras, 1, 1, 3), as of other light; None for none.
+
     Raises:
         MyriadError: If an argument cannot be.
     """
@@ -114,6 +117,7 @@ class CameraView:
         self._drawn_at: int | None = None
         self._relative: list[str] = []
         self._images: Any = None
+        self.gains: Tensor | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
@@ -306,7 +310,11 @@ class CameraView:
         output = OUTPUTS[kind]
         drawn = self._pixels[output.draws]
         if output.draws == "color_image":
-            return drawn.view(torch.uint8).unflatten(-1, (-1, 4))[..., : output.channels]
+            colours = drawn.view(torch.uint8).unflatten(-1, (-1, 4))
+            if self.gains is None:
+                return colours[..., : output.channels]
+            lit = (colours[..., :3] * self.gains).clamp(max=255.0).to(torch.uint8)
+            return lit if output.channels == 3 else torch.cat((lit, colours[..., 3:]), dim=-1)
         if output.draws == "forward_depth_image":
             seen = (drawn > 0.0) & (drawn <= self._far)
             distance = drawn / self._cosines if kind == "distance_to_camera" else drawn
