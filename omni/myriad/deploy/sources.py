@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import torch
 
-from omni.myriad.engine.camera.view import CameraView
 from omni.myriad.errors import MyriadError
 from omni.myriad.maths import (
     compute_heading_and_up,
@@ -113,6 +112,8 @@ def find_eyes(images: Mapping[str, Mapping[str, Any]], scene: Any) -> dict[str, 
     Raises:
         MyriadError: If there is no camera of that name.
     """
+    from omni.myriad.engine.camera.view import CameraView
+
     eyes: dict[str, Callable[[], Tensor]] = {}
     for name, term in images.items():
         view = scene.get_object(name)

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from omni.myriad.engine.camera.view import CameraView
 from omni.myriad.errors import MyriadError
 from omni.myriad.maths import quat_from_euler_xyz, quat_mul
 
 if TYPE_CHECKING:
+    from omni.myriad.engine.camera.view import CameraView
     from omni.myriad.task.rl_task import RLTask
 
 _LENSES = 16
@@ -109,6 +109,8 @@ def make_looks(task: RLTask) -> Looks | None:
             raise MyriadError(f"visual_randomization.{name}={value} is invalid: it must be a number, at least 0.")
     if settings.get("focal_length", 0.0) >= 1.0:
         raise MyriadError("visual_randomization.focal_length must be below 1: it is a part of the focal length.")
+    from omni.myriad.engine.camera.view import CameraView  # imports pxr, which Isaac Sim brings once it runs
+
     cameras = [view for view in task.world.scene.views() if isinstance(view, CameraView)]
     if not cameras:
         raise MyriadError(f"Task {task.name} has no camera of ours whose looks could be randomized.")

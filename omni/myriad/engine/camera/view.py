@@ -11,9 +11,9 @@ import torch
 from pxr import Gf, Usd, UsdGeom, UsdPhysics
 from torch import Tensor
 
+from omni.myriad.engine import paths
 from omni.myriad.engine.base import ENV_0_PATH
 from omni.myriad.engine.camera.tracer import RayTracer
-from omni.myriad.engine.physx.views import paths
 from omni.myriad.errors import MyriadError
 from omni.myriad.maths import quat_mul, quat_rotate
 
