@@ -172,6 +172,20 @@ def test_cameras_move_and_zoom_one_by_one(scene):
     scene.level.set_local_poses(positions, orientations)
 
 
+def test_a_camera_goes_where_it_is_put_in_the_world(scene):
+    scene.put((0.7, -0.4))
+    home, target = scene.aboard.get_local_poses(), scene.engine.env_positions + torch.tensor([-2.1, 0.7, 2.0])
+    turn = torch.tensor([[1.0, 0.0, 0.0, 0.0]] * 2)
+    scene.aboard.set_world_poses(target, turn)
+    positions, orientations = scene.aboard.get_world_poses()
+    torch.testing.assert_close(positions, target, atol=1e-4, rtol=0)
+    torch.testing.assert_close(orientations.abs(), turn, atol=1e-4, rtol=0)
+    assert scene.aboard.get_depth()[0, HEIGHT // 2, WIDTH // 2, 0].item() == pytest.approx(2.0, abs=1e-3)
+    local = scene.aboard.get_local_poses()[0]  # in the cart's frame
+    torch.testing.assert_close(local, torch.tensor([[-2.1, 0.0, 0.0], [-2.1, 1.1, 0.0]]), atol=1e-4, rtol=0)
+    scene.aboard.set_local_poses(*home)
+
+
 def test_a_slow_camera_keeps_its_picture(scene):
     seen = []
     for cart in (0.0, 0.3, 0.6, 0.9, 1.2):

@@ -15,7 +15,7 @@ from omni.myriad.engine import paths
 from omni.myriad.engine.base import ENV_0_PATH
 from omni.myriad.engine.camera.tracer import RayTracer
 from omni.myriad.errors import MyriadError
-from omni.myriad.maths import quat_mul, quat_rotate
+from omni.myriad.maths import quat_conjugate, quat_mul, quat_rotate, quat_rotate_inverse
 
 Indices = Tensor | Sequence[int] | None
 Poses = tuple[Tensor, Tensor]
@@ -155,7 +155,8 @@ class CameraView:
         self._bases, self._local = rows(bases), rows(locals_)  # (cameras, 7): position, orientation as wxyz
         self._views = torch.zeros((self.count, 7), device=device)
         self._worlds = torch.arange(n, dtype=torch.int32, device=device).repeat_interleave(len(prims))
-        self._origins = engine.env_positions.repeat_interleave(len(prims), 0)
+        self._frames = torch.zeros((self.count, 7), device=device)  # of what carries cameras, as wxyz
+        self._frames[:, :3], self._frames[:, 3] = engine.env_positions.repeat_interleave(len(prims), 0), 1.0
         self._calls = torch.zeros((), dtype=torch.int32, device=device)
         self._images = self._drawn_at = None
 
@@ -285,20 +286,21 @@ class CameraView:
 
     def _place(self) -> None:
         """Put cameras where what carries them is."""
-        mounted = self._compose(self._bases, self._local)
+        poses = self._compose(self._carried(), self._mounted())
+        self._views[:, :3], self._views[:, 3:6], self._views[:, 6] = poses[:, :3], poses[:, 4:], poses[:, 3]
+
+    def _mounted(self) -> Tensor:
+        """Return where cameras are in the frames of what carries them, (cameras, 7)."""
+        return self._compose(self._bases, self._local)
+
+    def _carried(self) -> Tensor:
+        """Return where what carries each camera is in the world, (cameras, 7)."""
         per_env = len(self._relative)
         for number, body in self._riders:
-            rows = slice(number, None, per_env)
-            positions, orientations = mounted[rows, :3], mounted[rows, 3:]
-            if body is None:
-                positions = positions + self._origins[rows]
-            else:
-                carrier = self._tracer.poses[:, body]
-                turn = torch.cat((carrier[:, 6:], carrier[:, 3:6]), dim=-1)
-                positions = carrier[:, :3] + quat_rotate(turn, positions)
-                orientations = quat_mul(turn, orientations)
-            self._views[rows, :3] = positions
-            self._views[rows, 3:6], self._views[rows, 6] = orientations[:, 1:], orientations[:, 0]
+            if body is not None:
+                self._frames[number::per_env, :3] = self._tracer.poses[:, body, :3]
+                self._frames[number::per_env, 3:] = self._tracer.poses[:, body, 3:].roll(1, dims=-1)
+        return self._frames
 
     @staticmethod
     def _compose(outer: Tensor, inner: Tensor) -> Tensor:
@@ -358,6 +360,26 @@ class CameraView:
         poses = torch.cat((self._views[:, :3], self._views[:, 6:], self._views[:, 3:6]), dim=-1)
         return self._said(poses, indices, camera_axes)
 
+    def set_world_poses(
+        self,
+        positions: Tensor | None = None,
+        orientations: Tensor | None = None,
+        indices: Indices = None,
+        camera_axes: str = "world",
+        usd: bool = True,
+    ) -> None:
+        """Put cameras to places of the world, from where they go with what carries them, as `get_world_poses` says."""
+        old = self.get_world_poses(indices, camera_axes)
+        at, turned = (
+            new if new is not None else kept for new, kept in zip((positions, orientations), old, strict=True)
+        )
+        rows = slice(None) if indices is None else torch.as_tensor(indices, device=self._local.device)
+        frames = self._compose(self._carried(), self._bases)[rows]
+        turn = quat_mul(turned, self._axes(camera_axes, True).expand_as(turned))
+        self._local[rows, :3] = quat_rotate_inverse(frames[:, 3:], at - frames[:, :3])
+        self._local[rows, 3:] = quat_mul(quat_conjugate(frames[:, 3:]), turn)
+        self._drawn_at = None
+
     def _said(self, poses: Tensor, indices: Indices, camera_axes: str) -> Poses:
         chosen = poses if indices is None else poses[torch.as_tensor(indices, device=poses.device)]
         axes = self._axes(camera_axes, False)
@@ -374,6 +396,11 @@ class CameraView:
     def get_resolutions(self) -> tuple[int, int]:
         """Return width and height in pixels."""
         return self.camera_resolution
+
+    def set_resolutions(self, resolution: tuple[int, int]) -> None:
+        """Set width and height in pixels, of all cameras."""
+        self.camera_resolution = (int(resolution[0]), int(resolution[1]))
+        self._images = self._drawn_at = None
 
     def get_aspect_ratios(self) -> float:
         """Return width by height."""
