@@ -94,6 +94,7 @@ class Checklist:
         self.check("the same seed, the same score", self.repeats)
         for task in ("Cartpole", "Ant"):
             self.check(f"{task} on the GPU", lambda task=task: self.on_gpu(has_gpu, task))
+        self.check("pictures of Isaac Sim's CameraView", lambda: self.cameras(has_gpu))
         self.check("exit code of a task that does not exist", lambda: self.ends(["task=Nope"], 2, "The tasks are"))
         self.check("exit code of a task's mistake", lambda: self.broken("VerifyMistake", "raise ValueError('x')", 2))
         self.check("exit code of a crash", lambda: self.broken("VerifyCrash", "self._env.engine.reset = None", 1))
@@ -183,6 +184,13 @@ class Checklist:
         if not has_gpu:
             raise NotRunError("no GPU: nvidia-smi -L lists none, or CUDA_VISIBLE_DEVICES hides it")
         return self.bands("brief", task, "gpu")
+
+    def cameras(self, has_gpu: bool) -> str:
+        """Train for two epochs from what Isaac Sim's own CameraView sees."""
+        if not has_gpu:
+            raise NotRunError("no GPU, without which Isaac Sim draws nothing")
+        settings = ["task=CartpoleCamera", "num_envs=16", "max_iterations=2", f"experiment=verify_camera_{self.stamp}"]
+        return self.ends(settings, 0, "epoch 2/2")
 
     def version(self) -> str:
         """Read what the training that has just run says of its engine."""
