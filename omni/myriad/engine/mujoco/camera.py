@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+import warnings
 from typing import Any
 
 import torch
@@ -49,7 +50,9 @@ class CameraView(view.CameraView):
     def _make_renderer(self) -> Any:
         width, height = self.camera_resolution
         try:
-            return mujoco.Renderer(self._engine.model, height, width)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of a display that is not there
+                return mujoco.Renderer(self._engine.model, height, width)
         except Exception as error:  # OpenGL has a way of failing of its own on each machine
             reason = (str(error).splitlines() or [type(error).__name__])[0]
             logger.warning(
