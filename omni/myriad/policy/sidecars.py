@@ -33,7 +33,7 @@ def sidecar_texts(meta: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _action_type(term: Mapping[str, Any]) -> str:
-    """Return the class of an action there; a cumulative one has no class there, and nobody shall take it for another."""
+    """Return the class of an action there; a cumulative one has no class there, and none that fits."""
     return ("Cumulative" if term["cumulative"] else "") + _ACTION_TYPES[term["kind"]]
 
 
