@@ -51,7 +51,8 @@ def test_a_run_leaves_what_it_takes_to_understand_and_repeat_it(trained):
     assert json.loads((folder / "summary.json").read_text()) == summary
     assert summary["frames"] == 3 * 32 * 16
     run = json.loads((folder / "run.json").read_text())
-    assert run["versions"]["torch"] == torch.__version__ and run["engine"].startswith("ovphysx")
+    assert torch.__version__.startswith(run["versions"]["torch"])  # which has "+cu130" at its end, or not
+    assert run["engine"].startswith("ovphysx")
 
 
 @pytest.mark.parametrize("setting", ["learner=nobody", "train.learner=nobody"])

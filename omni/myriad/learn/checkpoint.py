@@ -93,7 +93,8 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     """
     data = io.BytesIO()
     torch.save(plain(state), data)
-    write_bytes(path, data.getbuffer())
+    # No view of it: left in an error's traceback, such a view crashes the garbage collector of Python 3.12.
+    write_bytes(path, data.getvalue())
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
