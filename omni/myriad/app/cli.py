@@ -96,7 +96,7 @@ def leave(code: int) -> NoReturn:
     if isaac_sim := sys.modules.get("omni.myriad.engine.isaacsim.app"):
         isaac_sim.leave(code)  # Kit has to be closed, and would end the process with its own exit code
     if "RANK" in os.environ:
-        os._exit(code)  # what is left of the others' talk would be waited for, and gloo's threads can abort Python's end
+        os._exit(code)  # what is left of the others' talk would be waited for, or abort Python's own end
     sys.exit(code)
 
 
