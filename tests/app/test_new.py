@@ -11,8 +11,7 @@ import sys
 
 import pytest
 
-from omni.myriad.__main__ import main
-from omni.myriad.app import new
+from omni.myriad.app import new, runs
 from omni.myriad.errors import MyriadError
 from omni.myriad.robots.robot import Frame, Home, Joint, Robot
 from omni.myriad.task.rl_task import ASSETS_PATH
@@ -41,17 +40,13 @@ def robot(tmp_path):
 
 
 @pytest.fixture
-def run(tmp_path, monkeypatch, capsys):
-    """Run commands that were printed, as a user would, from a scratch folder; return what they print."""
-    monkeypatch.chdir(tmp_path)
+def run(myriad):
+    """Run commands that were printed, as a user would; return what they print."""
 
     def run(command):
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as ended:
-            main(shlex.split(command.removeprefix("./myriad")))
-        captured = capsys.readouterr()
-        assert not ended.value.code, captured.out + captured.err
-        return captured.out
+        done = myriad(*shlex.split(command.removeprefix("./myriad")))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
 
     return run
 
@@ -71,7 +66,10 @@ def printed(output, word):
 
 
 @pytest.mark.parametrize(("name", "fixed_base"), [("cartpole", True), ("ant", False)])
-def test_a_new_task_trains_plays_and_is_filmed_by_the_commands_that_are_printed(tmp_path, robot, run, name, fixed_base):
+def test_a_new_task_trains_plays_and_is_filmed_by_the_commands_that_are_printed(
+    tmp_path, monkeypatch, robot, run, name, fixed_base
+):
+    monkeypatch.setattr(runs, "FILM_SECONDS", 0.2)
     output = run(f"./myriad new FirstTask robot={robot(name, fixed_base)}")
     short = "num_envs=8 max_iterations=2 task.env.episodeLength=12 sim_device=cpu experiment=run"
     output = run(f"{printed(output, 'Train')} {short}")
