@@ -54,7 +54,7 @@ def test_what_would_end_the_process_lets_it_save(tmp_path, sent):
 
 def assert_saved(process, tmp_path, sent):
     """See that a signal let the training save."""
-    assert process.wait(20) == 128 + sent  # about a second where nothing else runs
+    assert process.wait(LIMIT_S) == 128 + sent
     printed = (tmp_path / "output.txt").read_text()
     assert "Interrupted" in printed and "Traceback" not in printed
     assert f"resume with checkpoint={tmp_path / 'runs/run'}\n" in printed
