@@ -246,6 +246,28 @@ async def _joined(config: dict[str, Any]) -> dict[str, Any]:
     return results
 
 
+def not_finite(engine: str) -> dict[str, Any]:
+    """Train with on_nan=reset, and let NaN into a robot's root or joints once: when is it noticed, and what is left."""
+    from omni.myriad.app import runs
+    from omni.myriad.learn import run
+    from tests.faults.spoil import spoil_before, spoil_joints, spoil_root
+
+    results: dict[str, Any] = {}
+    for task, spoil in (("Cartpole", spoil_joints), ("Ant", spoil_root)):
+        env: Any = runs.make_env(configuration(engine, task, 16, "engine.shards=1", "on_nan=reset"))
+        noted = spoil_before(env, {40}, spoil)  # in the third epoch of 16 steps
+        folder = Path(sys.argv[2]).with_suffix(f".{task}")
+        summary, _ = run.train(env.sim_config.config | {"max_iterations": 6}, env, folder)
+        state = [value for view in env.engine.get_state().values() for value in view.values()]
+        results[task] = {
+            "status": summary["status"],
+            "noted": noted,
+            "finite": all(bool(value.isfinite().all()) for value in state),
+        }
+        env.close()
+    return results
+
+
 def strict(engine: str) -> dict[str, Any]:
     """Do to Kit what its native modules refuse, and collect what the stand-in says."""
     sys.argv[1:], command = ["task=Cartpole"], sys.argv[1:]
@@ -296,6 +318,7 @@ SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "replicated": replicated,
     "gpu": gpu,
     "joined": joined,
+    "not_finite": not_finite,
     "strict": strict,
 }
 

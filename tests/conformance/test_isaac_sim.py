@@ -164,6 +164,15 @@ def test_training_scores_are_those_of_standalone_physx(tag: str) -> None:
 
 
 @pytest.mark.parametrize("tag", TAGS)
+def test_an_environment_that_is_not_finite_is_reset(tag: str) -> None:
+    for task, found in run("not_finite", tag).items():
+        assert found["status"] == "finished" and found["finite"], task
+        # It is noticed at once, in that environment alone, and over by the end of the epoch.
+        assert found["noted"][40] == [3] and {tuple(ids) for ids in found["noted"]} == {(), (3,)}, task
+        assert all(ids == [] for ids in found["noted"][49:]), task
+
+
+@pytest.mark.parametrize("tag", TAGS)
 def test_rows_follow_the_order_in_which_physx_holds_environments(tag: str) -> None:
     cloned, sorted_by_name = run("order"), run("order", tag)
     names = [path.split("/")[3] for path in sorted_by_name["paths"]]

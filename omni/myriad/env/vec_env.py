@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Callable
 from typing import Any
@@ -16,6 +18,8 @@ from omni.myriad.env.threads import single_threaded
 from omni.myriad.errors import MyriadError
 from omni.myriad.task.rl_task import RLTask
 from omni.myriad.task.terms import STATE
+
+logger = logging.getLogger(__name__)
 
 Observations = dict[str, Any]
 """{"obs": tensor, or tensors by name where pictures are observed}, with "states" where the critic sees more."""
@@ -75,6 +79,9 @@ class VecEnv:
         self._sane_state = self.engine.get_state() if self.resets_faulty else {}
         self._obs = torch.zeros((task.num_envs, task.num_observations), device=self.device)
         self._states = torch.zeros((task.num_envs, task.num_states), device=self.device)
+        # What is clipped can hide what is infinite, unless that environment is reset for it.
+        self._watched = math.isfinite(task.clip_obs) and not self.resets_faulty
+        self._finite = torch.zeros((), device=self.device)  # NaN once something was not
         self._before_graph = self._after_graph = None
         self._writes: Any = None
         launch, capture = self._launch, self.engine.capture
@@ -242,25 +249,36 @@ class VecEnv:
 
     def _observations(self) -> Observations:
         task = self.task
-        clip = task.clip_obs
         seen: Any = task.obs_buf
         if task.randomizer is not None and task.randomizer.observations is not None:
             seen = task.randomizer.observations(seen, task.reset_buf)
         if not isinstance(seen, dict):
-            observations: Observations = {"obs": torch.clamp(seen, -clip, clip, out=self._obs)}
+            observations: Observations = {"obs": self._clipped(seen, self._obs)}
         elif STATE in seen:
-            observations = {"obs": seen | {STATE: torch.clamp(seen[STATE], -clip, clip, out=self._obs)}}
+            observations = {"obs": seen | {STATE: self._clipped(seen[STATE], self._obs)}}
         else:
             observations = {"obs": seen}
         if task.num_states:
-            observations["states"] = torch.clamp(task.states_buf, -clip, clip, out=self._states)
+            observations["states"] = self._clipped(task.states_buf, self._states)
         return observations
+
+    def _clipped(self, values: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        if self._watched:
+            self._finite.add_(values.sum(), alpha=0)  # 0 times infinity is NaN
+        return torch.clamp(values, -self.task.clip_obs, self.task.clip_obs, out=out)
 
     # -- what learners tell -------------------------------------------------------------------------------------------
 
     def set_env_frames(self, env_frames: int) -> None:
         """Tell the task how many frames the policy has been trained on, for curricula, as `task.env_frames`."""
         self.task.env_frames = env_frames
+        if self._watched and self._finite.isnan():
+            self._watched = False
+            logger.warning(
+                "an observation was infinite in some step, and was clipped to clipObservations=%g: "
+                "with task.env.clipObservations=inf training stops there and says where",
+                self.task.clip_obs,
+            )
 
     def stagger_episodes(self) -> None:
         """Let episodes begin at random ages, so that they do not all end in the same step."""
