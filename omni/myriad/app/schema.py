@@ -80,6 +80,7 @@ class PhysX(Section):
     enable_sleeping: bool = option(UNSET, "let bodies at rest sleep")
     enable_stabilization: bool = option(False, "damp stacks of bodies")
     enable_ccd: bool = option(False, "on a CPU, let bodies that ask for it not pass through others within a step")
+    enable_enhanced_determinism: bool = option(False, "on a CPU, let no other environment change a bit, for some speed")
     gpu_max_rigid_contact_count: int = option(1048576, "contacts", **_UINT)
     gpu_max_rigid_patch_count: int = option(163840, "contact patches", **_UINT)
     gpu_found_lost_pairs_capacity: int = option(1048576, "pairs of shapes found or lost", **_UINT)
