@@ -295,14 +295,19 @@ class VecEnv:
             for name, value in vars(task).items()
             if isinstance(value, torch.Tensor) and value.shape[:1] == (task.num_envs,)
         }
-        return {"task": tensors, "views": self.engine.get_state(), "num_envs": task.num_envs}
+        curricula = {name: curriculum.state() for name, curriculum in task.curricula.items()}
+        state = {"task": tensors, "views": self.engine.get_state(), "num_envs": task.num_envs}
+        return state | {"curricula": curricula} if curricula else state
 
     def set_env_state(self, state: dict[str, Any] | None) -> None:
         """Write a state of `get_env_state` back.
 
-        With another number of environments there is nothing to write, and all start again.
+        With another number of environments only curricula are written, and all start again.
         """
         task = self.task
+        for name, saved in (state or {}).get("curricula", {}).items():
+            if name in task.curricula:
+                task.curricula[name].set_state(saved)
         if not state or state["num_envs"] != task.num_envs:
             task.reset()
             return
