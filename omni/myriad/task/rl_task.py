@@ -22,8 +22,8 @@ from omni.myriad.task.markers import Marker, MarkerShape, author_marker, make_ma
 from omni.myriad.task.observation import Observation, Quantities
 from omni.myriad.task.randomization import Randomizer, make_randomizer
 from omni.myriad.task.robot import About, Robots, robot_view
-from omni.myriad.task.terrain import Terrain
 from omni.myriad.task.terms import ActionTerm, ImageTerm, ObservationTerm, check_terms
+from omni.myriad.task.terrain import Terrain
 
 if TYPE_CHECKING:
     from pxr import Usd

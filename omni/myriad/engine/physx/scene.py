@@ -41,8 +41,8 @@ def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True, apar
     filtered = replicate and device.type == "cpu" and _robots_never_touch(env_0)
     if device.type == "cpu" and not (apart or filtered):
         raise MyriadError(
-            "On a CPU PhysX cannot keep environments apart that share a place, as on a terrain, unless each is a single "
-            "robot without self-collisions: set task.sim.<robot>.enable_self_collisions=False."
+            "On a CPU PhysX cannot keep environments apart that share a place, as on a terrain, unless each is a "
+            "single robot without self-collisions: set task.sim.<robot>.enable_self_collisions=False."
         )
     if filtered:
         group = UsdPhysics.CollisionGroup.Define(stage, _COLLISION_GROUP_PATH)
