@@ -62,6 +62,13 @@ def test_without_a_curriculum_they_are_everywhere_and_stay():
     assert torch.equal(levels.levels, before)
 
 
+def test_levels_of_another_number_of_environments_are_drawn_from(levels):
+    torch.manual_seed(2)
+    levels.draw(torch.tensor([1, 2, 9]))
+    assert set(levels.levels.tolist()) == {1, 2}, "there are three"
+    torch.testing.assert_close(levels.origins[:, 0], 8.0 * (levels.levels + 0.5))
+
+
 def feed(curriculum, *statistics):
     """End an episode with each of some statistics, beside one that goes on."""
     for number in statistics:

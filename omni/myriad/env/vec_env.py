@@ -302,13 +302,16 @@ class VecEnv:
     def set_env_state(self, state: dict[str, Any] | None) -> None:
         """Write a state of `get_env_state` back.
 
-        With another number of environments only curricula are written, and all start again.
+        With another number of environments only curricula are written, and all start again; on a terrain on levels
+        that are drawn from those of the state.
         """
         task = self.task
         for name, saved in (state or {}).get("curricula", {}).items():
             if name in task.curricula:
                 task.curricula[name].set_state(saved)
         if not state or state["num_envs"] != task.num_envs:
+            if task.levels is not None and "terrain_levels" in (state or {}).get("task", {}):
+                task.levels.draw(state["task"]["terrain_levels"])
             task.reset()
             return
         self.engine.set_state(state["views"])

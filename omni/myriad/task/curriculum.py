@@ -67,6 +67,12 @@ class TerrainLevels:
         self.levels[env_ids] = levels
         self.origins[env_ids] = self._terrain.origins[levels, self.columns[env_ids]]
 
+    def draw(self, levels: Tensor) -> None:
+        """Draw all levels from those of other environments, (any number,) int64, such as a checkpoint's."""
+        chosen = torch.randint(0, len(levels), self.levels.shape, device=levels.device)
+        self.levels.copy_(levels[chosen].clamp(max=self._terrain.settings.levels - 1))
+        self.origins.copy_(self._terrain.origins[self.levels, self.columns])
+
 
 _SETTINGS = {"start": 0.0, "end": 1.0, "step": 0.1, "up_above": None, "down_below": None, "episodes": 1000}
 
