@@ -15,10 +15,10 @@ FLAT = {"flat": {"kind": "noise", "height": 0.0}}
 SMALL = {"levels": 2, "columns": 1, "tile": 1.0, "border": 0.5, "cell": 0.1}
 
 
-def tile(kind, size=16, difficulty=0.5, **settings):
+def tile(kind, cells=16, difficulty=0.5, **settings):
     """Return a tile in steps of 0.05 m, on cells of 0.25 m."""
     made = read_settings({"kinds": {"it": {"kind": kind, "platform": 1.0, **settings}}}).kinds["it"]
-    return made.heights(Grid(size, 0.25, 0.05), difficulty, np.random.default_rng(3))
+    return made.heights(Grid(cells, 0.25, 0.05), difficulty, np.random.default_rng(3))
 
 
 def test_stairs_by_hand():
@@ -30,11 +30,11 @@ def test_stairs_by_hand():
 
 
 def test_slope_by_hand():
-    ramp = tile("slope", slope=(0.0, 1.0), size=16)
-    # Rises by 0.5: 40 steps at the middle, on the way there the product of both ways; cut at the platform's corner.
-    assert ramp[8, 0] == 0 and ramp[8, 4] == 20 and ramp[4, 4] == 10
-    assert ramp.max() == int(40 * 0.75 * 0.75) == ramp[8, 8] == ramp[6, 6]
-    assert tile("slope", slope=-1.0).min() == -int(80 * 0.75 * 0.75)
+    ramp = tile("slope", slope=(0.0, 1.0))
+    # Rises by 0.5: 20 steps in 2 m, times the part of both ways to the middle; cut at the platform's corner.
+    assert ramp[8, 0] == 0 and ramp[8, 4] == 10 and ramp[4, 4] == 5
+    assert ramp.max() == int(20 * 0.75 * 0.75) == ramp[8, 8] == ramp[6, 6]
+    assert tile("slope", slope=-1.0).min() == -int(40 * 0.75 * 0.75)
 
 
 def test_gap_waves_and_stones_by_hand():
@@ -52,16 +52,16 @@ def test_gap_waves_and_stones_by_hand():
 def test_boxes_and_noise_keep_to_their_heights_and_the_platform():
     boxes = tile("boxes", height=(0.1, 0.3), size=(0.5, 1.0), count=10)
     assert set(np.unique(boxes)) <= {-4, -2, 0, 2, 4} and (boxes[6:10, 6:10] == 0).all() and boxes.any()
-    noise = tile("noise", height=0.4, size=64)
+    noise = tile("noise", height=0.4, cells=64)
     assert 2.0 < np.abs(noise).mean() < 6.0 and np.abs(noise).max() < 12
 
 
 def test_every_kind_grows_with_difficulty_and_is_drawn_again_alike():
     for kind in KINDS:
-        easy, hard = (tile(kind, size=32, difficulty=d) for d in (0.0, 0.9))
+        easy, hard = (tile(kind, cells=32, difficulty=d) for d in (0.0, 0.9))
         # Stones grow smaller, so that more of the pit is seen.
         assert np.abs(hard).sum() > np.abs(easy).sum(), kind
-        assert (hard == tile(kind, size=32, difficulty=0.9)).all()
+        assert (hard == tile(kind, cells=32, difficulty=0.9)).all()
 
 
 def test_columns_are_shared_out_in_order():

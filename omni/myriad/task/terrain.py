@@ -57,7 +57,7 @@ class Grid:
     def middle(self, metres: float) -> slice:
         """Return what lies in a square of so many m in the tile's middle, along an edge."""
         half = self.cells(metres / 2.0)
-        return slice(self.size // 2 - half, self.size // 2 + half)
+        return slice(max(0, self.size // 2 - half), self.size // 2 + half)
 
 
 def at(ramp: Ramp, difficulty: float) -> float:

@@ -14,7 +14,7 @@ from omni.myriad.errors import MyriadError
 
 _COLLISION_GROUP_PATH = "/World/collisionGroups/envs"
 
-_LARGE = 1000
+_LARGE = 100
 """Points of a mesh outside of the environments from which on it is read from a file."""
 
 
