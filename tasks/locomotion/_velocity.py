@@ -55,7 +55,8 @@ class VelocityTracking(RLTask):
         self.last_actions = torch.zeros_like(self.actions)
         self.down = torch.tensor([0.0, 0.0, -1.0], device=device).repeat(self.num_envs, 1)
         if self.terrain is not None:
-            self.scanned = grid_points(*(_distances(cfg["heightScan"][way]) for way in ("ahead", "aside")), device)
+            ahead, aside = (_distances(cfg["heightScan"][way]) for way in ("ahead", "aside"))
+            self.scanned = grid_points(ahead, aside, device)
         # Of the running episode: steps that count, and sums of errors; then of the last one, bad until there is one.
         self.sums = torch.zeros((self.num_envs, 3), device=device)
         self.errors = torch.ones((self.num_envs, 2), device=device)

@@ -140,6 +140,7 @@ class AnymalTerrain(RLTask):
         self.dof_vel = robot.get_joint_velocities(clone=False)
         self.torques = robot.get_applied_actions(clone=False).joint_efforts
         self.command.step(get_euler_xyz(rotation)[2])
+        assert self.terrain is not None
         ground = self.terrain.scan(position, rotation, self.height_points)
         self.observe(
             {

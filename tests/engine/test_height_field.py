@@ -24,21 +24,20 @@ def heights():
     return ground
 
 
-PLACES = torch.tensor([[2.0, 2.0], [5.0, 2.0], [2.6, 17.0], [3.4, 24.5]])
+PLACES = torch.tensor([[2.0, 2.0], [5.0, 2.0], [2.6, 17.3], [3.4, 24.5]])
 RESTS = torch.tensor(
     [
         [2.0, 2.0, 0.5 + RADIUS],
         [5.0, 2.0, 1.0 + RADIUS],
-        [3.0, 17.0, RADIUS * math.sqrt(1.0 + 0.4**2)],
+        [3.0, 17.3, RADIUS * math.sqrt(1.0 + 0.4**2)],
         [3.45, 24.45, RADIUS * math.sqrt(1.0 + 2.0 * 0.4**2)],
     ]
 )
 
 
-@pytest.mark.parametrize("name", ["physx", "newton"])
-@pytest.mark.parametrize("shards", [2])
-def test_balls_rest_where_geometry_says(engine_of, name, shards):
-    world = engine_of("task=Ant", f"engine={name}", f"engine.shards={shards}")
+@pytest.mark.parametrize("name", ["physx", pytest.param("newton", marks=pytest.mark.nightly)])  # compiles for 40 s
+def test_balls_rest_where_geometry_says(engine_of, name):
+    world = engine_of("task=Ant", f"engine={name}", "engine.shards=2")
     world.add_height_field("/World/ground", heights(), 1.0, (0.0, 0.0), 0.45, 0.5, 0.5)
     ball = UsdGeom.Sphere.Define(world.stage, "/World/envs/env_0/ball")
     ball.CreateRadiusAttr(RADIUS)

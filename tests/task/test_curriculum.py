@@ -39,7 +39,7 @@ def test_far_is_up_and_less_than_a_quarter_is_down(levels):
 
 
 def test_who_stands_as_told_stays(levels):
-    walk(levels, [0.0] * 10, asked=torch.zeros(10))
+    walk(levels, [0.0] * 10, asked=0.0)
     walk(levels, [4.1] * 10, asked=100.0)
     assert levels.levels.tolist() == [1] * 10, "far is far, whatever was asked"
 

@@ -306,12 +306,13 @@ class VecEnv:
         that are drawn from those of the state.
         """
         task = self.task
-        for name, saved in (state or {}).get("curricula", {}).items():
+        state = state or {"num_envs": 0, "task": {}}
+        for name, saved in state.get("curricula", {}).items():
             if name in task.curricula:
                 task.curricula[name].set_state(saved)
-        if not state or state["num_envs"] != task.num_envs:
-            if task.levels is not None and "terrain_levels" in (state or {}).get("task", {}):
-                task.levels.draw(state["task"]["terrain_levels"])
+        if state["num_envs"] != task.num_envs:
+            if task.levels is not None and "terrain_levels" in state["task"]:
+                task.levels.draw(state["task"]["terrain_levels"].to(self.device))
             task.reset()
             return
         self.engine.set_state(state["views"])

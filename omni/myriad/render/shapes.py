@@ -83,7 +83,7 @@ def ground_shapes(stage: Usd.Stage, low: np.ndarray, high: np.ndarray) -> list[S
         if len(points) <= 4:  # the square by which Isaac Sim shows a plane
             continue
         triangles = np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32).reshape(-1, 3)
-        inside = ((points[:, :2] >= low) & (points[:, :2] <= high)).all(axis=-1)
+        inside = np.all((points[:, :2] >= low) & (points[:, :2] <= high), axis=-1)
         triangles = triangles[inside[triangles].all(axis=-1)]
         used, corners = np.unique(triangles, return_inverse=True)
         if len(used):

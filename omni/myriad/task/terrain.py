@@ -245,7 +245,7 @@ def _noise(grid: Grid, most: float, random: np.random.Generator) -> np.ndarray:
     smooth = torch.nn.functional.interpolate(
         torch.from_numpy(drawn)[None, None], (grid.size, grid.size), mode="bicubic", align_corners=True
     )
-    return np.rint(smooth[0, 0].numpy()).astype(np.int32)
+    return np.rint(smooth[0, 0].clamp(-most / grid.step, most / grid.step).numpy()).astype(np.int32)
 
 
 KINDS: dict[str, type[Kind]] = {
