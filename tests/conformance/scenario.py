@@ -97,6 +97,19 @@ def others(engine: str) -> dict[str, Any]:
     return results
 
 
+def terrain(engine: str) -> dict[str, Any]:
+    """Run AnymalTerrain on a few tiles for a few random steps, and say where on them robots start."""
+    from omni.myriad.app import runs
+
+    few = [f"task.env.terrain.{part}" for part in ("levels=2", "columns=7", "border=3.0", "start_levels=2")]
+    env: Any = runs.make_env(configuration(engine, "AnymalTerrain", 8, "engine.shards=1", *few))
+    results = roll_out(env, 20)
+    results["origins"] = env.task.terrain_origins.clone()
+    results["clearance"] = env.task.robot.get_world_poses()[0] - env.task.terrain_origins
+    env.close()
+    return results
+
+
 def views(engine: str) -> dict[str, Any]:
     """Ask every method of both views on the same state."""
     import view_calls
@@ -316,6 +329,7 @@ def strict(engine: str) -> dict[str, Any]:
 SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "tasks": tasks,
     "others": others,
+    "terrain": terrain,
     "views": views,
     "order": order,
     "scene": scene,

@@ -40,6 +40,18 @@ def test_a_ball_is_where_it_is_and_moves_with_its_link():
     assert np.ptp(floor.astype(int).sum(axis=1)) > 60, "the floor is chequered"
 
 
+def test_on_uneven_ground_there_is_no_floor():
+    points = np.array([[-9.0, -9.0, -1.0], [9.0, -9.0, -1.0], [9.0, 9.0, -1.0], [-9.0, 9.0, -1.0]], np.float32)
+    corners = np.array([0, 1, 2, 0, 2, 3], np.int32)
+    ground = Shape("", "mesh", (), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.1, 0.7, 0.1), points, corners)
+    camera = Camera(["ball"], [RED, ground], width=96, height=64)
+    # The ball is below z = 0, and seen from above.
+    picture = camera.draw(np.array([[0.0, 0.0, -0.5]]), UPRIGHT, (0.0, -4.0, 3.0), (0.0, 0.0, -0.5))
+    assert reddish(picture)[30:34, 46:50].all()
+    corner = picture[-1, 0].astype(int)
+    assert corner[1] > corner[0] + 20, "green"
+
+
 def test_the_camera_stays_square_to_the_path_and_takes_no_rail_for_an_actor():
     path = [np.array([[0.0, 0.0, 2.0], [0.0, 0.05 * i, 2.0]]) for i in range(60)]
     rail = Shape("rail", "box", (0.01, 4.0, 0.01), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.5, 0.5, 0.5))

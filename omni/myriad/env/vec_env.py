@@ -313,15 +313,24 @@ class VecEnv:
             for name, value in vars(task).items()
             if isinstance(value, torch.Tensor) and value.shape[:1] == (task.num_envs,)
         }
-        return {"task": tensors, "views": self.engine.get_state(), "num_envs": task.num_envs}
+        curricula = {name: curriculum.state() for name, curriculum in task.curricula.items()}
+        state = {"task": tensors, "views": self.engine.get_state(), "num_envs": task.num_envs}
+        return state | {"curricula": curricula} if curricula else state
 
     def set_env_state(self, state: dict[str, Any] | None) -> None:
         """Write a state of `get_env_state` back.
 
-        With another number of environments there is nothing to write, and all start again.
+        With another number of environments only curricula are written, and all start again; on a terrain on levels
+        that are drawn from those of the state.
         """
         task = self.task
-        if not state or state["num_envs"] != task.num_envs:
+        state = state or {"num_envs": 0, "task": {}}
+        for name, saved in state.get("curricula", {}).items():
+            if name in task.curricula:
+                task.curricula[name].set_state(saved)
+        if state["num_envs"] != task.num_envs:
+            if task.levels is not None and "terrain_levels" in state["task"]:
+                task.levels.draw(state["task"]["terrain_levels"].to(self.device))
             task.reset()
             return
         self.engine.set_state(state["views"])

@@ -13,10 +13,12 @@ from functools import partial
 from typing import Any
 
 import newton
+import numpy as np
 import torch
 import warp
 from mujoco_warp import OverflowType
 from newton import ModelFlags
+from pxr import UsdPhysics
 
 from omni.myriad.engine.base import ENVS_PATH, Engine
 from omni.myriad.engine.newton import kernels, scene
@@ -161,11 +163,33 @@ class NewtonEngine(Engine):
             if self._settings[setting] != "auto":
                 self._room[setting] = int(self._settings[setting])
         self._all: dict[int, torch.Tensor] = {}
+        self._height_fields: list[scene.HeightField] = []
+
+    def add_height_field(
+        self,
+        prim_path: str,
+        heights: np.ndarray,
+        cell: float,
+        corner: tuple[float, float],
+        wall_slope: float,
+        static_friction: float = 1.0,
+        dynamic_friction: float = 1.0,
+        restitution: float = 0.0,
+    ) -> None:
+        """Author uneven ground, shared by all environments: to be seen; MuJoCo has the heights, without walls."""
+        material = static_friction, dynamic_friction, restitution
+        super().add_height_field(prim_path, heights, cell, corner, wall_slope, *material)
+        prim = self.stage.GetPrimAtPath(f"{prim_path}/mesh")
+        prim.RemoveAPI(UsdPhysics.MeshCollisionAPI)
+        prim.RemoveAPI(UsdPhysics.CollisionAPI)
+        self._height_fields.append(scene.HeightField(prim_path, heights, cell, corner, dynamic_friction))
 
     def _start(self) -> None:
         check(self.stage)
         with self.on_stream():
-            self.model, layout = scene.load(self.stage, self._positions, self._gravity, self._wp_device)
+            self.model, layout = scene.load(
+                self.stage, self._positions, self._gravity, self._wp_device, self._height_fields
+            )
             self.state, self.control = self.model.state(), self.model.control()
             newton.eval_fk(self.model, self.state.joint_q, self.state.joint_qd, self.state)
         # MuJoCo sees meshes as their convex hulls, which is right for bodies alone.

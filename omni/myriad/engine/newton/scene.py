@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,6 +67,42 @@ class Robot:
     links: list[int]
     num_shapes: int
     fixed_tendon_count: int = 0
+
+
+@dataclass(frozen=True)
+class HeightField:
+    """Uneven ground: see `Engine.add_height_field`.
+
+    Attributes:
+        path: Its name.
+        heights: In m, (rows along x, columns along y).
+        cell: Distance of neighbouring heights in m.
+        corner: Where the first height is, x and y in m.
+        friction: In motion.
+    """
+
+    path: str
+    heights: np.ndarray
+    cell: float
+    corner: tuple[float, float]
+    friction: float
+
+    def add_to(self, builder: newton.ModelBuilder) -> None:
+        """Add it to a model as a body that never moves.
+
+        MuJoCo cuts cells along the other diagonal than `usd.height_field_mesh`, so it gets the ground turned by a
+        quarter: there x is our y, and y is our -x.
+        """
+        rows, columns = self.heights.shape
+        half = 0.5 * self.cell * (rows - 1), 0.5 * self.cell * (columns - 1)
+        turned = np.ascontiguousarray(self.heights[::-1])  # its rows are along y, from the least one on
+        field = newton.Heightfield(turned, rows, columns, half[1], half[0])
+        place = wp.vec3(self.corner[0] + half[0], self.corner[1] + half[1], 0.0)
+        quarter = wp.quat_from_axis_angle(wp.vec3(0.0, 0.0, 1.0), 0.5 * math.pi)
+        config = newton.ModelBuilder.ShapeConfig(mu=self.friction)
+        builder.add_shape_heightfield(
+            xform=wp.transform(place, quarter), heightfield=field, cfg=config, label=self.path
+        )
 
 
 class Layout:
@@ -139,7 +176,11 @@ def _read_robot(builder: newton.ModelBuilder, joints: list[int]) -> Robot:
 
 
 def load(
-    stage: Usd.Stage, positions: list[tuple[float, float, float]], gravity: list[float], device: str
+    stage: Usd.Stage,
+    positions: list[tuple[float, float, float]],
+    gravity: list[float],
+    device: str,
+    height_fields: Sequence[HeightField] = (),
 ) -> tuple[newton.Model, Layout]:
     """Build Newton's model: environment 0 once in a world of its own for each position, and what all worlds share.
 
@@ -148,6 +189,7 @@ def load(
         positions: Where the environments stand in m.
         gravity: Acceleration in m/s^2, (3,).
         device: Warp's name of the device.
+        height_fields: Uneven ground that all worlds share.
     """
     environment = _read(stage, root_path=ENV_0_PATH)
     drives = _read_joint_settings(stage, environment)
@@ -155,6 +197,8 @@ def load(
     environment.gravity = wp.vec3(*gravity)
     builder = _read(stage, ignore_paths=[f"{ENVS_PATH}(/.*)?$"])
     builder.gravity = wp.vec3(*gravity)
+    for field in height_fields:
+        field.add_to(builder)
     builder.replicate(environment, len(positions), xforms=[wp.transform(at, wp.quat_identity()) for at in positions])
     model: Any = builder.finalize(device=device)
     # Newton's own limits of joints bounce, with a fourteenth of the critical damping, where PhysX's do not.
