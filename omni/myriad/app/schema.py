@@ -422,6 +422,7 @@ class TrainVerb(Simulate):
     learner: str = option(
         "", "library that learns, as train.learner, which it goes before: rl_games, rsl_rl, skrl, sb3"
     )
+    settings: str = option("", "a YAML of settings, which go before those given beside it")
     experiment: str = option("", "name of the run's folder; empty: task and time", **_NAME)
     checkpoint: str = option("", "what to resume: a checkpoint's file, or a run's name or folder")
     on_nan: Literal["stop", "reset"] = option(
@@ -437,6 +438,35 @@ class TrainVerb(Simulate):
     wandb_group: str = option("", "its group")
     wandb_name: str = option("", "the run's name there; empty: that of its folder")
     wandb_entity: str = option("", "whose project it is")
+
+
+class SweepVerb(TrainVerb):
+    """Train a task many times with other settings, and say which are best."""
+
+    usage = "task=Ant sweep.learning_rate=loguniform(1e-4,1e-2) sweep.gamma=[0.97,0.99] trials=32 [key=value ...]"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What the verb sweep has beside the settings of the trainings; commas separate several."""
+
+    trials: int = option(16, "settings to try, drawn from the sweep.* given; search=pbt: the population", least=1)
+    search: Literal["random", "grid", "optuna", "pbt"] = option(
+        "random", "how they are chosen; grid: every combination of lists; pbt: the worse take over from the better"
+    )
+    seeds: tuple[int, ...] = option((), "each is trained with each of these; empty: the setting seed", least=0)
+    asha: bool = option(False, "stop poor trainings early")
+    grace: float = option(10.0, "asha: percent of a training before it may be stopped", above=0, most=100)
+    reduction: int = option(3, "asha: of so many, one goes on", least=2)
+    exploit_every: float = option(10.0, "search=pbt: percent of a training between comparisons", above=0, most=50)
+    metric: Literal["reward_mean", "reward_best", "episode_length_mean", "frames_per_second"] = option(
+        "reward_mean", "a column of progress.csv, the larger the better"
+    )
+    gpu_per_trial: float | None = option(None, "GPUs of a trial, or a part of one; empty: one, if there is", least=0)
+    cpus_per_trial: float | None = option(None, "cores of a trial; empty: its share, on a CPU one", above=0)
+    concurrent: int | None = option(None, "trials at a time at most; empty: as many as there is room for", least=1)
+    ray_address: str = option("", "a Ray cluster, such as auto or HOST:6379; empty: this machine alone")
+    resume: str = option("", "folder of a sweep that was ended: go on with it, everything else is as it was")
 
 
 class ExportVerb(Section):
@@ -507,6 +537,7 @@ VERBS = {
     "export": ExportVerb,
     "deploy": DeployVerb,
     "benchmark": BenchmarkVerb,
+    "sweep": SweepVerb,
 }
 
 
