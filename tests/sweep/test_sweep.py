@@ -114,7 +114,7 @@ def test_a_folder_is_swept_once(swept: Path) -> None:
         (["sweep.gamma=[0.9]", "trials=0"], "trials=0 is invalid: it must be a whole number, at least 1"),
         (["sweep.gamma=[0.9]", "search=luck"], "search=luck is invalid: choose one of random, grid, optuna, pbt"),
         (["sweep.gamma=[0.9]", "gpu_per_trial=-1"], "gpu_per_trial=-1 is invalid"),
-        (["sweep.gamma=[0.9]", "gpus=2", "sim_device=cpu"], "gpus=2 is invalid"),
+        (["sweep.gamma=[0.9]", "gpus=2"], "gpus=2: sweep does not take it; it understands task, "),
         (["sweep.gamma=uniform(0.9,1)", "search=grid"], "is a range, and search=grid takes lists"),
         (["search=optuna"], "Nothing to try: give settings such as sweep.learning_rate"),
         (["sweep.seed=[1,2]", "seeds=1,2"], "two words for one thing"),

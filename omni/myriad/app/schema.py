@@ -413,10 +413,8 @@ class PlayVerb(Simulate):
     video: bool | None = option(None, "film the first environment; empty: no")
 
 
-class TrainVerb(Simulate):
-    """Train a policy."""
-
-    usage = "task=Ant num_envs=4096 seed=42 [key=value ...]"
+class Learn(Simulate):
+    """A training."""
 
     max_iterations: int | None = option(None, "epochs to train for; empty: the task's number", least=1)
     learner: str = option(
@@ -424,15 +422,10 @@ class TrainVerb(Simulate):
     )
     settings: str = option("", "a YAML of settings, which go before those given beside it")
     experiment: str = option("", "name of the run's folder; empty: task and time", **_NAME)
-    checkpoint: str = option("", "what to resume: a checkpoint's file, or a run's name or folder")
     on_nan: Literal["stop", "reset"] = option(
         "stop", "where numbers of an environment are not finite: end, or reset it"
     )
     save_every: int | None = option(None, "epochs between numbered checkpoints; empty: save_frequency", least=1)
-    gpus: int = option(1, "GPUs of this machine to train on, a process for each; num_envs are each one's", least=1)
-    multi_gpu: bool = option(False, "this process is one of several that torchrun started, each with a GPU of its own")
-    test: bool = option(False, "play the checkpoint instead, as the verb play does")
-    episodes: int = option(100, "with test=True: episodes to play", least=1)
     wandb_activate: bool = option(False, "log to Weights & Biases: online with an API key, offline without")
     wandb_project: str = option("myriad", "its project")
     wandb_group: str = option("", "its group")
@@ -440,10 +433,22 @@ class TrainVerb(Simulate):
     wandb_entity: str = option("", "whose project it is")
 
 
-class SweepVerb(TrainVerb):
+class TrainVerb(Learn):
+    """Train a policy."""
+
+    usage = "task=Ant num_envs=4096 seed=42 [key=value ...]"
+
+    checkpoint: str = option("", "what to resume: a checkpoint's file, or a run's name or folder")
+    gpus: int = option(1, "GPUs of this machine to train on, a process for each; num_envs are each one's", least=1)
+    multi_gpu: bool = option(False, "this process is one of several that torchrun started, each with a GPU of its own")
+    test: bool = option(False, "play the checkpoint instead, as the verb play does")
+    episodes: int = option(100, "with test=True: episodes to play", least=1)
+
+
+class SweepVerb(Learn):
     """Train a task many times with other settings, and say which are best."""
 
-    usage = "task=Ant sweep.learning_rate=loguniform(1e-4,1e-2) sweep.gamma=[0.97,0.99] trials=32 [key=value ...]"
+    usage = "task=Ant 'sweep.learning_rate=loguniform(1e-4,1e-2)' trials=32 [key=value ...]"
 
 
 @dataclass(frozen=True)

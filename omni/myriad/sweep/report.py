@@ -145,7 +145,7 @@ def report(plan: Plan, folder: Path) -> None:
 
 def _best(plan: Plan, entry: Entry) -> str:
     """Return the best settings, with those that all trainings shared, as `train settings=` reads them."""
-    given = dict(text.lstrip("+").split("=", 1) for text in plan.settings if not text.startswith(("~", "wandb_")))
+    given = dict(text.split("=", 1) for text in plan.settings if not text.startswith(("~", "wandb_")))
     given.pop("task.task_path", None)  # says which code is run, which a file does not
     keys = {"task": plan.task} | given | {key: written(value) for key, value in entry.settings.items()}
     spread = f" +- {entry.spread:.4g} over {len(entry.runs)} seeds" if len(entry.runs) > 1 else ""
@@ -218,7 +218,7 @@ def _colours(scores: Sequence[float]) -> Any:
 
 def _draw_history(plan: Plan, found: Sequence[Run], entries: Sequence[Entry], path: Path) -> None:
     """Draw each run's score against frames, and the settings' scores in the order in which they were tried."""
-    from matplotlib.ticker import EngFormatter
+    from matplotlib.ticker import EngFormatter, MaxNLocator
 
     colours = _colours([entry.mean for entry in entries])
     figure = _figure(11, 4.2)
@@ -252,6 +252,7 @@ def _draw_history(plan: Plan, found: Sequence[Run], entries: Sequence[Entry], pa
         s=[28 if entry.is_whole else 10 for entry in order],
     )  # fmt: skip
     right.step(numbers, line, where="post", color="#d62728", linewidth=1.0)
+    right.xaxis.set_major_locator(MaxNLocator(integer=True))
     right.set_xlabel("settings, as they began (small: stopped early)")
     for axes in (left, right):
         axes.grid(alpha=0.3)

@@ -23,7 +23,6 @@ from omni.myriad.sweep.plan import FILE_NAME, Plan
 from omni.myriad.sweep.report import report
 from omni.myriad.sweep.space import PREFIX, Range, Space, read_space
 
-_NOT_HERE = {"checkpoint": "", "test": False, "gpus": 1, "multi_gpu": False}
 _RATE = "train.params.config.learning_rate"
 _OF_THE_NETWORK = "train.params.network."
 
@@ -50,9 +49,6 @@ def _begin(given: dict[str, Any], settings: Sequence[str], command: str) -> None
         if "=" not in text:
             raise MyriadError(f"{text} is not understood: give what to try, such as {PREFIX}gamma=[0.97,0.99].")
     config = load_config(common, "sweep")
-    for name, value in _NOT_HERE.items():
-        if config[name] != value:
-            raise MyriadError(f"{name}={config[name]} is invalid: a sweep's trainings begin from nothing, one by one.")
     space = read_space(dict(text.removeprefix(PREFIX).split("=", 1) for text in swept), common)
     chosen = {name: one.default for name, one in options(Sweep).items()} | given
     chosen["seeds"] = list(chosen["seeds"]) or [config["seed"]]
