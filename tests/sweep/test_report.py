@@ -2,6 +2,7 @@
 """What is said of a sweep's runs, from folders with numbers of which the answer is known."""
 
 import csv
+import dataclasses
 import json
 
 import matplotlib.image
@@ -19,7 +20,7 @@ RATE, GAMMA = "train.params.config.learning_rate", "train.params.config.gamma"
 def make_plan(**options):
     space = {RATE: Range("loguniform", 1e-4, 1e-2), GAMMA: [0.9, 0.99]}
     chosen = {"metric": "reward_mean", "search": "random", "trials": 3, "seeds": [1, 2], **options}
-    return Plan("Cartpole", ["task=Cartpole", "num_envs=16", "wandb_activate=True"], space, chosen, 3, 300, "/", "x")
+    return Plan("Cartpole", ["task=Cartpole", "num_envs=16", "wandb_activate=True"], space, chosen, 3, 0, 100, "/", "x")
 
 
 def write_run(sweep, name, rate, gamma, scores, status="finished", seed=1, **about):
@@ -45,6 +46,15 @@ def sweep(tmp_path):
     write_run(tmp_path, "004", 9e-3, 0.9, [1.0, 99.0], status="interrupted")  # stopped: behind those that ended
     write_run(tmp_path, "005", 8e-3, 0.9, [], status="", failed="it exploded")
     return tmp_path
+
+
+def test_how_much_is_done_follows_what_ends_a_training():
+    plan = make_plan()
+    assert [plan.percent(epoch, 0) for epoch in (1.5, 3, 4)] == [50.0, 100.0, 100.0]
+    by_frames = dataclasses.replace(plan, epochs=0, frames=10_000)
+    assert (by_frames.percent(1, 2500), by_frames.report_every) == (25.0, 2)
+    both = dataclasses.replace(by_frames, epochs=300)
+    assert (both.percent(150, 2500), both.report_every) == (50.0, 2)
 
 
 def test_settings_are_ranked_by_the_mean_over_seeds(sweep):

@@ -24,8 +24,9 @@ class Plan:
         settings: The settings of all trainings, as on the command line.
         space: What is tried, by the keys of settings.
         options: The sweep's own settings, by name.
-        epochs: Epochs of a training with the common settings.
-        frames: Environment steps of it.
+        epochs: Epochs after which a training ends, 0 where only frames end it.
+        frames: Environment steps after which it ends, 0 where only epochs do.
+        epoch_frames: Environment steps of an epoch with the common settings, on this machine.
         directory: The folder that the command was given in.
         command: That command.
     """
@@ -36,6 +37,7 @@ class Plan:
     options: dict[str, Any]
     epochs: int
     frames: int
+    epoch_frames: int
     directory: str
     command: str
 
@@ -43,7 +45,13 @@ class Plan:
     def report_every(self) -> int:
         """Return the epochs between two results of a trial: what stops or mutates it is decided then."""
         percent = self.options["exploit_every"] if self.options["search"] == "pbt" else 2.0
-        return max(1, round(self.epochs * percent / 100))
+        limits = [limit for limit in (self.epochs, self.frames // self.epoch_frames) if limit]
+        return max(1, round(min(limits, default=1) * percent / 100))
+
+    def percent(self, epoch: float, frames: float) -> float:
+        """Return how much of a training is done."""
+        parts = [done / limit for done, limit in ((epoch, self.epochs), (frames, self.frames)) if limit]
+        return 100.0 * min(1.0, max(parts))
 
     def write(self, folder: Path) -> None:
         """Write it down."""

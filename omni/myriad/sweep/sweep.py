@@ -53,14 +53,12 @@ def _begin(given: dict[str, Any], settings: Sequence[str], command: str) -> None
     chosen = {name: one.default for name, one in options(Sweep).items()} | given
     chosen["seeds"] = list(chosen["seeds"]) or [config["seed"]]
     _check(chosen, space, learner_name(config))
-    epochs, frames = _length(config)
     plan = Plan(
         config["task_name"],
         [text for text in common if text.partition("=")[0] not in ("experiment", "train_dir", "seed")],
         space,
         chosen,
-        epochs,
-        frames,
+        *_length(config),
         os.getcwd(),
         command,
     )
@@ -112,16 +110,13 @@ def _check(chosen: dict[str, Any], space: Space, learner: str) -> None:
             )
 
 
-def _length(config: dict[str, Any]) -> tuple[int, int]:
-    """Return how many epochs, and how many environment steps, a training takes."""
+def _length(config: dict[str, Any]) -> tuple[int, int, int]:
+    """Return the epochs and the steps that end a training, 0 where they do not, and the steps of an epoch."""
     settings = config["train"]["params"]["config"]
-    per_epoch = config["task"]["env"]["numEnvs"] * settings["horizon_length"]
-    limits = [config["max_iterations"] or settings.get("max_epochs")]
-    if settings.get("max_frames"):
-        limits.append(math.ceil(settings["max_frames"] / per_epoch))
-    if not (limits := [limit for limit in limits if limit]):
+    epochs, frames = config["max_iterations"] or settings.get("max_epochs") or 0, settings.get("max_frames") or 0
+    if not (epochs or frames):
         raise MyriadError("max_iterations is missing: trainings that never end cannot be compared.")
-    return min(limits), min(limits) * per_epoch
+    return epochs, frames, config["task"]["env"]["numEnvs"] * settings["horizon_length"]
 
 
 def _says(plan: Plan) -> str:
@@ -129,7 +124,8 @@ def _says(plan: Plan) -> str:
     count = many if plan.options["search"] == "grid" else plan.options["trials"]
     seeds = len(plan.options["seeds"])
     times = f" with {seeds} seeds each" if seeds > 1 else ""
-    return f"{count} settings{times}, {plan.options['search']}, {plan.epochs:,} epochs each"
+    length = f"{plan.epochs:,} epochs" if plan.epochs else f"{plan.frames:,} frames"
+    return f"{count} settings{times}, {plan.options['search']}, {length} each"
 
 
 @contextlib.contextmanager

@@ -77,7 +77,7 @@ class Trial(tune.Trainable):
             for row in self._epochs:
                 if self._plan.options["metric"] not in row:  # no episode has ended yet
                     continue
-                self._last = {**row, **run, "percent": self._percent(row)}
+                self._last = {**row, **run, "percent": self._plan.percent(row["epoch"], row["frames"])}
                 is_due = row["epoch"] % self._plan.report_every == 0 and self._last["percent"] < 100.0
                 if is_due and self._has_saved(int(row["epoch"])):
                     return dict(self._last)
@@ -88,9 +88,6 @@ class Trial(tune.Trainable):
         if not self._last:
             return {**run, "done": True, "failed": "no episode had ended when the training did"}
         return {**self._last, "percent": 100.0, "done": True}
-
-    def _percent(self, row: dict[str, float]) -> float:
-        return 100.0 * min(1.0, max(row["epoch"] / self._plan.epochs, row["frames"] / self._plan.frames))
 
     def _has_saved(self, epoch: int) -> bool:
         """Tell whether there is something to mutate, which comes a moment after the epoch is written down."""
