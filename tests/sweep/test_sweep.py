@@ -173,7 +173,7 @@ def test_a_sweep_that_was_ended_goes_on(number: signal.Signals, tmp_path: Path) 
     said, _ = process.communicate(timeout=120)
     assert process.returncode == (-number if number == signal.SIGKILL else 130), said
     if number == signal.SIGINT:
-        assert said.strip().endswith(f"Interrupted. resume with resume={folder}"), said
+        assert said.strip().endswith(f"Interrupted. go on with ./myriad sweep resume={folder}"), said
         assert json.loads((folder / "000" / "summary.json").read_text())["status"] == "interrupted"
     wait(lambda: not Path(f"/proc/{trainer}").exists(), 30.0)  # nothing outlives a sweep
     again = begun(folder, f"resume={folder}")

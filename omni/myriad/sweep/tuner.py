@@ -36,7 +36,7 @@ from ray.tune.search import BasicVariantGenerator, Repeater, SearchAlgorithm, Se
 from ray.tune.search.repeater import TRIAL_INDEX
 
 from omni.myriad.errors import Interrupted, MyriadError
-from omni.myriad.places import child_environment
+from omni.myriad.places import COMMAND, child_environment
 from omni.myriad.sweep.plan import Plan
 from omni.myriad.sweep.space import Range
 from omni.myriad.sweep.training import STOP, Training
@@ -143,7 +143,7 @@ def run(plan: Plan, folder: Path, callback: tune.Callback, resume: bool) -> None
         with _stop_on_signals(folder) as received:
             tuner.fit()
         if received:
-            raise Interrupted(f"resume with resume={folder}", received[0])
+            raise Interrupted(f"go on with {COMMAND} sweep resume={folder}", received[0])
 
 
 def _tuner(plan: Plan, folder: Path, trainable: Any, callback: tune.Callback) -> tune.Tuner:
