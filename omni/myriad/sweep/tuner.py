@@ -19,7 +19,7 @@ from typing import Any
 
 os.environ.update(
     RAY_USAGE_STATS_ENABLED="0",  # nothing is told to anybody
-    RAY_enable_metrics_collection="0",
+    RAY_BACKEND_LOG_LEVEL="fatal",  # it would miss, on our screen, the dashboard's part that collects metrics
     RAY_AIR_NEW_OUTPUT="0",
     RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO="1",  # a trial without GPU sees none
     RAY_CHDIR_TO_TRIAL_DIR="0",
@@ -234,17 +234,10 @@ def _ray(address: str) -> Iterator[None]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     warnings.filterwarnings("ignore", "Tip: In future versions of Ray")
     os.environ["PYTHONPATH"] = child_environment()["PYTHONPATH"]  # which Ray's workers inherit
+    here = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "object_store_memory": _OBJECT_STORE}
     try:
-        if address:
-            ray.init(address=address, **quiet)
-        else:
-            ray.init(
-                address="local",
-                include_dashboard=False,
-                _node_ip_address="127.0.0.1",
-                object_store_memory=_OBJECT_STORE,
-                **quiet,
-            )
+        with _silence():
+            ray.init(address or "local", **quiet, **({} if address else here))
     except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
         said = " ".join(str(error).split())[:200]
         what = f"ray_address={address} cannot be reached" if address else "Ray cannot be started on this machine"
@@ -253,6 +246,19 @@ def _ray(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def _silence() -> Iterator[None]:
+    """Drop what native code writes to stderr, such as that it was told to be silent."""
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def _resources(options: dict[str, Any]) -> dict[str, float]:
