@@ -11,6 +11,7 @@ import logging
 import os
 import random
 import signal
+import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +31,7 @@ os.environ.update(
 )
 
 import ray
-from ray import tune
+from ray import cloudpickle, tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining, TrialScheduler
 from ray.tune.search import BasicVariantGenerator, Repeater, SearchAlgorithm, Searcher
 from ray.tune.search.repeater import TRIAL_INDEX
@@ -43,6 +44,7 @@ from omni.myriad.sweep.training import STOP, Training
 
 _FOLDER = "folder"
 _STATE = "ray"  # folder of Ray's own files in the sweep's
+_LOOK_SECONDS = 0.5
 _FAILURES = 3  # of a trial whose actor or machine died
 _OBJECT_STORE = 100 * 2**20  # bytes: results are small, and nothing else goes through it
 _CONNECT_SECONDS = 15
@@ -64,6 +66,9 @@ class Trial(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         """Train to the next result, and return it."""
+        if (self._sweep / STOP).exists():  # whoever wrote it ends the trial in a moment
+            time.sleep(_LOOK_SECONDS)
+            return dict(self._last)
         if self._training is None:
             common = self._plan.settings
             if self._plan.options["search"] == "pbt":
@@ -84,7 +89,7 @@ class Trial(tune.Trainable):
         except MyriadError as error:
             return {**run, "done": True, "failed": str(error)}
         except KeyboardInterrupt:
-            return self._last or run  # whoever asked for it ends the trial, too
+            return dict(self._last)
         if not self._last:
             return {**run, "done": True, "failed": "no episode had ended when the training did"}
         return {**self._last, "percent": 100.0, "done": True}
@@ -116,6 +121,18 @@ class Trial(tune.Trainable):
         self.cleanup()
         self.setup(new_config)
         return True
+
+
+class _Seeds(Repeater):
+    """Each suggestion once for every seed; Ray's own class forgets on the disk which trials belong together."""
+
+    def save(self, checkpoint_path: str) -> None:
+        with open(checkpoint_path, "wb") as file:
+            cloudpickle.dump(self.__dict__, file)
+
+    def restore(self, checkpoint_path: str) -> None:
+        with open(checkpoint_path, "rb") as file:
+            self.__dict__.update(cloudpickle.load(file))
 
 
 def run(plan: Plan, folder: Path, callback: tune.Callback, resume: bool) -> None:
@@ -198,7 +215,7 @@ def _searcher(options: dict[str, Any]) -> Searcher | SearchAlgorithm:
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     warnings.filterwarnings("ignore", module=r"optuna|ray\.tune\.search\.optuna")
-    return Repeater(OptunaSearch(seed=seeds[0]), repeat=len(seeds))
+    return _Seeds(OptunaSearch(seed=seeds[0]), repeat=len(seeds))
 
 
 def _scheduler(plan: Plan) -> TrialScheduler:
@@ -288,6 +305,8 @@ def _stop_on_signals(folder: Path) -> Iterator[list[int]]:
     def request_stop(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         restore()
+        if signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL:  # nothing has begun
+            raise Interrupted("", number)
         (folder / STOP).touch()
         os.kill(os.getpid(), signal.SIGUSR1)  # by which Ray ends a sweep
 
