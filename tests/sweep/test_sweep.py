@@ -113,7 +113,10 @@ def test_a_folder_is_swept_once(swept: Path) -> None:
         (["sweep.gamma=0.9"], "sweep.gamma=0.9 is invalid: it must be a list"),
         (["sweep.gamma=[0.9]", "trials=0"], "trials=0 is invalid: it must be a whole number, at least 1"),
         (["sweep.gamma=[0.9]", "search=luck"], "search=luck is invalid: choose one of random, grid, optuna, pbt"),
-        (["sweep.gamma=[0.9]", "gpu_per_trial=-1"], "gpu_per_trial=-1 is invalid"),
+        (
+            ["sweep.gamma=[0.9]", "gpu_per_trial=-1"],
+            "gpu_per_trial=-1.0 is invalid: it must be a number, at least 0, or empty",
+        ),
         (["sweep.gamma=[0.9]", "gpus=2"], "gpus=2: sweep does not take it; it understands task, "),
         (["sweep.gamma=uniform(0.9,1)", "search=grid"], "is a range, and search=grid takes lists"),
         (["search=optuna"], "Nothing to try: give settings such as sweep.learning_rate"),

@@ -64,7 +64,7 @@ def print_help(verb: str, argv: Sequence[str], console: Console | None = None) -
         values = show_config([])
     console.print(Text(f"{COMMAND} {verb} {VERBS[verb].usage}", "bold"))
     console.print(VERBS[verb].__doc__)
-    known = options(VERBS[verb]) | options(_OWN.get(verb, Section))
+    known = options(VERBS[verb]) | (options(_OWN[verb]) if verb in _OWN else {})
     tasks = known["task"].default is not UNSET
     if tasks:
         folders = [Path(folder) for folder in values["task"]["task_path"]]
