@@ -43,7 +43,7 @@ def pid_of(run: Path) -> int:
 def begun(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "omni.myriad", "sweep", *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(command, cwd=ROOT, env=child_environment(), text=True, **pipes)
+    return subprocess.Popen(command, cwd=ROOT, env=child_environment(), text=True, start_new_session=True, **pipes)
 
 
 @pytest.fixture(scope="module")
@@ -164,7 +164,7 @@ def test_ray_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_sweep_that_was_ended_goes_on(number: signal.Signals, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     settings = [*TINY, f"train_dir={tmp_path}", "experiment=s", "sweep.gamma=[0.9,0.95,0.99]", "trials=3"]
@@ -172,10 +172,13 @@ def test_a_sweep_that_was_ended_goes_on(number: signal.Signals, tmp_path: Path) 
     wait((folder / "000" / "checkpoints" / "epoch_5.pth").exists)
     wait(lambda: bool(list((folder / "ray").glob("experiment_state*"))))
     trainer = pid_of(folder / "000")
-    process.send_signal(number)
+    if number == signal.SIGKILL:
+        process.kill()
+    else:
+        os.killpg(process.pid, number)  # all that belongs to it, as Slurm does
     said, _ = process.communicate(timeout=120)
-    assert process.returncode == (-number if number == signal.SIGKILL else 130), said
-    if number == signal.SIGINT:
+    assert process.returncode == (-number if number == signal.SIGKILL else 128 + number), said
+    if number == signal.SIGTERM:
         assert said.strip().endswith(f"Interrupted. go on with ./myriad sweep resume={folder}"), said
         assert json.loads((folder / "000" / "summary.json").read_text())["status"] == "interrupted"
     wait(lambda: not Path(f"/proc/{trainer}").exists(), 30.0)  # nothing outlives a sweep

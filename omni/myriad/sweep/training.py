@@ -131,6 +131,9 @@ class Training:
             yield from self._new_rows()
             if code == 0:
                 return
+            if (self.sweep / STOP).exists():
+                self.stop()
+                raise KeyboardInterrupt
             if code is not None and self._is_killed(code) and self._restarts < _RESTARTS:
                 self._restarts += 1
                 self._start()
@@ -138,9 +141,6 @@ class Training:
                 self.about.failed = self._last_words(code)
                 write_json(self.folder / "trial.json", asdict(self.about))
                 raise MyriadError(self.about.failed)
-            elif (self.sweep / STOP).exists():
-                self.stop()
-                raise KeyboardInterrupt
             else:
                 time.sleep(_LOOK_SECONDS)
 
@@ -188,6 +188,11 @@ class Training:
         where = {"train_dir": str(self.sweep), "experiment": self.folder.name}
         settings = [*self.common, *as_settings(self.about.settings | where | resume)]
         libc = ctypes.CDLL(None)
+
+        def before() -> None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, ())  # Ray's processes hear less than it shall
+            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
         self._close()
         self._stale = _inode(self.folder / "progress.csv")
         with open(self.folder / "console.log", "ab") as log:
@@ -199,7 +204,7 @@ class Training:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=lambda: libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL),
+                preexec_fn=before,
             )
 
     def stop(self) -> None:

@@ -44,6 +44,7 @@ from omni.myriad.sweep.training import STOP, Training
 
 _FOLDER = "folder"
 _STATE = "ray"  # folder of Ray's own files in the sweep's
+_FOR_ALL = (signal.SIGTERM, signal.SIGHUP)
 _LOOK_SECONDS = 0.5
 _FAILURES = 3  # of a trial whose actor or machine died
 _OBJECT_STORE = 100 * 2**20  # bytes: results are small, and nothing else goes through it
@@ -252,6 +253,8 @@ def _ray(address: str) -> Iterator[None]:
     warnings.filterwarnings("ignore", "Tip: In future versions of Ray")
     os.environ["PYTHONPATH"] = child_environment()["PYTHONPATH"]  # which Ray's workers inherit
     here = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "object_store_memory": _OBJECT_STORE}
+    # Ray's processes inherit it: what ends a whole group, as Slurm or a closed terminal do, leaves them to us.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
     try:
         with _silence():
             ray.init(address or "local", **quiet, **({} if address else here))
@@ -259,6 +262,8 @@ def _ray(address: str) -> Iterator[None]:
         said = " ".join(str(error).split())[:200]
         what = f"ray_address={address} cannot be reached" if address else "Ray cannot be started on this machine"
         raise MyriadError(f"{what}: {said}") from None
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _FOR_ALL)
     try:
         yield
     finally:
