@@ -130,8 +130,10 @@ def report(plan: Plan, folder: Path) -> None:
         if run.about.failed:
             print(f"{run.folder.name} failed: {run.about.failed}")
     _draw_history(plan, found, entries, folder / "history.png")
-    _draw_parallel(plan, entries, folder / "parallel.png")
-    pictures = ["history.png", "parallel.png"]
+    pictures = ["history.png"]
+    if short_names(plan):
+        _draw_parallel(plan, entries, folder / "parallel.png")
+        pictures.append("parallel.png")
     if any(run.about.parent for run in found):
         _draw_lineage(plan, found, folder / "lineage.png")
         pictures.append("lineage.png")

@@ -89,7 +89,9 @@ def _try(plan: Plan, folder: Path, resume: bool) -> None:
 def _check(chosen: dict[str, Any], space: Space, learner: str) -> None:
     search = chosen["search"]
     ranges = [key for key, one in space.items() if isinstance(one, Range)]
-    if not space and (search in ("optuna", "pbt") or (len(chosen["seeds"]) == 1 and search == "grid")):
+    if not space and len(chosen["seeds"]) > 1:
+        search = chosen["search"] = "grid"  # of one setting
+    elif not space:
         raise MyriadError(f"Nothing to try: give settings such as {PREFIX}learning_rate=loguniform(1e-4,1e-2).")
     if search == "grid" and ranges:
         raise MyriadError(f"{PREFIX}{ranges[0]} is a range, and search=grid takes lists: give [a,b,c].")
