@@ -53,6 +53,8 @@ def _begin(given: dict[str, Any], settings: Sequence[str], command: str) -> None
     chosen = {name: one.default for name, one in options(Sweep).items()} | given
     chosen["seeds"] = list(chosen["seeds"]) or [config["seed"]]
     _check(chosen, space, learner_name(config))
+    if not space:
+        chosen["search"] = "grid"  # of one setting, with several seeds
     plan = Plan(
         config["task_name"],
         [text for text in common if text.partition("=")[0] not in ("experiment", "train_dir", "seed")],
@@ -87,11 +89,10 @@ def _try(plan: Plan, folder: Path, resume: bool) -> None:
 
 
 def _check(chosen: dict[str, Any], space: Space, learner: str) -> None:
+    """Refuse what cannot be together, though each of it may be."""
     search = chosen["search"]
     ranges = [key for key, one in space.items() if isinstance(one, Range)]
-    if not space and len(chosen["seeds"]) > 1:
-        search = chosen["search"] = "grid"  # of one setting
-    elif not space:
+    if not space and (search in ("optuna", "pbt") or len(chosen["seeds"]) == 1):
         raise MyriadError(f"Nothing to try: give settings such as {PREFIX}learning_rate=loguniform(1e-4,1e-2).")
     if search == "grid" and ranges:
         raise MyriadError(f"{PREFIX}{ranges[0]} is a range, and search=grid takes lists: give [a,b,c].")
