@@ -48,7 +48,6 @@ _FOR_ALL = (signal.SIGTERM, signal.SIGHUP)
 _LOOK_SECONDS = 0.5
 _FAILURES = 3  # of a trial whose actor or machine died
 _OBJECT_STORE = 100 * 2**20  # bytes: results are small, and nothing else goes through it
-_CONNECT_SECONDS = 15
 
 
 class Trial(tune.Trainable):
@@ -101,8 +100,10 @@ class Trial(tune.Trainable):
             return True
         assert self._training is not None
         file = self._training.folder / "checkpoints" / f"epoch_{epoch}.pth"
+        if not self._training.wait_for(file):
+            return False
         self._checkpoint = str(file)
-        return self._training.wait_for(file)
+        return True
 
     def save_checkpoint(self, checkpoint_dir: str) -> dict[str, Any]:
         """Return where the result before was saved."""
