@@ -40,10 +40,16 @@ def pid_of(run: Path) -> int:
     return int((run / ".lock").read_text())
 
 
-def begun(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "omni.myriad", "sweep", *arguments]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
-    return subprocess.Popen(command, cwd=ROOT, env=child_environment(), text=True, start_new_session=True, **pipes)
+def begun(*arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-m", "omni.myriad", "sweep", *arguments],
+        cwd=ROOT,
+        env=child_environment(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -168,7 +174,7 @@ def test_ray_that_is_not_there_is_one_line(tmp_path: Path) -> None:
 def test_a_sweep_that_was_ended_goes_on(number: signal.Signals, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     settings = [*TINY, f"train_dir={tmp_path}", "experiment=s", "sweep.gamma=[0.9,0.95,0.99]", "trials=3"]
-    process = begun(folder, *settings, "max_iterations=150", "save_every=1", "search=optuna")
+    process = begun(*settings, "max_iterations=150", "save_every=1", "search=optuna")
     wait((folder / "000" / "checkpoints" / "epoch_5.pth").exists)
     wait(lambda: bool(list((folder / "ray").glob("experiment_state*"))))
     trainer = pid_of(folder / "000")
@@ -182,7 +188,7 @@ def test_a_sweep_that_was_ended_goes_on(number: signal.Signals, tmp_path: Path) 
         assert said.strip().endswith(f"Interrupted. go on with ./myriad sweep resume={folder}"), said
         assert json.loads((folder / "000" / "summary.json").read_text())["status"] == "interrupted"
     wait(lambda: not Path(f"/proc/{trainer}").exists(), 30.0)  # nothing outlives a sweep
-    again = begun(folder, f"resume={folder}")
+    again = begun(f"resume={folder}")
     said, _ = again.communicate(timeout=400)
     assert again.returncode == 0, said
     finished = [
@@ -206,7 +212,7 @@ def test_trials_of_a_node_that_is_killed_go_on_on_another(tmp_path: Path) -> Non
         folder = tmp_path / "s"
         settings = [*TINY, f"train_dir={tmp_path}", "experiment=s", "sweep.gamma=[0.9,0.95]", "trials=2"]
         address = f"ray_address={cluster.address}"
-        process = begun(folder, *settings, "search=grid", "max_iterations=150", "save_every=1", address)
+        process = begun(*settings, "search=grid", "max_iterations=150", "save_every=1", address)
         wait(lambda: all((folder / name / "checkpoints" / "epoch_5.pth").exists() for name in ("000", "001")))
         cluster.remove_node(second, allow_graceful=False)
         said, _ = process.communicate(timeout=400)
