@@ -162,11 +162,19 @@ def test_a_sweep_is_a_group_and_reads_a_file(tmp_path: Path, monkeypatch: pytest
     assert load_config(plan.settings, "train")["wandb_group"] == "mine"
 
 
-@pytest.mark.nightly
-def test_ray_that_is_not_there_is_one_line(tmp_path: Path) -> None:
-    with pytest.raises(MyriadError, match=r"ray_address=127.0.0.1:9 cannot be reached: ") as error:
-        sweep.run([*TINY, f"train_dir={tmp_path}", "sweep.gamma=[0.9]", "ray_address=127.0.0.1:9"])
-    assert "\n" not in str(error.value)
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:9", "ray_address=127.0.0.1:9 cannot be reached: "),
+        ("no-such-machine.invalid:6379", "ray_address=no-such-machine.invalid:6379 cannot be reached: "),
+        ("first-machine", "ray_address=first-machine is invalid: it must be auto or HOST:PORT"),
+        ("ray://127.0.0.1:10001", "is invalid: it must be auto or HOST:PORT"),
+    ],
+)
+def test_ray_that_is_not_there_is_one_line(address: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(MyriadError) as error:
+        sweep.run([*TINY, f"train_dir={tmp_path}", "sweep.gamma=[0.9]", f"ray_address={address}"])
+    assert said in str(error.value) and "\n" not in str(error.value)
 
 
 @pytest.mark.nightly

@@ -11,6 +11,7 @@ import logging
 import os
 import random
 import signal
+import socket
 import time
 import warnings
 from collections.abc import Iterator
@@ -45,6 +46,7 @@ from omni.myriad.sweep.training import STOP, Training
 _FOLDER = "folder"
 _STATE = "ray"  # folder of Ray's own files in the sweep's
 _FOR_ALL = (signal.SIGTERM, signal.SIGHUP)
+_CONNECT_SECONDS = 5.0
 _LOOK_SECONDS = 0.5
 _FAILURES = 3  # of a trial whose actor or machine died
 _OBJECT_STORE = 100 * 2**20  # bytes: results are small, and nothing else goes through it
@@ -254,6 +256,8 @@ def _ray(address: str) -> Iterator[None]:
     warnings.filterwarnings("ignore", "Tip: In future versions of Ray")
     os.environ["PYTHONPATH"] = child_environment()["PYTHONPATH"]  # which Ray's workers inherit
     here = {"include_dashboard": False, "_node_ip_address": "127.0.0.1", "object_store_memory": _OBJECT_STORE}
+    if address and address != "auto":
+        _look_for(address)
     # Ray's processes inherit it: what ends a whole group, as Slurm or a closed terminal do, leaves them to us.
     signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
     try:
@@ -269,6 +273,19 @@ def _ray(address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _look_for(address: str) -> None:
+    """Raise where nobody answers at an address: Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not (host and port.isdecimal() and "/" not in host):
+        raise MyriadError(
+            f"ray_address={address} is invalid: it must be auto or HOST:PORT, such as first-machine:6379."
+        )
+    try:
+        socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise MyriadError(f"ray_address={address} cannot be reached: {error}.") from None
 
 
 @contextlib.contextmanager
