@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -52,63 +52,45 @@ def begun(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-@pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A grid of two settings with two seeds each, of which the first training is killed on the way."""
-    folder = tmp_path_factory.mktemp("runs") / "grid"
+def test_a_grid_is_trained_ranked_and_survives_a_kill(tmp_path: Path) -> None:
+    folder = tmp_path / "grid"
+    where = [f"train_dir={tmp_path}", "experiment=grid"]
 
     def kill() -> None:
-        first = folder / "000"
-        wait((first / "checkpoints" / "epoch_2.pth").exists)
-        os.kill(pid_of(first), signal.SIGKILL)
+        wait((folder / "000" / "checkpoints" / "epoch_2.pth").exists)
+        os.kill(pid_of(folder / "000"), signal.SIGKILL)
 
     killer = threading.Thread(target=kill)
     killer.start()
-    where = [f"train_dir={folder.parent}", f"experiment={folder.name}"]
-    sweep.run(
-        [
-            *TINY,
-            *where,
-            "search=grid",
-            "sweep.gamma=[0.5,0.99]",
-            "seeds=1,2",
-            f"max_iterations={EPOCHS}",
-            "save_every=1",
-        ]
-    )
+    grid = ["search=grid", "sweep.gamma=[0.5,0.99]", "seeds=1,2", f"max_iterations={EPOCHS}", "save_every=1"]
+    sweep.run([*TINY, *where, *grid])
     killer.join()
-    yield folder
 
-
-def test_every_setting_is_trained_with_every_seed(swept: Path) -> None:
-    tried = {(about.settings[GAMMA], about.settings["seed"]) for _, about in runs(swept)}
+    # Every setting with every seed, each in an ordinary run's folder.
+    tried = {(about.settings[GAMMA], about.settings["seed"]) for _, about in runs(folder)}
     assert tried == {(gamma, seed) for gamma in (0.5, 0.99) for seed in (1, 2)}
-    for run, about in runs(swept):
+    for run, about in runs(folder):
         assert json.loads((run / "summary.json").read_text())["status"] == "finished"
         written = (run / "config.yaml").read_text()
         assert f"gamma: {about.settings[GAMMA]}\n" in written
         assert f"seed: {about.settings['seed']}\n" in written
 
-
-def test_a_killed_training_went_on_from_its_checkpoint(swept: Path) -> None:
-    said = (swept / "000" / "console.log").read_text()
+    # The one that was killed went on from its checkpoint.
+    said = (folder / "000" / "console.log").read_text()
     assert said.count("Run folder:") == 2
-    assert [row["epoch"] for row in read_progress(swept / "000")] == list(range(1, EPOCHS + 1))
+    assert [row["epoch"] for row in read_progress(folder / "000")] == list(range(1, EPOCHS + 1))
     assert "epoch 1/" in said.split("Run folder:")[1]
     assert "epoch 1/" not in said.split("Run folder:")[2]
 
-
-def test_the_best_can_be_trained(swept: Path) -> None:
-    rows = list(csv.DictReader((swept / "ranking.csv").read_text().splitlines()))
+    # The best can be trained.
+    rows = list(csv.DictReader((folder / "ranking.csv").read_text().splitlines()))
     assert [row["rank"] for row in rows] == ["1", "2"]
     assert float(rows[0]["reward_mean"]) >= float(rows[1]["reward_mean"])
-    config = load_config([f"settings={swept / 'best.yaml'}"], "train")
+    config = load_config([f"settings={folder / 'best.yaml'}"], "train")
     assert config["train"]["params"]["config"]["gamma"] == float(rows[0][GAMMA])
     assert (config["num_envs"], config["max_iterations"]) == (16, EPOCHS)
 
-
-def test_a_folder_is_swept_once(swept: Path) -> None:
-    where = [f"train_dir={swept.parent}", f"experiment={swept.name}"]
+    # A folder is swept once.
     with pytest.raises(MyriadError, match="already holds a sweep or a run"):
         sweep.run([*TINY, *where, "sweep.gamma=[0.9]"])
 
