@@ -26,10 +26,11 @@ def bomb(tmp_path):
     return tmp_path
 
 
-def test_yaml_that_explodes_is_refused_at_once(bomb):
+@pytest.mark.parametrize("settings", ["task=Bomb task.task_path=[{0}]", "settings={0}/cfg/task/Bomb.yaml"])
+def test_yaml_that_explodes_is_refused_at_once(bomb, settings):
     start = time.monotonic()
     with pytest.raises(MyriadError, match=r"Bomb\.yaml writes out to [\d,]+ values by its aliases"):
-        load_config(["task=Bomb", f"task.task_path=[{bomb}]"])
+        load_config(settings.format(bomb).split())
     assert time.monotonic() - start < 10
 
 

@@ -161,9 +161,10 @@ def deploy(arguments: Sequence[str]) -> None:
 
 def benchmark(arguments: Sequence[str]) -> None:
     """Measure how fast this machine steps, trains and starts, or put results together."""
-    from omni.myriad.benchmark.options import split
+    from omni.myriad.app.options import split
+    from omni.myriad.app.schema import Benchmark
 
-    ours, settings = split(arguments)
+    ours, settings = split(Benchmark, arguments)
 
     def main(config: dict[str, Any]) -> None:
         from omni.myriad.benchmark import suite
@@ -171,6 +172,19 @@ def benchmark(arguments: Sequence[str]) -> None:
         suite.run(config, ours, settings)
 
     run("benchmark", main, settings)
+
+
+def sweep(arguments: Sequence[str]) -> None:
+    """Train a task many times with other settings, and say which are best."""
+
+    def main() -> None:
+        from omni.myriad.sweep.sweep import run
+
+        run(arguments)
+
+    if any(argument in ("-h", "--help") for argument in arguments):
+        run("sweep", lambda config: None, arguments)
+    attempt(main)
 
 
 def port(arguments: Sequence[str]) -> None:

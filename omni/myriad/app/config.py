@@ -64,13 +64,48 @@ def load_config(overrides: Sequence[str], verb: str | None = None) -> dict[str, 
     Raises:
         MyriadError: On an unknown task or key, or an invalid value.
     """
-    parsed = _parse(overrides)
+    parsed = _parse(with_file(overrides))
     config = _chosen(parsed)
     declared = _plain(config)
     _override(config, parsed, verb)
     values = check(everything(), _plain(config), declared)
     _decide(config, values, {override.key_or_group for override in parsed})
     return check(everything(), _plain(config), declared)
+
+
+def with_file(arguments: Sequence[str]) -> list[str]:
+    """Return a command line with what the YAML of `settings=FILE` holds before the rest.
+
+    Keys may be nested, or written as on the command line. Which code is run no file says.
+
+    Raises:
+        MyriadError: If it cannot be read, or holds something else than settings.
+    """
+    files = [text.partition("=")[2] for text in arguments if text.startswith("settings=")]
+    if not files or not files[-1]:
+        return [*arguments]
+    path = Path(files[-1]).expanduser()
+    refuse_bomb(path)
+    try:
+        # Text stays as it is written: it is read as on the command line.
+        values = yaml.load(path.read_text(), yaml.BaseLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MyriadError(f"settings={files[-1]} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise MyriadError(f"settings={files[-1]} is invalid: it must hold lines such as num_envs: 512.")
+    found = dict(_flat(values))
+    for key in ("task.task_path", "oige", "checkpoint", "settings"):
+        if key in found:
+            raise MyriadError(f"settings={files[-1]}: {key} is for the command line alone.")
+    return [*(f"{key}={value}" for key, value in found.items()), *arguments]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", f"[{','.join(map(str, value))}]" if isinstance(value, list) else value
 
 
 def show_config(overrides: Sequence[str]) -> dict[str, Any]:

@@ -115,7 +115,7 @@ def claimed(config: dict[str, Any]) -> Iterator[Path]:
             run_dir = _dated(base, config["task_name"])
     except OSError as error:
         raise MyriadError(f"{error.filename or base} cannot be created: {error.strerror}.") from None
-    with _locked(run_dir):
+    with locked(run_dir):
         checkpoints = run_dir / "checkpoints"
         if any(checkpoints.glob("*.pth")) and checkpoint.parent != checkpoints.absolute():
             # One that ended before its first checkpoint may begin again.
@@ -143,7 +143,7 @@ def _dated(base: Path, task: str) -> Path:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep other processes out of a folder; the system lets go of it for a process that ends in whatever way.
 
     Raises:

@@ -96,11 +96,22 @@ class Checkpoints(checkpoint.Keeper):
             raise MyriadError(
                 f"the checkpoint holds another network than the configuration asks for: {detail}"
             ) from error
+        self._take_new_settings(state["myriad"]["config"])
         self.seconds = learner["train_seconds"]
         # Only rank 0's environments are saved; other ranks draw their own.
         self._resume = state.get("rollout") if ranks.rank() == 0 else None
         if ranks.rank() == 0:
             self.take_best(path, state, "last_mean_rewards")
+
+    def _take_new_settings(self, trained: dict[str, Any]) -> None:
+        """Take what schedules changed on the way anew from the configuration, where it is another than before."""
+        agent = self.agent
+        now, before = (config["train"]["params"]["config"] for config in (self.metadata["config"], trained))
+        for setting, name in (("learning_rate", "last_lr"), ("entropy_coef", "entropy_coef")):
+            if now[setting] != before.get(setting, now[setting]):
+                setattr(agent, name, now[setting])
+        for group in agent.optimizer.param_groups:
+            group["lr"] = agent.last_lr
 
     def first_observations(self, episodes: EpisodeMeter) -> dict[str, Any]:
         """Reset the environments, or put them back where the checkpoint left them."""
