@@ -291,6 +291,8 @@ class VecEnv:
         What a task's `reset_idx` writes is enough where that alone has stopped being finite; a task with a fixed robot
         does not write its root.
         """
+        if not len(env_ids):
+            return  # writing no rows is an error to Isaac Sim's views on this PhysX
         rows = {view: {name: value[env_ids] for name, value in of.items()} for view, of in self._sane_state.items()}
         self.engine.set_state(rows, env_ids)
         self.task.reset_buf[env_ids] = 1
