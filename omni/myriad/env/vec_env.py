@@ -331,8 +331,8 @@ class VecEnv:
             if name in task.curricula:
                 task.curricula[name].set_state(saved)
         if state["num_envs"] != task.num_envs:
-            if task.levels is not None and "terrain_levels" in state["task"]:
-                task.levels.draw(state["task"]["terrain_levels"].to(self.device))
+            if task._levels is not None and "terrain_levels" in state["task"]:
+                task._levels.draw(state["task"]["terrain_levels"].to(self.device))
             task.reset()
             return
         self.engine.set_state(state["views"])

@@ -117,13 +117,13 @@ class RLTask:
             raise MyriadError(f"Task {name} does not say its num_actions: set num_actions = ... in the class.")
         self.markers: dict[str, Marker] = {}
         self.curricula: dict[str, Curriculum] = {}
-        self.terrain = self.levels = None
-        if env_cfg.get("terrain") is not None:
-            self.terrain = Terrain(env_cfg["terrain"], self._device)
-            self.levels = TerrainLevels(self.terrain, self._num_envs)
+        # Under two names: OmniIsaacGymEnvs' tasks have a terrain of their own.
+        self.terrain = self._ground = self.make_terrain()
+        self.levels = self._levels = None if self._ground is None else TerrainLevels(self._ground, self._num_envs)
+        if self._levels is not None:
             # Here, too, so that checkpoints and captured resets have them.
-            self.terrain_levels, self.terrain_columns = self.levels.levels, self.levels.columns
-            self.terrain_origins = self.levels.origins
+            self.terrain_levels, self.terrain_columns = self._levels.levels, self._levels.columns
+            self.terrain_origins = self._levels.origins
         self._about: dict[str, About] = {}
         self._motors: list[ProportionalDerivative] = []
         self._filled: dict[str, Observation] = {}
@@ -202,6 +202,11 @@ class RLTask:
     def make_randomizer(self) -> Randomizer | None:
         """Return what changes by chance, as the YAML's `domain_randomization` says; None for nothing."""
         return make_randomizer(self)
+
+    def make_terrain(self) -> Terrain | None:
+        """Return the ground that the YAML's section `env.terrain` says; None for a plane."""
+        section = self._task_cfg["env"].get("terrain")
+        return None if section is None else Terrain(section, self._device)
 
     def _take_terms(self, size: str) -> Sequence[Any]:
         """Ask for the terms of a size, and set it from them if there are any."""
@@ -360,8 +365,8 @@ class RLTask:
         if type(self).robot:  # of the class: an instance has the view there
             self.add_robot("Robot", type(self).robot, self.robot_position)
         sim = self._task_cfg["sim"]
-        if self.terrain is not None:
-            self.terrain.add_to(self.world)
+        if self._ground is not None:
+            self._ground.add_to(self.world)
             self._env_spacing = 0.0  # they share it, and episodes start anywhere on it
         elif sim["add_ground_plane"]:
             material = sim["default_physics_material"]
@@ -510,12 +515,12 @@ class RLTask:
             env_ids: Environments whose episodes have ended, (M,).
             asked: How far the robots were asked to go in m, (M,) or one number.
         """
-        if self.levels is None:
+        if self._levels is None:
             return torch.zeros((len(env_ids), 3), device=self._device)
         robot = next(iter(self.world.robots().values()))
         positions = robot.get_world_poses(clone=False)[0][env_ids]
-        self.levels.update(env_ids, positions, asked, self.progress_buf[env_ids] > 0)
-        return self.levels.origins[env_ids]
+        self._levels.update(env_ids, positions, asked, self.progress_buf[env_ids] > 0)
+        return self._levels.origins[env_ids]
 
     def reset(self) -> None:
         """Mark every environment for reset."""
@@ -545,8 +550,8 @@ class RLTask:
     def _report_curricula(self) -> None:
         """Add the mean terrain level and the curricula's numbers to what is logged."""
         numbers = {name: curriculum.value for name, curriculum in self.curricula.items()}
-        if self.levels is not None:
-            numbers["terrain_level"] = self.levels.levels.float().mean()
+        if self._levels is not None:
+            numbers["terrain_level"] = self._levels.levels.float().mean()
         if numbers:
             self.extras["episode"] = {**self.extras.get("episode", {}), **numbers}
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import torch
@@ -11,6 +12,8 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 from omni.myriad.engine import usd
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.errors import MyriadError
+
+logger = logging.getLogger(__name__)
 
 _COLLISION_GROUP_PATH = "/World/collisionGroups/envs"
 
@@ -32,7 +35,7 @@ def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True, apar
         apart: Whether there is a distance from one environment to the next.
 
     Raises:
-        MyriadError: See `check`; or if environments in the same place cannot be kept apart.
+        MyriadError: See `check`.
     """
     if replicate and len(stage.GetPrimAtPath(ENVS_PATH).GetChildren()) > 1:
         stage = _without_copies(stage)
@@ -40,9 +43,9 @@ def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True, apar
     env_0 = stage.GetPrimAtPath(ENV_0_PATH)
     filtered = replicate and device.type == "cpu" and _robots_never_touch(env_0)
     if device.type == "cpu" and not (apart or filtered):
-        raise MyriadError(
-            "On a CPU PhysX cannot keep environments apart that share a place, as on a terrain, unless each is a "
-            "single robot without self-collisions: set task.sim.<robot>.enable_self_collisions=False."
+        logger.warning(
+            "Environments share a place, and their robots will push each other: on a CPU PhysX keeps them apart only "
+            "where each is a single robot without self-collisions (task.sim.<robot>.enable_self_collisions=False)."
         )
     if filtered:
         group = UsdPhysics.CollisionGroup.Define(stage, _COLLISION_GROUP_PATH)
