@@ -53,6 +53,7 @@ BELONGS_TO = {
     "mujoco": ("omni/myriad/engine/mujoco", "omni/myriad/robots"),
     "newton": ("omni/myriad/engine/newton", "omni/myriad/render"),
     "mujoco_warp": ("omni/myriad/engine/newton", "omni/myriad/benchmark"),
+    "dartpy": ("omni/myriad/benchmark",),
     "imageio_ffmpeg": ("omni/myriad/render",),
 }
 # What a learner's library calls things belongs into its room: others ask an Actor.
