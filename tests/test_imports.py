@@ -53,6 +53,7 @@ BELONGS_TO = {
     "mujoco": ("omni/myriad/engine/mujoco", "omni/myriad/robots"),
     "newton": ("omni/myriad/engine/newton", "omni/myriad/render"),
     "mujoco_warp": ("omni/myriad/engine/newton", "omni/myriad/benchmark"),
+    "dartpy": ("omni/myriad/benchmark",),
     "imageio_ffmpeg": ("omni/myriad/render",),
     "ray": ("omni/myriad/sweep",),
     "optuna": ("omni/myriad/sweep",),
