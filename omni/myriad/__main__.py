@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from omni.myriad.app import cli, doctor, importing, new, requirements, soak
+from omni.myriad.app import cli, doctor, importing, new, reporting, requirements, soak
 from omni.myriad.places import COMMAND, IN_WHEEL
 
 if _starting:
@@ -55,6 +55,9 @@ VERBS = {
         ("physx", "export", "deploy"),
     ),
     "benchmark": Verb(cli.benchmark, "measure speed: {myriad} benchmark task=Ant num_envs=4096,16384", ("physx",)),
+    "runs": Verb(reporting.list_runs, "list the runs, with their scores", ()),
+    "report": Verb(reporting.write_reports, "write a run's report.html again: {myriad} report RUN", ()),
+    "compare": Verb(reporting.compare, "overlay the curves of runs, as a page and a picture: {myriad} compare A B", ()),
     "import": Verb(
         importing.run_import,
         "make a URDF, MJCF or USD file, or a robot of the catalogue, ours: {myriad} import robot.urdf",

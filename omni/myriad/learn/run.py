@@ -10,7 +10,7 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -32,6 +32,7 @@ def train(
     run_dir: str | os.PathLike[str],
     watch: Watch | None = None,
     resume: State | None = None,
+    finished: Callable[[Learner], object] | None = None,
 ) -> tuple[dict[str, Any], Learner]:
     """Train a policy, and return the summary that is also written to `run_dir`/summary.json, and the learner.
 
@@ -42,6 +43,7 @@ def train(
         run_dir: The run's folder, created if missing.
         watch: Told of the learner before it trains, and of each epoch.
         resume: What `checkpoint.load` returned for `checkpoint`, to resume from.
+        finished: Called with the learner after training came to its end, before the run's record is closed.
 
     Raises:
         MyriadError: If the configuration or the checkpoint is wrong, or training stopped being finite.
@@ -59,12 +61,13 @@ def train(
         raise MyriadError(f"num_envs={env.num_envs} here and {number} on the first rank: every rank needs as many")
     learner: Learner = room(config).make_learner(config, env, run_dir, resume)
     status, summary, recorder, progress, received = "failed", {}, None, None, []
+    count = ranks.count()
     listeners: list[Listener] = [watch] if watch else []
 
     def close() -> None:
         if progress is not None:
             progress.close()
-        summary.update(_summary(config, env, learner.latest, checkpoints, status))
+        summary.update(_summary(config, env, learner.latest, checkpoints, status, count))
         if recorder is not None:
             recorder.close(summary)
 
@@ -89,7 +92,9 @@ def train(
             message = f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={run_dir}"
             raise Interrupted(message, *received[:1]) from None
         status = "finished"
-    ranks.leave()  # not where something went wrong: there, the others would be waited for
+        ranks.leave()  # not where something went wrong: there, the others would be waited for
+        if finished is not None:
+            finished(learner)
     return summary, learner
 
 
@@ -114,6 +119,9 @@ def play(config: Mapping[str, Any], env: Any, path: Path, episodes: int, state: 
     result = {"task": config["task_name"], "checkpoint": str(path), "episodes": len(rewards)}
     for name, values in (("reward", rewards), ("episode_length", lengths)):
         result |= {f"{name}_mean": float(values.mean()), f"{name}_std": float(values.std(unbiased=False))}
+    # From the least to the most, in steps of 5 %.
+    quantiles = torch.quantile(rewards.double().sort().values, torch.linspace(0.0, 1.0, 21, dtype=torch.double))
+    result["reward_quantiles"] = quantiles.tolist()
     return result | {"reward_min": float(rewards.min()), "reward_max": float(rewards.max())}
 
 
@@ -170,14 +178,16 @@ def _stop_on_signals(learner: Learner, received: list[int]) -> Iterator[None]:
         restore()
 
 
-def _summary(config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Path, status: str) -> dict[str, Any]:
+def _summary(
+    config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Path, status: str, count: int
+) -> dict[str, Any]:
     kept = checkpoint.kept(checkpoints)
     return {
         "task": config["task_name"],
         "status": status,
         "seed": config["seed"],
         "num_envs": env.num_envs,
-        "ranks": ranks.count(),
+        "ranks": count,
         "engine": config["engine"]["name"],
         "device": str(env.device),
         "frames": latest.frames,
