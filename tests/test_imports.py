@@ -54,6 +54,8 @@ BELONGS_TO = {
     "newton": ("omni/myriad/engine/newton", "omni/myriad/render"),
     "mujoco_warp": ("omni/myriad/engine/newton", "omni/myriad/benchmark"),
     "imageio_ffmpeg": ("omni/myriad/render",),
+    "viser": ("omni/myriad/viewer",),
+    "trimesh": ("omni/myriad/viewer",),
 }
 # What a learner's library calls things belongs into its room: others ask an Actor.
 LEARNERS = "omni.myriad.learn"

@@ -36,6 +36,16 @@ class CompareVerb(Section):
     output: str = option("", "files to write, without .html and .png; empty: compare in train_dir")
 
 
+class ViewVerb(Section):
+    """Open a live page of a training that runs, in the browser; it costs the training nothing while nobody looks."""
+
+    usage = "RUN [key=value ...]"
+
+    train_dir: str = option("runs", "folder that holds the runs", filled=True)
+    host: str = option("127.0.0.1", "address of the page; another than loopback's needs the token that is printed")
+    port: int = option(8080, "its port, or one of the next ones", least=0, most=65535)
+
+
 def list_runs(arguments: Sequence[str]) -> None:
     """Print a table of the runs; a word behind the verb asks for those of one task."""
 
@@ -93,6 +103,31 @@ def compare(arguments: Sequence[str]) -> None:
         html, png = write_comparison(runs, output)
         print_table(f"{len(runs)} runs", ("", *SCORES), [(run.name, *scores(run)) for run in runs])
         print(f"Page: {html}\nPicture: {png}")
+
+    attempt(main)
+
+
+def view(arguments: Sequence[str]) -> None:
+    """Show a training that runs until it ends, or Ctrl-C."""
+
+    def main() -> None:
+        from omni.myriad.learn.record.history import find_run
+        from omni.myriad.viewer.session import show
+        from omni.myriad.viewer.wire import address_of
+
+        if _helped("view", ViewVerb, arguments):
+            return
+        names, values = parse("view", ViewVerb, arguments)
+        if len(names) != 1:
+            raise MyriadError("Give one run: ./myriad view RUN, its folder or its name; ./myriad runs lists them.")
+        run = find_run(names[0], values["train_dir"])
+        try:
+            show(address_of(run.folder), values["host"], values["port"])
+        except (FileNotFoundError, ConnectionError):
+            raise MyriadError(
+                f"{run.name} is not training now: ./myriad play task={run.task} checkpoint={run.folder} viewer=True"
+                " shows its policy."
+            ) from None
 
     attempt(main)
 

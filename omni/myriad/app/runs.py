@@ -34,7 +34,9 @@ from omni.myriad.oige.config import load_task, take_checkout, vec_env_class
 from omni.myriad.places import COMMAND
 from omni.myriad.policy import description, recording
 from omni.myriad.provenance import git_revision, machine, versions
+from omni.myriad.render.films import TrainingFilms
 from omni.myriad.task.terms import terms_table
+from omni.myriad.viewer.session import visible
 
 if TYPE_CHECKING:
     from omni.myriad.engine import SimConfig
@@ -86,13 +88,24 @@ def _train(
             _write_provenance(config, env, run_dir)
             show_table(terms_table(env.task))
 
+        films = TrainingFilms(env, run_dir / "films", config["video_every"]) if config["video"] and is_first else None
+
         def finished(learner: Learner) -> None:
+            if films is not None:
+                films.close()
             if checkpoint.kept(run_dir / "checkpoints"):
                 recording.record(env, learner.actor()).save(run_dir / recording.FILE_NAME)
             if config["wandb_activate"]:
                 _export_for_wandb(config, run_dir)
 
-        summary, _ = run.train(config, env, run_dir, watch, resume, finished if is_first else None)
+        about = {"title": f"{config['task_name']}: {run_dir.name}", "run_dir": str(run_dir.absolute())}
+        with contextlib.ExitStack() as ending:
+            if is_first:
+                ending.enter_context(visible(env, config, run_dir, about))
+            if films is not None:
+                ending.callback(films.stop)
+            told = [films] if films is not None else []
+            summary, _ = run.train(config, env, run_dir, watch, resume, finished if is_first else None, told)
     if is_first:
         _print_result(summary, run_dir, config["oige"])
     return summary
@@ -124,6 +137,8 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     trained = state["myriad"]["config"]
     config["train"] |= {"learner": learner_name(trained), "library": trained["train"].get("library")}
     with closing((build or make_env)(config)) as env:
+        if config["viewer"]:
+            return _show(env, config, path, state)
         result = run.play(config, env, path, config["episodes"], state)
         # What the task has to say of its last episodes, such as how many succeeded.
         result |= {name: float(value) for name, value in env.task.extras.get("episode", {}).items()}
@@ -136,6 +151,44 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     _print_table(result, target)
     _renew_report(path)
     return result
+
+
+def _show(env: VecEnv, config: dict[str, Any], path: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """Play on a live page until Ctrl-C; there, the policies of other checkpoints beside this one can be taken, too."""
+    paths = [path, *(other for other in sorted(path.parent.glob("*.pth")) if other != path)]
+    about = {"title": f"{config['task_name']}: {path}", "real_time": True, "policies": [p.name for p in paths]}
+    with visible(env, config, path, about) as source:
+        assert source is not None
+
+        class Chosen:
+            """The policy that was asked for last."""
+
+            actor = run.make_actor(config, env, state, path)
+
+            def reset(self, num_envs: int) -> None:
+                self.actor.reset(num_envs)
+
+            def act(self, observations: Any, done: torch.Tensor | None = None) -> torch.Tensor:
+                number, source.chosen_policy = source.chosen_policy, None
+                if number is not None and 0 <= number < len(paths):
+                    try:
+                        loaded = checkpoint.load(paths[number])
+                        checkpoint.check_matches(loaded, config, env, paths[number])
+                        self.actor, done = run.make_actor(config, env, loaded, paths[number]), None
+                        self.actor.reset(env.num_envs)
+                    except MyriadError as error:
+                        logger.warning("%s", error)
+                return self.actor.act(observations, done)
+
+        steps = 0
+        with contextlib.suppress(KeyboardInterrupt):
+            print("Ctrl-C ends it.", flush=True)
+            for _ in rollout(env, Chosen(), env.reset()):
+                steps += 1
+                while not source.is_watched:
+                    time.sleep(0.1)  # nobody looks
+    print(f"Played {steps} steps.")
+    return {"task": config["task_name"], "checkpoint": str(path), "steps": steps}
 
 
 def _renew_report(path: Path) -> None:

@@ -402,7 +402,15 @@ class Simulate(Section):
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
 
 
-class PlayVerb(Simulate):
+class Watchable(Simulate):
+    """What runs a task, and can be looked at."""
+
+    viewer: bool = option(False, "open a live page in the browser; ./myriad view RUN opens one later")
+    viewer_host: str = option("127.0.0.1", "address of the page; another than loopback's needs the token it prints")
+    viewer_port: int = option(8080, "its port, or one of the next ones", least=0, most=65535)
+
+
+class PlayVerb(Watchable):
     """Play a trained policy."""
 
     usage = "task=Ant [checkpoint=FILE] [key=value ...]"
@@ -413,7 +421,7 @@ class PlayVerb(Simulate):
     video: bool | None = option(None, "film the first environment; empty: no")
 
 
-class TrainVerb(Simulate):
+class TrainVerb(Watchable):
     """Train a policy."""
 
     usage = "task=Ant num_envs=4096 seed=42 [key=value ...]"
@@ -424,6 +432,8 @@ class TrainVerb(Simulate):
     )
     experiment: str = option("", "name of the run's folder; empty: task and time", **_NAME)
     checkpoint: str = option("", "what to resume: a checkpoint's file, or a run's name or folder")
+    video: bool | None = option(None, "film a few environments now and then, into films/ of the run; empty: no")
+    video_every: int = option(100, "with video=True: epochs from one film to the next", least=1)
     on_nan: Literal["stop", "reset"] = option(
         "stop", "where numbers of an environment are not finite: end, or reset it"
     )
@@ -466,6 +476,9 @@ class DeployVerb(Section):
     episodes: int = option(100, "episodes in each place, all from the same starts", least=1)
     seed: int = option(42, "seed of the starts; -1 draws one", **_SEED)
     video: bool | None = option(None, "film each engine's first episode; empty: yes")
+    viewer: bool = option(False, "open a live page in the browser; ./myriad view RUN opens one later")
+    viewer_host: str = option("127.0.0.1", "address of the page; another than loopback's needs the token it prints")
+    viewer_port: int = option(8080, "its port, or one of the next ones", least=0, most=65535)
     checkpoint: str = option("", "what the file was exported from; empty: sought in its run")
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
 

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping
 from contextlib import closing
@@ -23,6 +24,7 @@ from omni.myriad.learn import checkpoint
 from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.runtime import Policy, PolicyError
 from omni.myriad.render.video import Film
+from omni.myriad.viewer.session import visible
 
 ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo", "newton": "Newton"}
 """The engines that a policy is judged in, and what the table calls them."""
@@ -80,8 +82,10 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
             view, film = env.engine.robots()[view_name], Film(env.task)
             _set_drives(view, meta["joints"])
             robot = SingleRobot(env, policy, view_name)
-            results = [play(robot, robot, only(starts, 0), view_name, film)]
-            results += [play(robot, robot, only(starts, index), view_name) for index in range(1, config["episodes"])]
+            seen = visible(env, config, file, {"title": f"{file.name} in {ENGINES[name]}"})
+            with seen if config["viewer"] else contextlib.nullcontext():
+                results = [play(robot, robot, only(starts, 0), view_name, film)]
+                results += [play(robot, robot, only(starts, i), view_name) for i in range(1, config["episodes"])]
             episodes = Episodes(*map(np.concatenate, zip(*results, strict=True)))
             report.add(ENGINES[name], episodes, env.engine.version)
             if config["video"] is not False:

@@ -131,7 +131,7 @@ class Stage:
             time_outs = infos.get("time_outs") if self.bootstraps else None
             time_outs = torch.zeros_like(dones) if time_outs is None else time_outs.bool().clone()
             self.episodes.step(rewards, shaped, dones)
-            self.extras.step(infos.get("episode", {}), self.device)
+            self.extras.step(infos, self.device)
             watched = (actions, self.observations["obs"], shaped)
             finite = torch.stack([value.isfinite().all() for value in watched])
             self._spoilt = torch.where(finite, self._spoilt, self._spoilt.clamp(max=self._steps))

@@ -10,13 +10,14 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 
+from omni.myriad.env.vec_env import Watcher
 from omni.myriad.errors import Interrupted, MyriadError, afterwards
 from omni.myriad.learn import checkpoint, ranks, rollout
 from omni.myriad.learn.base import Actor, Epoch, Learner, Listener, Watch, room
@@ -33,6 +34,7 @@ def train(
     watch: Watch | None = None,
     resume: State | None = None,
     finished: Callable[[Learner], object] | None = None,
+    told: Sequence[Listener] = (),
 ) -> tuple[dict[str, Any], Learner]:
     """Train a policy, and return the summary that is also written to `run_dir`/summary.json, and the learner.
 
@@ -44,6 +46,7 @@ def train(
         watch: Told of the learner before it trains, and of each epoch.
         resume: What `checkpoint.load` returned for `checkpoint`, to resume from.
         finished: Called with the learner after training came to its end, before the run's record is closed.
+        told: Listeners of each epoch beside the run's record.
 
     Raises:
         MyriadError: If the configuration or the checkpoint is wrong, or training stopped being finite.
@@ -62,7 +65,7 @@ def train(
     learner: Learner = room(config).make_learner(config, env, run_dir, resume)
     status, summary, recorder, progress, received = "failed", {}, None, None, []
     count = ranks.count()
-    listeners: list[Listener] = [watch] if watch else []
+    listeners: list[Listener] = [*told, *([watch] if watch else [])]
 
     def close() -> None:
         if progress is not None:
@@ -85,7 +88,7 @@ def train(
         if watch is not None:
             watch.started(learner, run_dir)
         try:
-            with _stop_on_signals(learner, received):
+            with _stop_on_signals(learner, received, getattr(env, "watchers", ())):
                 learner.train(lambda epoch: [listener(epoch) for listener in listeners])
         except KeyboardInterrupt:
             status = "interrupted"
@@ -141,12 +144,13 @@ def make_actor(config: Mapping[str, Any], env: Any, state: State, path: str | os
 
 
 @contextlib.contextmanager
-def _stop_on_signals(learner: Learner, received: list[int]) -> Iterator[None]:
+def _stop_on_signals(learner: Learner, received: list[int], watchers: Iterable[Watcher] = ()) -> Iterator[None]:
     """Let the first signal that would end the process finish the step at hand and save; a second one stops at once.
 
     Args:
         learner: Told to stop.
         received: The signal's number is appended.
+        watchers: Told to hold the environment up no longer.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -164,6 +168,8 @@ def _stop_on_signals(learner: Learner, received: list[int]) -> Iterator[None]:
     def request_stop(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         learner.stop()
+        for watcher in watchers:
+            watcher.release()
         restore()
         if number == signal.SIGHUP:  # to write to a terminal that was closed is an error
             with open(os.devnull, "w") as nowhere:

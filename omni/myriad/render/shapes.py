@@ -66,6 +66,15 @@ def robot_shapes(stage: Usd.Stage, link_names: Sequence[str], colliders: bool = 
     return shapes
 
 
+def is_held(stage: Usd.Stage, path: str) -> bool:
+    """Tell whether a robot is fastened to the world: by a fixed joint that names one body alone."""
+    for prim in Usd.PrimRange(stage.GetPrimAtPath(path), Usd.TraverseInstanceProxies()):
+        joint = UsdPhysics.FixedJoint(prim)
+        if joint and not (joint.GetBody0Rel().GetTargets() and joint.GetBody1Rel().GetTargets()):
+            return True
+    return False
+
+
 def _upwards(prim: Usd.Prim) -> Iterator[Usd.Prim]:
     while prim and str(prim.GetPath()) != ENV_0_PATH:
         yield prim

@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from rich.progress import track
 
-from omni.myriad.engine.base import ENV_0_PATH
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import replacing
 from omni.myriad.render.camera import FIELD_OF_VIEW, Camera, needed
+from omni.myriad.render.poses import Poses
 from omni.myriad.render.shapes import Shape, robot_shapes
 
 FRAMES_PER_SECOND = 30
@@ -45,8 +47,21 @@ def film_robot(
     Raises:
         MyriadError: If newton or imageio-ffmpeg is not installed, or the robot has no shapes to be drawn.
     """
+    return draw_film(link_names, robot_shapes(stage, link_names), positions, orientations, dt, path, captions, True)
+
+
+def draw_film(
+    link_names: Sequence[str],
+    shapes: Sequence[Shape],
+    positions: Sequence[np.ndarray],
+    orientations: Sequence[np.ndarray],
+    dt: float,
+    path: Path,
+    captions: Sequence[str] = (),
+    shows_progress: bool = False,
+) -> Path:
+    """Do what `film_robot` does with shapes that were read before, in whichever process."""
     imageio_ffmpeg = needed("imageio_ffmpeg", "imageio-ffmpeg")
-    shapes = robot_shapes(stage, link_names)
     if not shapes:
         raise MyriadError("The robot has no visible shapes, so there is nothing to film: say video=False.")
     camera = Camera(link_names, shapes)
@@ -61,8 +76,9 @@ def film_robot(
             ffmpeg_log_level="error",
         )  # fmt: skip
         writer.send(None)
+        frames = list(zip(moments, eyes, targets, strict=True))
         try:
-            for moment, eye, target in zip(moments, eyes, targets, strict=True):
+            for moment, eye, target in track(frames, f"Drawing {target_file.name}", disable=not shows_progress):
                 picture = camera.draw(positions[moment], orientations[moment], eye, target)
                 writer.send(np.ascontiguousarray(_captioned(picture, captions[moment]) if captions else picture))
         finally:
@@ -78,61 +94,36 @@ def film_robot(
 
 
 class Film:
-    """Poses of all that moves in environment 0 of a running task, taken step after step: robots, bodies and markers.
+    """Poses of all that moves in environment 0 of a running task, taken step after step.
 
     Args:
         task: The task.
-
-    Attributes:
-        names: Of links as "Robot/link", of others as they are called below the environment.
     """
 
     def __init__(self, task: Any) -> None:
         self._task, self._world = task, task.world
-        bodies = {
-            _below_env(path): (view, row)
-            for view in self._world.scene.bodies().values()
-            if not view.is_non_root_articulation_link
-            for row, path in enumerate(view.prim_paths[: view.count // task.num_envs])
-        }
-        self._bodies = bodies
-        links = [
-            f"{_below_env(robot.prim_paths[0])}/{name}"
-            for robot in self._world.robots().values()
-            for name in robot.body_names
-        ]
-        self.names = [*links, *bodies, *task.markers]
-        self._positions: list[np.ndarray] = []
-        self._orientations: list[np.ndarray] = []
+        self._poses = Poses(task)
+        self._env_0 = torch.zeros(1, dtype=torch.long, device=task.device)
+        self._taken: list[np.ndarray] = []
         self._captions: list[str] = []
 
     def take(self, reward: float) -> None:
         """Add the present poses, and the reward of the episode so far."""
-        origin, parts = self._task._env_pos[:1], []
-        for robot in self._world.robots().values():
-            positions, orientations = self._world.link_poses(robot)
-            parts.append((positions[0], orientations[0]))
-        for view, row in self._bodies.values():
-            parts.append(view.get_world_poses(indices=[row]))
-        parts += [(marker.positions[:1] + origin, marker.orientations[:1]) for marker in self._task.markers.values()]
-        positions, orientations = (
-            np.concatenate([part.cpu().numpy() for part in each]) for each in zip(*parts, strict=True)
+        dt = self._world.physics_dt * self._task.control_frequency_inv
+        self._captions.append(
+            f"{self._task.name}   {self._world.version}   {len(self._taken) * dt:.1f} s   reward {reward:.1f}"
         )
-        self._positions.append(positions)
-        self._orientations.append(orientations)
-        self._captions.append(f"{self._task.name}   {self._world.version}   reward {reward:.1f}")
+        self._taken.append(self._poses.read(self._env_0)[0].cpu().numpy())
 
     def write(self, path: Path, seconds: float) -> Path:
         """Draw what was taken, up to a length in s, and return the MP4 file's path; see `film_robot`."""
         dt = self._world.physics_dt * self._task.control_frequency_inv
         frames = max(1, math.ceil(seconds / dt))
-        poses = self._positions[:frames], self._orientations[:frames]
-        return film_robot(self._world.stage, self.names, *poses, dt, path, self._captions[:frames])
-
-
-def _below_env(path: str) -> str:
-    """Return what a prim of an environment lies in: Robot for /World/envs/env_0/Robot/torso."""
-    return path.split("/")[ENV_0_PATH.count("/") + 1]
+        taken = self._taken[:frames]
+        positions, orientations = [pose[:, :3] for pose in taken], [pose[:, 3:] for pose in taken]
+        return film_robot(
+            self._world.stage, self._poses.names, positions, orientations, dt, path, self._captions[:frames]
+        )
 
 
 def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:
