@@ -42,6 +42,9 @@ _BRIEF = {
 
 _WIDTH = 50  # of names and values
 
+PICTURES = "docs/media/tasks.png"
+"""Where each task is shown."""
+
 Rows = dict[str, tuple[Any, Option]]
 """By name: value and setting."""
 
@@ -65,6 +68,7 @@ def print_help(verb: str, argv: Sequence[str], console: Console | None = None) -
     tasks = known["task"].default is not UNSET
     if tasks:
         folders = [Path(folder) for folder in values["task"]["task_path"]]
+        console.print(Text(f"\nA picture of each: {PICTURES}"))
         _print(console, "Tasks", {name: (UNSET, Option(str, help=says)) for name, says in _tasks(folders).items()})
     top = {name: (found.default, found) for name, found in known.items() if found.default is not UNSET}
     if tasks:

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.progress import track
 
 from omni.myriad.deploy.episodes import Episodes, FileActor, SingleRobot, draw_starts, only, play
 from omni.myriad.deploy.report import Report
@@ -69,6 +70,7 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
     trained = _settings(meta, config, config["episodes"])
     with closing(runs.make_env(trained)) as env:
         view_name = _robot(env, policy)
+        print(f"{file.name}: {config['episodes']} episodes of {env.task.name} at once, then one by one ...", flush=True)
         starts = draw_starts(env)
         if path is not None:
             state = checkpoint.load(path)
@@ -85,7 +87,8 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
             seen = visible(env, config, file, {"title": f"{file.name} in {ENGINES[name]}"})
             with seen if config["viewer"] else contextlib.nullcontext():
                 results = [play(robot, robot, only(starts, 0), view_name, film)]
-                results += [play(robot, robot, only(starts, i), view_name) for i in range(1, config["episodes"])]
+                others = track(range(1, config["episodes"]), f"{ENGINES[name]}, one robot")
+                results += [play(robot, robot, only(starts, index), view_name) for index in others]
             episodes = Episodes(*map(np.concatenate, zip(*results, strict=True)))
             report.add(ENGINES[name], episodes, env.engine.version)
             if config["video"] is not False:

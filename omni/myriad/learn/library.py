@@ -252,6 +252,7 @@ class LibraryLearner(Generic[AnyLibrary]):
             update_seconds=end - stage.last_step,
             epoch_frames=frames,
             episodes=episodes,
+            reward_so_far=float(stage.episodes.so_far()),
             reward_best=before.reward_best,
             learning_rate=self.library.learning_rate,
             clip_range=self.settings.get("e_clip"),

@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 SECONDS = 4.0
 """Length of a film."""
 _ENVIRONMENTS = 4
-_MOMENTS_PER_SECOND = 30
+_SIZE, _FRAMES_PER_SECOND = (512, 288), 16
 _LAST_SECONDS = 120.0  # that the last film has to be drawn when training ends
 
 
@@ -56,7 +56,7 @@ class TrainingFilms:
             raise MyriadError("The environment has nothing visible, so there is nothing to film: say video=False.")
         self._ids = neighbours(env.engine.env_positions, 0, _ENVIRONMENTS)
         self._dt = env.engine.physics_dt * env.task.control_frequency_inv
-        self._stride = max(1, round(1.0 / (_MOMENTS_PER_SECOND * self._dt)))
+        self._stride = max(1, round(1.0 / (_FRAMES_PER_SECOND * self._dt)))
         self._most = max(2, round(SECONDS / (self._stride * self._dt)))
         self._drawing: Any = None
         self._drawn: Path | None = None
@@ -98,6 +98,8 @@ class TrainingFilms:
             print("Drawing the last film ...", flush=True)
             self._drawing.join(_LAST_SECONDS)
             self._look_after_drawing()
+            if self._drawing is not None:
+                logger.warning("%s is given up: %.0f s were not enough", self._drawing.film, _LAST_SECONDS)
         return self._drawn
 
     def stop(self) -> None:
@@ -150,6 +152,7 @@ class TrainingFilms:
 def _draw_beside(
     names: list[str], shapes: list[Shape], poses: np.ndarray, dt: float, path: Path, captions: list[str]
 ) -> None:
-    """Draw a film in a process of its own, whose time is what others leave."""
-    os.nice(19)
-    draw_film(names, shapes, list(poses[..., :3]), list(poses[..., 3:]), dt, path, captions)
+    """Draw a film in a process of its own, which gives way to the training."""
+    os.nice(5)
+    positions, orientations = list(poses[..., :3]), list(poses[..., 3:])
+    draw_film(names, shapes, positions, orientations, dt, path, captions, False, _SIZE, _FRAMES_PER_SECOND)

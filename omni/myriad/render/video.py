@@ -59,20 +59,22 @@ def draw_film(
     path: Path,
     captions: Sequence[str] = (),
     shows_progress: bool = False,
+    size: tuple[int, int] = (640, 368),
+    frames_per_second: int = FRAMES_PER_SECOND,
 ) -> Path:
-    """Do what `film_robot` does with shapes that were read before, in whichever process."""
+    """Do what `film_robot` does with shapes that were read before, in whichever process and size."""
     imageio_ffmpeg = needed("imageio_ffmpeg", "imageio-ffmpeg")
     if not shapes:
         raise MyriadError("The robot has no visible shapes, so there is nothing to film: say video=False.")
-    camera = Camera(link_names, shapes)
-    step = 1.0 / FRAMES_PER_SECOND
+    camera = Camera(link_names, shapes, *size)
+    step = 1.0 / frames_per_second
     moments = [min(round(k * step / dt), len(positions) - 1) for k in range(max(1, int(len(positions) * dt / step)))]
-    eyes, targets = follow([positions[m] for m in moments], link_names, shapes)
+    eyes, targets = follow([positions[m] for m in moments], link_names, shapes, frames_per_second)
     target_file = path.with_suffix(".mp4")
-    size, options = (camera.width, camera.height), ["-movflags", "+faststart"]
+    options = ["-movflags", "+faststart"]
     with replacing(target_file) as temporary:
         writer = imageio_ffmpeg.write_frames(
-            str(temporary), size, fps=FRAMES_PER_SECOND, codec="libx264", quality=7, output_params=options,
+            str(temporary), size, fps=frames_per_second, codec="libx264", quality=7, output_params=options,
             ffmpeg_log_level="error",
         )  # fmt: skip
         writer.send(None)
@@ -131,12 +133,15 @@ def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:
     from PIL import Image, ImageDraw
 
     image = Image.fromarray(picture)
-    ImageDraw.Draw(image).text((12, 10), caption, fill=(20, 24, 32), font_size=18)
+    ImageDraw.Draw(image).text((12, 10), caption, fill=(20, 24, 32), font_size=picture.shape[1] // 36)
     return np.asarray(image)
 
 
 def follow(
-    positions: Sequence[np.ndarray], link_names: Sequence[str], shapes: Sequence[Shape]
+    positions: Sequence[np.ndarray],
+    link_names: Sequence[str],
+    shapes: Sequence[Shape],
+    frames_per_second: int = FRAMES_PER_SECOND,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return where the camera is and what it looks at, frame by frame: beside the robot, square to its path.
 
@@ -146,6 +151,7 @@ def follow(
         positions: Of the links in m, (links, 3), for each frame.
         link_names: The links.
         shapes: What they look like.
+        frames_per_second: Frames in a second.
     """
     path = np.stack(positions)
     moving = np.ptp(path, axis=0).max(axis=-1) > 1e-3
@@ -158,7 +164,7 @@ def follow(
     azimuth = math.radians(-60.0 if span[0] >= span[1] else 20.0)  # beside a path along x, or along y
     direction = np.array([math.cos(azimuth), math.sin(azimuth), 0.0]) * math.cos(_ELEVATION)
     direction[2] = math.sin(_ELEVATION)
-    targets = _smooth(centres, _CALM * FRAMES_PER_SECOND)
+    targets = _smooth(centres, _CALM * frames_per_second)
     eyes = targets + distance * direction
     eyes[:, 2] = np.maximum(eyes[:, 2], 0.2)  # above the floor
     return list(eyes), list(targets)

@@ -25,7 +25,8 @@ from omni.myriad.viewer.wire import pack, unpack
 
 _GROUND = (226, 230, 236)
 _COLLIDER = (235, 120, 40)
-_HAIR = 4e-4  # m
+_HAIR = 0.012  # of a size
+_JUMP = 1.0  # m, after which the camera does not glide
 _TABLE_SECONDS = 0.25  # between renewals of numbers
 _RECORD_SECONDS = 1.0  # between looks at progress.csv
 _CURVE_POINTS = 300
@@ -108,6 +109,11 @@ class Page:
             fade_distance=60.0,
         )  # fmt: skip
 
+        ring = trimesh.creation.annulus(0.30, 0.33, 0.002, sections=48)
+        self._ring = scene.add_mesh_simple(
+            "/world/ring", ring.vertices, ring.faces, color=(47, 111, 219), cast_shadow=False, opacity=0.8
+        )
+
     def _meshes(self, colliders: bool) -> dict[int, Any]:
         """Return what draws the shapes of each link, by the link's number: one mesh with many instances."""
         handles = {}
@@ -115,7 +121,7 @@ class Page:
             shapes = [s for s in self._scene["shapes"] if s["link"] == name and s["collider"] == colliders]
             if not shapes:
                 continue
-            mine = trimesh.Scene([_mesh(s, self._arrays, colliders, number % 8) for s in shapes])
+            mine = trimesh.Scene([_mesh(s, self._arrays, colliders, 1.0 + _HAIR * (number % 3)) for s in shapes])
             handles[number] = self.server.scene.add_batched_glb(
                 f"/world/{'colliders' if colliders else 'links'}/{number}",
                 mine.export(file_type="glb", include_normals=True),
@@ -156,11 +162,12 @@ class Page:
 
     def _follow(self, at_once: bool) -> None:
         """Move the world so that the robot that was picked stays where the camera looks."""
-        if not self._with_follow.value:
-            return
         moving = self._poses[0, : self._count_of_robots() or None, :2]
         middle = moving.mean(axis=0)
-        if self._middle is None or at_once:
+        self._ring.position = (float(middle[0]), float(middle[1]), 0.004)
+        if not self._with_follow.value:
+            return
+        if self._middle is None or at_once or np.linalg.norm(middle - self._middle) > _JUMP:
             self._middle = middle
         self._middle = self._middle + 0.25 * (middle - self._middle)
         self._world.position = (-float(self._middle[0]), -float(self._middle[1]), 0.0)
@@ -205,7 +212,7 @@ class Page:
                 self._strength = gui.add_slider("Speed (m/s)", 0.1, 5.0, 0.1, 1.0)
                 self._pushes = gui.add_checkbox("A click on a robot pushes it", False)
                 gui.add_button("Push it").on_click(lambda _: self._push(np.random.default_rng().normal(size=2)))
-            with gui.add_folder("Show", expand_by_default=False):
+            with gui.add_folder("Show"):
                 self._with_links = gui.add_checkbox("Robots", True)
                 self._with_colliders = gui.add_checkbox("Colliders", False)
                 self._with_frames = gui.add_checkbox("Frames of its links", False)
@@ -314,7 +321,7 @@ class Page:
             f"reward {float(arrays['rewards'][0]):.3g}{', **paused**' if paused else ''}"
         )
         if "terms" in arrays:
-            names = scene["reward_terms"]
+            names = frame["reward_terms"]
             self._rewards.content = numbers_table(
                 [{"name": name, "slice": [i, i + 1]} for i, name in enumerate(names)], arrays["terms"][:, 0], "per step"
             )
@@ -353,10 +360,10 @@ class Page:
     def _plot(self, title: str, names: Sequence[str], run: Run) -> None:
         frames = run.column("frames")
         every = max(1, len(frames) // _CURVE_POINTS)
-        columns = [run.column(name)[::every] for name in names]
-        if not names or len(frames) < 2 or not any(np.isfinite(column).any() for column in columns):
+        data = np.stack([frames, *(run.column(name) for name in names)])[:, ::every]
+        data = tuple(data[:, np.isfinite(data).all(axis=0)])
+        if not names or len(data[0]) < 2:
             return
-        data = (frames[::every].astype(float), *(np.nan_to_num(column, nan=np.nan) for column in columns))
         if title in self._curves:
             self._curves[title].data = data
             return
@@ -388,11 +395,11 @@ def numbers_table(terms: Sequence[Mapping[str, Any]], values: np.ndarray, note: 
 
 
 def _mesh(
-    shape: Mapping[str, Any], arrays: Mapping[str, np.ndarray], is_collider: bool, number: int
+    shape: Mapping[str, Any], arrays: Mapping[str, np.ndarray], is_collider: bool, scale: float
 ) -> trimesh.Trimesh:
     """Return a shape in its link's frame."""
     # Where two links share a rounded end, neither would win: each is some hairs bigger than its neighbours.
-    kind, size = shape["kind"], [part + number * _HAIR for part in shape["size"]]
+    kind, size = shape["kind"], [part * scale for part in shape["size"]]
     if kind == "mesh":
         points, triangles = (arrays[f"{name}{shape['mesh']}"] for name in ("points", "triangles"))
         mesh = trimesh.Trimesh(points, triangles.reshape(-1, 3), process=False)
@@ -402,10 +409,10 @@ def _mesh(
     elif kind == "sphere":
         mesh = trimesh.creation.icosphere(3, size[0])
     elif kind == "capsule":
-        mesh = trimesh.creation.capsule(2.0 * size[1], size[0], count=[20, 12])
+        mesh = trimesh.creation.capsule(2.0 * size[1], size[0], count=[32, 20])
         mesh.apply_translation(-mesh.bounds.mean(axis=0))
     else:
-        mesh = trimesh.creation.cylinder(size[0], 2.0 * size[1], sections=28)
+        mesh = trimesh.creation.cylinder(size[0], 2.0 * size[1], sections=32)
     x, y, z, w = shape["rotation"]
     place = trimesh.transformations.quaternion_matrix([w, x, y, z])
     place[:3, 3] = shape["position"]

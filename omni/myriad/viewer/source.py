@@ -144,15 +144,16 @@ class Source:
             "progress": task.progress_buf[ids],
         }
         tensors |= {"observation": seen[ids[:1]]} if seen is not None else {}
-        if task.reward_terms is not None:
-            tensors["terms"] = task.reward_terms.values[:, ids[0:1]]
-        about = {
+        about: dict[str, Any] = {
             "kind": "frame",
             "envs": self._chosen,
             "paused": self._is_paused,
             "steps": self._steps,
             "speed": self._speed,
         }
+        if task.reward_terms is not None:
+            about["reward_terms"] = task.reward_terms.names
+            tensors["terms"] = task.reward_terms.values[:, ids[:1]]
         # To the CPU without waiting, into pinned memory; the event tells when it is there.
         copies = {name: tensor.detach().to("cpu", non_blocking=True) for name, tensor in tensors.items()}
         event = None
@@ -244,7 +245,9 @@ class Source:
                 logger.warning("this scene cannot be shown in a live page", exc_info=True)
                 connection.close()
                 continue
-            self._viewers.append(_Viewer(connection, scene, self._asked, self._told))
+            viewer = _Viewer(connection, scene, self._asked, self._told)
+            self._viewers.append(viewer)
+            viewer.start()
 
     def _told(self) -> None:
         """Look at who is there; called on their threads."""
@@ -273,7 +276,6 @@ class Source:
             "dt": self._world.physics_dt * task.control_frequency_inv,
             "has_command": isinstance(getattr(task, "command", None), VelocityCommands),
             "num_markers": self._poses.num_markers,
-            "reward_terms": [] if task.reward_terms is None else task.reward_terms.names,
         }
         return message, arrays
 
@@ -295,6 +297,9 @@ class _Viewer:
         self.watching, self.is_open = False, True
         self._newest: bytes | None = scene
         self._changed = threading.Condition()
+
+    def start(self) -> None:
+        """Begin to send and to read."""
         for target in (self._read, self._write):
             threading.Thread(target=target, name="viewer", daemon=True).start()
 

@@ -53,6 +53,10 @@ class EpisodeMeter:
         """Begin the episodes again where `envs`, (num_envs,) bool, says so, as if they had never begun."""
         self.running.masked_fill_(envs.unsqueeze(1), 0.0)
 
+    def so_far(self) -> torch.Tensor:
+        """Return the mean reward that the running episodes have brought so far, (1,), on the device."""
+        return self.running[:, :1].mean(0)
+
     def close_epoch(self, finished: list[float]) -> int:
         """Move the averages by the episodes finished in the epoch, and return how many those were.
 
