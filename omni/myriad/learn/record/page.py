@@ -8,7 +8,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment
+from jinja2 import Environment  # which torch brings
 
 from omni.myriad.learn.record.charts import short
 
