@@ -26,6 +26,7 @@ from omni.myriad.viewer.wire import pack, unpack
 _GROUND = (226, 230, 236)
 _COLLIDER = (235, 120, 40)
 _HAIR = 0.012  # of a size
+_TILE = 1.0  # m
 _JUMP = 1.0  # m, after which the camera does not glide
 _TABLE_SECONDS = 0.25  # between renewals of numbers
 _RECORD_SECONDS = 1.0  # between looks at progress.csv
@@ -48,7 +49,7 @@ class Page:
         self._scene, self._arrays = unpack(connection.recv_bytes())
         self._frame: dict[str, Any] = {}
         self._poses = np.zeros((0, 0, 7), np.float32)
-        self._middle: np.ndarray | None = None
+        self._middle = np.zeros(2, np.float32)
         self._next_table = self._next_record = 0.0
         self._record_size = -1
         with contextlib.redirect_stdout(io.StringIO()):  # the address is ours to print
@@ -101,17 +102,15 @@ class Page:
         scene.set_background_image(np.repeat(sky, 4, axis=1).astype(np.uint8), format="png")
         sun = scene.add_light_directional("/sun", intensity=2.6, cast_shadow=True, color=(255, 247, 235))
         sun.position = (-6.0, -7.0, 12.0)
-        self._world = scene.add_frame("/world", show_axes=False)
-        spacing = 1.0
         self._ground = scene.add_grid(
-            "/world/ground", infinite_grid=True, cell_size=spacing / 2, section_size=spacing, plane_color=_GROUND,
+            "/ground", infinite_grid=True, cell_size=_TILE / 2, section_size=_TILE, plane_color=_GROUND,
             plane_opacity=1.0, cell_color=(205, 210, 218), section_color=(180, 187, 198), shadow_opacity=0.35,
             fade_distance=60.0,
         )  # fmt: skip
 
         ring = trimesh.creation.annulus(0.30, 0.33, 0.002, sections=48)
         self._ring = scene.add_mesh_simple(
-            "/world/ring", ring.vertices, ring.faces, color=(47, 111, 219), cast_shadow=False, opacity=0.8
+            "/ring", ring.vertices, ring.faces, color=(47, 111, 219), cast_shadow=False, opacity=0.8
         )
 
     def _meshes(self, colliders: bool) -> dict[int, Any]:
@@ -123,7 +122,7 @@ class Page:
                 continue
             mine = trimesh.Scene([_mesh(s, self._arrays, colliders, 1.0 + _HAIR * (number % 3)) for s in shapes])
             handles[number] = self.server.scene.add_batched_glb(
-                f"/world/{'colliders' if colliders else 'links'}/{number}",
+                f"/{'colliders' if colliders else 'links'}/{number}",
                 mine.export(file_type="glb", include_normals=True),
                 batched_wxyzs=np.array([[1.0, 0.0, 0.0, 0.0]]),
                 batched_positions=np.array([[0.0, 0.0, -100.0]]),
@@ -134,19 +133,17 @@ class Page:
         return handles
 
     def _show(self, frame: dict[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        first = not self._frame
-        changed = frame["envs"] != self._frame.get("envs")
-        self._frame, self._poses = frame, arrays["poses"]
+        first, changed = not self._frame, frame["envs"] != self._frame.get("envs")
+        self._frame, self._poses = frame, arrays["poses"].copy()
         with self.server.atomic():
-            shown = [handles for handles, switch in self._shown() if switch.value]
-            for handles in shown:
-                for number, handle in handles.items():
+            self._follow(changed)
+            for handles, switch in self._shown():
+                for number, handle in handles.items() if switch.value else ():
                     handle.batched_positions = self._poses[:, number, :3]
                     handle.batched_wxyzs = self._poses[:, number, 3:]
             if self._axes.visible:
                 self._axes.batched_positions = self._poses[0, :, :3]
                 self._axes.batched_wxyzs = self._poses[0, :, 3:]
-            self._follow(changed)
         if first:
             self._aim()
         now = time.monotonic()
@@ -161,16 +158,14 @@ class Page:
         return [(self._links, self._with_links), (self._colliders, self._with_colliders)]
 
     def _follow(self, at_once: bool) -> None:
-        """Move the world so that the robot that was picked stays where the camera looks."""
-        moving = self._poses[0, : self._count_of_robots() or None, :2]
-        middle = moving.mean(axis=0)
-        self._ring.position = (float(middle[0]), float(middle[1]), 0.004)
-        if not self._with_follow.value:
-            return
-        if self._middle is None or at_once or np.linalg.norm(middle - self._middle) > _JUMP:
-            self._middle = middle
-        self._middle = self._middle + 0.25 * (middle - self._middle)
-        self._world.position = (-float(self._middle[0]), -float(self._middle[1]), 0.0)
+        """Move all that is seen, and not the camera, so that the robot that was picked stays where that looks."""
+        middle = self._poses[0, : self._count_of_robots() or None, :2].mean(axis=0)
+        if self._with_follow.value:
+            off = middle - self._middle
+            self._middle = middle if at_once or np.linalg.norm(off) > _JUMP else self._middle + 0.25 * off
+        self._poses[..., :2] -= self._middle
+        self._ring.position = (*map(float, middle - self._middle), 0.004)
+        self._ground.position = (*map(float, -(self._middle % _TILE)), 0.0)  # which goes on for ever
 
     def _count_of_robots(self) -> int:
         return len(self._scene["links"]) - self._scene["num_markers"]
@@ -237,7 +232,7 @@ class Page:
                 gui.add_markdown("No run is recorded here.")
         links = len(scene["links"])
         self._axes = self.server.scene.add_batched_axes(
-            "/world/axes", np.tile([1.0, 0.0, 0.0, 0.0], (links, 1)), np.zeros((links, 3)), axes_length=0.15,
+            "/axes", np.tile([1.0, 0.0, 0.0, 0.0], (links, 1)), np.zeros((links, 3)), axes_length=0.15,
             axes_radius=0.006, visible=False,
         )  # fmt: skip
 
@@ -294,7 +289,7 @@ class Page:
         if not len(self._poses):
             return
         origin, direction = np.array(event.ray_origin), np.array(event.ray_direction)
-        robots = self._poses[:, : self._count_of_robots() or None, :3] + np.array(self._world.position)
+        robots = self._poses[:, : self._count_of_robots() or None, :3]
         to = robots - origin
         along = np.maximum((to * direction).sum(-1, keepdims=True), 0.0)
         distances = np.linalg.norm(to - along * direction, axis=-1).min(axis=1)
