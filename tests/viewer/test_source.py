@@ -17,8 +17,10 @@ from omni.myriad.viewer.wire import address_of, pack, unpack
 class Viewer:
     """Whoever looks, without a page."""
 
-    def __init__(self, address):
+    def __init__(self, address, env, source):
         self._connection = Client(address, "AF_UNIX")
+        until(lambda: source._coming)
+        step(env)  # the thread that steps is the one that says what there is to see
         self.scene, self.arrays = unpack(self._connection.recv_bytes())
 
     def ask(self, what, **more):
@@ -44,7 +46,7 @@ def watched(env_of, tmp_path):
         env = env_of(*overrides)
         sources.append(Source(env, address_of(tmp_path), about))
         env.reset()
-        return env, sources[-1], Viewer(address_of(tmp_path))
+        return env, sources[-1], Viewer(address_of(tmp_path), env, sources[-1])
 
     yield make
     for source in sources:

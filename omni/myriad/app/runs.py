@@ -185,8 +185,7 @@ def _show(env: VecEnv, config: dict[str, Any], path: Path, state: dict[str, Any]
             print("Ctrl-C ends it.", flush=True)
             for _ in rollout(env, Chosen(), env.reset()):
                 steps += 1
-                while not source.is_watched:
-                    time.sleep(0.1)  # nobody looks
+                source.wait_for_somebody()
     print(f"Played {steps} steps.")
     return {"task": config["task_name"], "checkpoint": str(path), "steps": steps}
 

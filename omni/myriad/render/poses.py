@@ -51,7 +51,7 @@ class Poses:
             positions, orientations = view.get_world_poses(indices=env_ids * (view.count // task.num_envs) + row)
             parts.append((positions.unsqueeze(1), orientations.unsqueeze(1)))
         for marker in task.markers.values():
-            positions = marker.positions[env_ids] + task._env_pos[env_ids]
+            positions = marker.positions[env_ids] + self._world.env_positions[env_ids]
             parts.append((positions.unsqueeze(1), marker.orientations[env_ids].unsqueeze(1)))
         return torch.cat([torch.cat(part, dim=-1) for part in parts], dim=1)
 

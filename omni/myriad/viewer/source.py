@@ -54,15 +54,17 @@ class Source:
         self.chosen_policy: int | None = None
         self._viewers: list[_Viewer] = []
         self._asked: deque[dict[str, Any]] = deque()
-        self._is_watched = self._is_paused = self._is_released = False
+        self._lock = threading.Lock()
+        self._coming: deque[Connection] = deque()
+        self._is_active = self._is_watched = self._is_paused = self._is_released = False
         self._steps_left = 0
         self._usual_speed = 1.0 if about.get("real_time") else None
         self._speed: float | None = self._usual_speed
         self._due = self._step_due = 0.0
         self._steps = 0
         self._pending: tuple[dict[str, Any], dict[str, torch.Tensor], Any] | None = None
-        self._poses = Poses(env.task)
-        self._choose(0, min(16, env.num_envs))
+        self._poses: Poses | None = None  # before somebody looks
+        self._ids, self._chosen = torch.zeros(1, dtype=torch.long, device=env.device), [0]
         with contextlib.suppress(OSError):
             Path(address).unlink()  # of a process that was killed
         self._listener = Listener(address, "AF_UNIX")
@@ -96,10 +98,13 @@ class Source:
 
     def after_step(self) -> None:
         """Look, if somebody does, and hold the run up while it is paused or slowed down."""
-        if not self._is_watched or self._is_released:
+        if not self._is_active or self._is_released:
             return
         self._steps += 1
         try:
+            self._welcome()
+            if not self._is_watched:
+                return
             self._obey()
             self._send_if_ready()
             now = time.perf_counter()
@@ -112,6 +117,29 @@ class Source:
             self._is_released = True
             self._hang_up()
 
+    def wait_for_somebody(self) -> None:
+        """Return once somebody looks, or the run has been asked to end; for who would step for nobody else."""
+        while not self._is_watched and not self._is_released:
+            self._welcome()
+            time.sleep(0.1)
+
+    def _welcome(self) -> None:
+        """Tell those who have come what there is to see: here, because other threads must not touch a GPU."""
+        while self._coming:
+            connection = self._coming.popleft()
+            try:
+                if self._poses is None:
+                    self._poses = Poses(self._task)
+                    self._choose(0, 16)
+                scene = pack(*self._scene(self._poses))
+            except Exception:  # whatever a stage holds, the run goes on
+                logger.warning("this scene cannot be shown in a live page", exc_info=True)
+                connection.close()
+                continue
+            viewer = _Viewer(connection, scene, self._asked, self._told)
+            self._viewers.append(viewer)
+            viewer.start()
+
     def _hold(self) -> None:
         if self._speed is not None and not self._is_paused:
             dt = self._world.physics_dt * self._task.control_frequency_inv / self._speed
@@ -123,6 +151,7 @@ class Source:
         if self._is_paused and not self._steps_left:
             self._look()
         while self._is_paused and not self._steps_left and self._is_watched and not self._is_released:
+            self._welcome()
             self._send_if_ready()
             time.sleep(_HELD_SECONDS)
             self._obey()
@@ -132,11 +161,11 @@ class Source:
 
     def _look(self) -> None:
         """Begin to copy what is seen; whatever is not there yet by then is sent after a later step."""
-        if self._pending is not None:
+        if self._pending is not None or self._poses is None:
             return
         task, ids = self._task, self._ids
         poses = self._poses.read(ids)
-        poses[..., :3] -= task._env_pos[ids[:1]].unsqueeze(1)
+        poses[..., :3] -= self._world.env_positions[ids[:1]].unsqueeze(1)
         seen = task.obs_buf if isinstance(task.obs_buf, torch.Tensor) else task.obs_buf.get("state")
         tensors = {
             "poses": poses,
@@ -209,14 +238,15 @@ class Source:
         """Show an environment and those around it, the nearest first."""
         first = min(max(first, 0), self._env.num_envs - 1)
         count = min(max(count, 1), _MOST_SHOWN)
-        self._ids = neighbours(self._task._env_pos, first, count)
+        self._ids = neighbours(self._world.env_positions, first, count)
         self._chosen = self._ids.tolist()
 
     def _push(self, env: int, velocity: Sequence[float]) -> None:
         """Add a velocity in m/s to the roots in an environment, and in rad/s to the joints of a robot that is held."""
         ids = torch.tensor([env], device=self._env.device)
         push = torch.tensor([velocity], device=self._env.device)
-        for view in [*self._world.robots().values(), *self._poses.body_views()]:
+        bodies = self._poses.body_views() if self._poses else []
+        for view in [*self._world.robots().values(), *bodies]:
             rows = ids
             if (per_env := view.count // self._env.num_envs) > 1:
                 rows = ids * per_env + torch.arange(per_env, device=self._env.device)
@@ -239,28 +269,24 @@ class Source:
             if self._is_released:
                 connection.close()
                 return
-            try:
-                scene = pack(*self._scene())
-            except Exception:  # whatever a stage holds, the run goes on
-                logger.warning("this scene cannot be shown in a live page", exc_info=True)
-                connection.close()
-                continue
-            viewer = _Viewer(connection, scene, self._asked, self._told)
-            self._viewers.append(viewer)
-            viewer.start()
+            with self._lock:
+                self._coming.append(connection)
+                self._is_active = True
 
     def _told(self) -> None:
         """Look at who is there; called on their threads."""
         self._viewers = [viewer for viewer in self._viewers if viewer.is_open]
         self._is_watched = any(viewer.watching for viewer in self._viewers)
+        with self._lock:
+            self._is_active = bool(self._viewers or self._coming)
         if not self._is_watched:
             self._is_paused, self._speed = False, self._usual_speed  # nobody is there to let it go on
 
-    def _scene(self) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    def _scene(self, poses: Poses) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         """Return what is drawn, and what can be asked for."""
         task, arrays, shapes = self._task, {}, []
         for colliders in (False, True):
-            found = robot_shapes(self._world.stage, self._poses.names, colliders)
+            found = robot_shapes(self._world.stage, poses.names, colliders)
             shapes += [_described(shape, colliders, arrays) for shape in found]
         terms = describe_terms(f"{task.name} observation", task.observation_terms(), task.num_observations)
         message = {
@@ -270,12 +296,12 @@ class Source:
             "engine": self._world.version,
             "device": str(self._env.device),
             "num_envs": self._env.num_envs,
-            "links": self._poses.names,
+            "links": poses.names,
             "shapes": shapes,
             "terms": [{key: term.get(key) for key in ("name", "slice", "unit")} for term in terms if "slice" in term],
             "dt": self._world.physics_dt * task.control_frequency_inv,
             "has_command": isinstance(getattr(task, "command", None), VelocityCommands),
-            "num_markers": self._poses.num_markers,
+            "num_markers": poses.num_markers,
         }
         return message, arrays
 

@@ -184,7 +184,7 @@ def _machine(about: dict[str, Any]) -> list[tuple[str, str]]:
     machine, versions = about.get("machine"), about.get("versions")
     rows = {**(machine if isinstance(machine, dict) else {}), "device": about.get("device")}
     rows |= {"versions": ", ".join(f"{name} {v}" for name, v in versions.items())} if isinstance(versions, dict) else {}
-    rows |= {"revision": about.get("git")}
+    rows |= {"revision": about.get("git"), "command": about.get("command")}
     return [(name.replace("_gib", ", GiB").replace("_", " "), str(v)) for name, v in rows.items() if v is not None]
 
 
