@@ -28,6 +28,7 @@ SECONDS = 4.0
 """Length of a film."""
 _ENVIRONMENTS = 4
 _SIZE, _FRAMES_PER_SECOND = (512, 288), 16
+_APART = 1.6  # of a robot's size, from one environment to another that is diagonal to it
 _LAST_SECONDS = 120.0  # that the last film has to be drawn when training ends
 
 
@@ -116,8 +117,12 @@ class TrainingFilms:
         taken, self._taken = torch.stack(self._taken or []).cpu().numpy(), None
         moments, envs = taken.shape[:2]
         poses = taken[..., :-2].reshape(moments, envs, len(self._poses.names), 7)
-        # In the frame of the first environment's origin, so that pictures are near the camera's.
-        poses[..., :3] -= self._env.engine.env_positions[self._ids[0]].cpu().numpy()
+        # From the first environment's origin, with environments near each other, so that robots are not small.
+        origins = self._env.engine.env_positions[self._ids].cpu().numpy()
+        size = np.linalg.norm(np.ptp(poses[0, 0, : len(self._poses.names) - self._poses.num_markers, :3], axis=0))
+        spacing = np.linalg.norm(origins[-1] - origins[0]) or 1.0
+        near = min(1.0, (_APART * size + 0.5) / spacing)
+        poses[..., :3] -= origins[0] + (1.0 - near) * (origins - origins[0])[:, None]
         names = [f"{env} {name}" for env in range(envs) for name in self._poses.names]
         shapes = [
             dataclasses.replace(shape, link=f"{env} {shape.link}") for env in range(envs) for shape in self._shapes
