@@ -108,7 +108,7 @@ class Page:
             fade_distance=60.0,
         )  # fmt: skip
 
-        ring = trimesh.creation.annulus(0.30, 0.33, 0.002, sections=48)
+        ring = trimesh.creation.torus(0.32, 0.01, major_sections=48, minor_sections=8)
         self._ring = scene.add_mesh_simple(
             "/ring", ring.vertices, ring.faces, color=(47, 111, 219), cast_shadow=False, opacity=0.8
         )
@@ -164,7 +164,7 @@ class Page:
             off = middle - self._middle
             self._middle = middle if at_once or np.linalg.norm(off) > _JUMP else self._middle + 0.25 * off
         self._poses[..., :2] -= self._middle
-        self._ring.position = (*map(float, middle - self._middle), 0.004)
+        self._ring.position = (*map(float, middle - self._middle), 0.01)
         self._ground.position = (*map(float, -(self._middle % _TILE)), 0.0)  # which goes on for ever
 
     def _count_of_robots(self) -> int:
