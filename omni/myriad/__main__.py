@@ -59,6 +59,11 @@ VERBS = {
     "view": Verb(reporting.view, "open a live page of a training that runs: {myriad} view RUN", ("viewer",)),
     "report": Verb(reporting.write_reports, "write a run's report.html again: {myriad} report RUN", ()),
     "compare": Verb(reporting.compare, "overlay the curves of runs, as a page and a picture: {myriad} compare A B", ()),
+    "sweep": Verb(
+        cli.sweep,
+        "try many settings: {myriad} sweep task=Cartpole 'sweep.learning_rate=loguniform(1e-4,1e-2)'",
+        ("physx", "sweep"),
+    ),
     "import": Verb(
         importing.run_import,
         "make a URDF, MJCF or USD file, or a robot of the catalogue, ours: {myriad} import robot.urdf",

@@ -43,6 +43,7 @@ SCENE = {
     "dt": 0.1,
     "has_command": True,
     "num_markers": 1,
+    "is_plane": True,
     "policies": ["best.pth"],
 }  # fmt: skip
 

@@ -24,6 +24,7 @@ _MODULES = {
     "export": ("onnx", "onnxruntime"),
     "deploy": ("mujoco", "newton", "imageio_ffmpeg"),
     "viewer": ("trimesh", "viser"),
+    "sweep": ("ray", "pandas", "pyarrow", "optuna"),
     "dev": ("pytest",),
     "test": ("pytest",),
 }

@@ -17,7 +17,7 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.render.camera import needed
 from omni.myriad.render.poses import Poses, neighbours
 from omni.myriad.render.shapes import Shape, robot_shapes
-from omni.myriad.render.video import draw_film
+from omni.myriad.render.video import draw_film, shapes_around
 
 if TYPE_CHECKING:
     from omni.myriad.env.vec_env import VecEnv
@@ -117,18 +117,31 @@ class TrainingFilms:
         taken, self._taken = torch.stack(self._taken or []).cpu().numpy(), None
         moments, envs = taken.shape[:2]
         poses = taken[..., :-2].reshape(moments, envs, len(self._poses.names), 7)
-        # From the first environment's origin, with environments near each other, so that robots are not small.
-        origins = self._env.engine.env_positions[self._ids].cpu().numpy()
-        size = np.linalg.norm(np.ptp(poses[0, 0, : len(self._poses.names) - self._poses.num_markers, :3], axis=0))
-        spacing = np.linalg.norm(origins[-1] - origins[0]) or 1.0
-        near = min(1.0, (_APART * size + 0.5) / spacing)
-        poses[..., :3] -= origins[0] + (1.0 - near) * (origins - origins[0])[:, None]
+        ground: list[Shape] = []
+        if self._env.task.terrain is None:
+            # From the first environment's origin, with environments near each other, so that robots are not small.
+            origins = self._env.engine.env_positions[self._ids].cpu().numpy()
+            robots = poses[0, 0, : len(self._poses.names) - self._poses.num_markers, :3]
+            spacing = np.linalg.norm(origins[-1] - origins[0]) or 1.0
+            near = min(1.0, (_APART * np.linalg.norm(np.ptp(robots, axis=0)) + 0.5) / spacing)
+            poses[..., :3] -= origins[0] + (1.0 - near) * (origins - origins[0])[:, None]
+        else:  # where they are there is uneven ground; that of one environment is seen
+            poses, envs = poses[:, :1], 1
+            shapes = shapes_around(self._env.engine.stage, self._poses.names, poses[..., :3].reshape(-1, 3))
+            ground = [shape for shape in shapes if not shape.link]
         names = [f"{env} {name}" for env in range(envs) for name in self._poses.names]
         shapes = [
             dataclasses.replace(shape, link=f"{env} {shape.link}") for env in range(envs) for shape in self._shapes
         ]
         path = self._folder / f"epoch_{self._first_epoch}.mp4"
-        arguments = (names, shapes, poses.reshape(moments, -1, 7), self._stride * self._dt, path, self._captions(taken))
+        arguments = (
+            names,
+            [*shapes, *ground],
+            poses.reshape(moments, -1, 7),
+            self._stride * self._dt,
+            path,
+            self._captions(taken),
+        )
         self._drawing = multiprocessing.get_context("spawn").Process(target=_draw_beside, args=arguments, daemon=True)
         self._drawing.film = path
         self._drawing.start()

@@ -16,12 +16,14 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.files import replacing
 from omni.myriad.render.camera import FIELD_OF_VIEW, Camera, needed
 from omni.myriad.render.poses import Poses
-from omni.myriad.render.shapes import Shape, robot_shapes
+from omni.myriad.render.shapes import Shape, ground_shapes, robot_shapes
 
 FRAMES_PER_SECOND = 30
 _MARGIN = 1.25  # how much more than the robot is in the picture
 _CALM = 0.4  # s over which the camera's path is smoothed: it knows where the robot will go
 _ELEVATION = math.radians(15.0)
+_SEEN = 15.0  # m around a robot's path in which uneven ground is drawn
+_CLEARANCE = 0.4  # m from the camera to uneven ground
 
 
 def film_robot(
@@ -47,7 +49,21 @@ def film_robot(
     Raises:
         MyriadError: If newton or imageio-ffmpeg is not installed, or the robot has no shapes to be drawn.
     """
-    return draw_film(link_names, robot_shapes(stage, link_names), positions, orientations, dt, path, captions, True)
+    shapes = shapes_around(stage, link_names, np.concatenate(positions)) if len(positions) else []
+    return draw_film(link_names, shapes, positions, orientations, dt, path, captions, True)
+
+
+def shapes_around(stage: Any, link_names: Sequence[str], reached: np.ndarray) -> list[Shape]:
+    """Return a robot's shapes, and the uneven ground around where it has been; none where nothing of it is visible.
+
+    Args:
+        stage: The USD stage with the robot in environment 0.
+        link_names: Its links.
+        reached: Places of its links in the world in m, (N, 3).
+    """
+    shapes = robot_shapes(stage, link_names)
+    ground = ground_shapes(stage, reached[:, :2].min(axis=0) - _SEEN, reached[:, :2].max(axis=0) + _SEEN)
+    return [*shapes, *ground] if shapes else []
 
 
 def draw_film(
@@ -66,10 +82,13 @@ def draw_film(
     imageio_ffmpeg = needed("imageio_ffmpeg", "imageio-ffmpeg")
     if not shapes:
         raise MyriadError("The robot has no visible shapes, so there is nothing to film: say video=False.")
+    ground = [shape for shape in shapes if not shape.link]
     camera = Camera(link_names, shapes, *size)
     step = 1.0 / frames_per_second
     moments = [min(round(k * step / dt), len(positions) - 1) for k in range(max(1, int(len(positions) * dt / step)))]
     eyes, targets = follow([positions[m] for m in moments], link_names, shapes, frames_per_second)
+    for eye in eyes:
+        _keep_above(eye, ground)
     target_file = path.with_suffix(".mp4")
     options = ["-movflags", "+faststart"]
     with replacing(target_file) as temporary:
@@ -168,6 +187,14 @@ def follow(
     eyes = targets + distance * direction
     eyes[:, 2] = np.maximum(eyes[:, 2], 0.2)  # above the floor
     return list(eyes), list(targets)
+
+
+def _keep_above(eye: np.ndarray, ground: Sequence[Shape]) -> None:
+    """Lift a camera that is in the ground, or just above it."""
+    for shape in ground:
+        assert shape.points is not None
+        near = np.abs(shape.points[:, :2] - eye[:2]).max(axis=-1) < _CLEARANCE
+        eye[2] = max(eye[2], shape.points[near, 2].max(initial=-np.inf) + _CLEARANCE)
 
 
 def _smooth(path: np.ndarray, frames: float) -> np.ndarray:

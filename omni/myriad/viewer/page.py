@@ -105,7 +105,7 @@ class Page:
         self._ground = scene.add_grid(
             "/ground", infinite_grid=True, cell_size=_TILE / 2, section_size=_TILE, plane_color=_GROUND,
             plane_opacity=1.0, cell_color=(205, 210, 218), section_color=(180, 187, 198), shadow_opacity=0.35,
-            fade_distance=60.0,
+            fade_distance=60.0, visible=self._scene["is_plane"],
         )  # fmt: skip
 
         ring = trimesh.creation.torus(0.32, 0.01, major_sections=48, minor_sections=8)
@@ -211,7 +211,7 @@ class Page:
                 self._with_links = gui.add_checkbox("Robots", True)
                 self._with_colliders = gui.add_checkbox("Colliders", False)
                 self._with_frames = gui.add_checkbox("Frames of its links", False)
-                self._with_ground = gui.add_checkbox("Ground", True)
+                self._with_ground = gui.add_checkbox("Ground", scene["is_plane"])
                 self._with_follow = gui.add_checkbox("Follow it", True)
             for control in (self._with_links, self._with_colliders, self._with_frames, self._with_ground):
                 control.on_update(lambda _: self._switch())
@@ -344,11 +344,7 @@ class Page:
             "Terms of the reward, per step": [name for name in run.columns if name.startswith(TERMS)],
             "Steps per second": ["frames_per_second"],
         }
-        plots |= {
-            name.removeprefix("Episode/"): [name]
-            for name in run.columns
-            if name.startswith("Episode/") and not name.startswith(TERMS)
-        }
+        plots |= {name: [name] for name in run.reported()}
         for title, names in plots.items():
             self._plot(title, names, run)
 

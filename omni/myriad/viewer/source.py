@@ -302,6 +302,7 @@ class Source:
             "dt": self._world.physics_dt * task.control_frequency_inv,
             "has_command": isinstance(getattr(task, "command", None), VelocityCommands),
             "num_markers": poses.num_markers,
+            "is_plane": task.terrain is None,
         }
         return message, arrays
 

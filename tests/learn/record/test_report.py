@@ -48,7 +48,7 @@ def make_run(folder: Path, rewards: list[float], seed: int = 1, task: str = "Ant
         for i, reward in enumerate(rewards)
     ]
     with open(folder / "progress.csv", "w", newline="") as file:
-        csv.writer(file).writerows([[*COLUMNS, f"Episode/reward/{more or 'alive'}"], *rows])
+        csv.writer(file).writerows([[*COLUMNS, f"reward/{more or 'alive'}"], *rows])
     (folder / "run.json").write_text(json.dumps({"task": task, "started": f"2026-01-0{seed}", **about}))
     (folder / "config.yaml").write_text(f"seed: {seed}\nexperiment: {folder.name}\ntrain: {{gamma: 0.9}}\n")
     return Run(folder)

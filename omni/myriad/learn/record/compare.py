@@ -116,11 +116,9 @@ def _page(runs: Sequence[Run], together: Sequence[Group]) -> str:
     }
     units = {"frames": "frames", "seconds": "training time (s)"}
     drawn = [chart(title, [g.line(y, x) for g in together], units[x]) for title, (y, x) in curves.items()]
-    more = dict.fromkeys(name for run in runs for name in run.columns if name.startswith("Episode/"))
-    reported = [
-        chart(name.removeprefix(TERMS).removeprefix("Episode/"), [g.line(name) for g in together], "frames")
-        for name in more
-    ]
+    more = dict.fromkeys(name for run in runs for name in run.columns if name.startswith(TERMS))
+    more |= dict.fromkeys(name for run in runs for name in run.reported())
+    reported = [chart(name.removeprefix(TERMS), [g.line(name) for g in together], "frames") for name in more]
     sections: list[dict[str, Any]] = [
         {"title": "Curves", "charts": drawn, "note": _bands(together)},
         {"title": "Terms of the reward, and what the task reports", "charts": reported},

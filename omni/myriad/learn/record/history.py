@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +16,13 @@ import yaml
 
 from omni.myriad.errors import MyriadError
 
-TERMS = "Episode/reward/"
+TERMS = "reward/"
 """What the columns of rewards' terms begin with."""
+_EVERY_RUNS = (
+    "epoch", "frames", "seconds", "reward_mean", "reward_best", "episode_length_mean", "episodes", "learning_rate",
+    "frames_per_second", "faults",
+)  # fmt: skip
+_LOSSES = re.compile(r".*_(loss|seconds)|entropy|kl|action_std")
 _NAMES = ("experiment", "checkpoint", "train_dir", "test", "wandb_", "episodes", "video", "rl_device", "output")
 """Settings that say where a run is, and not what it does."""
 
@@ -80,6 +86,17 @@ class Run:
         """Return a column of progress.csv, one of NaN where it has none."""
         length = max(map(len, self.columns.values()), default=0)
         return self.columns.get(name, np.full(length, np.nan))
+
+    def reported(self) -> list[str]:
+        """Return the names of the columns that the task reports, without the terms of its reward."""
+        return [name for name in self._own() if not name.startswith(TERMS) and not _LOSSES.fullmatch(name)]
+
+    def losses(self) -> list[str]:
+        """Return the names of the columns that the learner reports."""
+        return [name for name in self._own() if _LOSSES.fullmatch(name) and not name.endswith("_seconds")]
+
+    def _own(self) -> list[str]:
+        return [name for name in self.columns if name not in _EVERY_RUNS]
 
     def last(self, name: str) -> float | None:
         """Return the last number of a column, None where it has none."""

@@ -91,7 +91,9 @@ class Progress:
             f"epoch {_of(epoch.epoch, self.max_epochs)}  frames {_count(epoch.frames)}  "
             f"{_count(epoch.frames_per_second)} steps/s ({split})  "
             f"reward {_reward(epoch)} (best {_number(epoch.reward_best)})  "
-            f"length {_number(epoch.episode_length_mean)}  {_clock(self.seconds_left(epoch))} left"
+            f"length {_number(epoch.episode_length_mean)}  "
+            + "".join(f"{_spoken(name)} {_number(value)}  " for name, value in epoch.extras.items() if "/" not in name)
+            + f"{_clock(self.seconds_left(epoch))} left"
             + (f"  {self.faults} faults" if self.faults else "")
         )
 
@@ -131,6 +133,8 @@ class Progress:
         score.add_row("best", _number(epoch.reward_best))
         score.add_row("episode length", _number(epoch.episode_length_mean))
         score.add_row("frames", _of(epoch.frames, self.max_frames, " of ", _count))
+        for name, value in epoch.extras.items():
+            score.add_row(_spoken(name), _number(value))
         if self.faults:
             score.add_row("faults", f"{self.faults} environments reset")
         score.add_row("steps/s", Text(_count(epoch.frames_per_second), "bold"))
@@ -184,6 +188,10 @@ def _reward(epoch: Epoch) -> str:
     if epoch.reward_mean is None and epoch.reward_so_far is not None:
         return f"{_number(epoch.reward_so_far)} so far"
     return _number(epoch.reward_mean)
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _number(value: float | None) -> str:

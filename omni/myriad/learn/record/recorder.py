@@ -78,8 +78,7 @@ class Recorder:
 
     def __call__(self, epoch: Epoch) -> None:
         """Write one epoch down."""
-        row = {name: getattr(epoch, name) for name in _COLUMNS} | epoch.losses
-        row |= {f"Episode/{name}": value for name, value in epoch.extras.items()}
+        row = {name: getattr(epoch, name) for name in _COLUMNS} | epoch.losses | epoch.extras
         with writing(self.run_dir / "progress.csv"):
             if self._csv is None or not row.keys() <= set(self._columns):
                 self._csv = self._open_csv(epoch.epoch, list(row))

@@ -19,7 +19,6 @@ from omni.myriad.places import COMMAND
 FILE_NAME = "report.html"
 _PHASES = ("physics", "task", "policy", "update")
 _MOST_BYTES = 24 * 2**20  # of films in a page
-_NOT_LOSSES = ("epoch", "frames", "seconds", "reward", "episode", "learning_rate", "faults", *_PHASES)
 
 
 def write_report(folder: Path) -> Path:
@@ -112,15 +111,16 @@ def _terms(run: Run) -> Markup:
 
 
 def _reported(run: Run) -> list[Markup]:
-    names = [name for name in run.columns if name.startswith("Episode/") and not name.startswith(TERMS)]
-    return [_one(run, name, name[len("Episode/") :]) for name in names]
+    return [_one(run, name, name) for name in run.reported()]
 
 
 def _learner(run: Run) -> list[Markup]:
     names = {"a_loss": "Actor loss", "c_loss": "Critic loss", "bounds_loss": "Bounds loss", "kl": "KL divergence"}
     names |= {"entropy": "Entropy", "cval_loss": "Central value loss"}
-    losses = [name for name in run.columns if not name.startswith((*_NOT_LOSSES, "Episode/"))]
-    return [*(_one(run, name, names.get(name, name)) for name in losses), _one(run, "learning_rate", "Learning rate")]
+    return [
+        *(_one(run, name, names.get(name, name)) for name in run.losses()),
+        _one(run, "learning_rate", "Learning rate"),
+    ]
 
 
 def _spread(run: Run) -> dict[str, Any]:
