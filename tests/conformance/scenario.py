@@ -154,6 +154,31 @@ def scene_settings(stage: Any) -> dict[str, str]:
     return {attribute.GetName(): str(attribute.Get()) for attribute in prim.GetAttributes() if attribute.IsAuthored()}
 
 
+def offsets(engine: str) -> dict[str, Any]:
+    """Return the contact offsets of robots' shapes as PhysX has them, which it derives from the steps per second."""
+    from omni.myriad.app import runs
+
+    results: dict[str, Any] = {}
+    for task in ("Go1Velocity", "Humanoid"):
+        env: Any = runs.make_env(configuration(engine, task, 2, "engine.shards=1"))
+        from ovphysx.types import TensorType
+
+        if engine == "isaacsim":
+            from standin import native
+
+            physx = native.PHYSICS.physx
+        else:
+            physx = env.engine.shards[0]._physx
+        (robots,) = env.engine.robots().values()
+        paths = list(robots.prim_paths)
+        binding = physx.create_tensor_binding(prim_paths=paths, tensor_type=TensorType.ARTICULATION_CONTACT_OFFSET)
+        results[task] = torch.zeros(binding.shape)
+        binding.read(results[task])
+        binding.destroy()
+        env.close()
+    return results
+
+
 def contacts(engine: str) -> dict[str, Any]:
     """Return the forces on resting balls without and with processing of contacts, in this order."""
     from omni.myriad.app import runs
@@ -297,6 +322,7 @@ SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "views": views,
     "order": order,
     "scene": scene,
+    "offsets": offsets,
     "contacts": contacts,
     "replicated": replicated,
     "gpu": gpu,

@@ -222,7 +222,9 @@ class IsaacSimEngine(Engine):
     def _filter_collisions(self, shared: list[Usd.Prim]) -> None:
         """Let clones touch what they share, and no clone of another one."""
         paths = [f"{ENVS_PATH}/env_{env_id}" for env_id in range(self.num_envs)]
-        self._cloner.filter_collisions(PHYSICS_SCENE_PATH, _COLLISIONS_PATH, paths, [str(prim.GetPath()) for prim in shared])
+        self._cloner.filter_collisions(
+            PHYSICS_SCENE_PATH, _COLLISIONS_PATH, paths, [str(prim.GetPath()) for prim in shared]
+        )
 
     def _sort_environments(self) -> None:
         """Bring `env_positions` into the order in which PhysX, not the cloner, holds the environments.
