@@ -55,6 +55,11 @@ VERBS = {
         ("physx", "export", "deploy"),
     ),
     "benchmark": Verb(cli.benchmark, "measure speed: {myriad} benchmark task=Ant num_envs=4096,16384", ("physx",)),
+    "sweep": Verb(
+        cli.sweep,
+        "try many settings: {myriad} sweep task=Cartpole 'sweep.learning_rate=loguniform(1e-4,1e-2)'",
+        ("physx", "sweep"),
+    ),
     "import": Verb(
         importing.run_import,
         "make a URDF, MJCF or USD file, or a robot of the catalogue, ours: {myriad} import robot.urdf",

@@ -2,10 +2,8 @@
 """Whole runs as people start them: what they leave behind, how they end, what bad input says."""
 
 import json
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -51,7 +49,8 @@ def test_a_run_leaves_what_it_takes_to_understand_and_repeat_it(trained):
     assert json.loads((folder / "summary.json").read_text()) == summary
     assert summary["frames"] == 3 * 32 * 16
     run = json.loads((folder / "run.json").read_text())
-    assert run["versions"]["torch"] == torch.__version__ and run["engine"].startswith("ovphysx")
+    assert torch.__version__.startswith(run["versions"]["torch"])  # which has "+cu130" at its end, or not
+    assert run["engine"].startswith("ovphysx")
 
 
 @pytest.mark.parametrize("setting", ["learner=nobody", "train.learner=nobody"])
@@ -142,30 +141,10 @@ def test_a_taken_experiment_is_not_overwritten(trained, start):
     assert code == 2 and "already holds a run" in err
 
 
-def test_help_says_how():
-    done = subprocess.run([sys.executable, "train.py", "--help"], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == 0 and "num_envs=4096" in done.stdout
-
-
-def test_ctrl_c_keeps_a_checkpoint_and_exits_130(tmp_path):
-    arguments = ["task=Cartpole", "sim_device=cpu", "num_envs=32", "max_iterations=100000", "experiment=interrupted"]
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "train.py"), *arguments],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("epoch"):
-            break
-    process.send_signal(signal.SIGINT)
-    sent = time.monotonic()
-    process.stdout.read()
-    error = process.stderr.read() if process.stderr else ""
-    assert process.wait(60) == 130, error
-    run_dir = tmp_path / "runs/interrupted"
-    assert "Interrupted" in error and f"resume with checkpoint={run_dir}\n" in error and "Traceback" not in error
-    assert (run_dir / "checkpoints/last.pth").exists()
-    assert time.monotonic() - sent < 20  # about a second where nothing else runs
+@pytest.mark.parametrize("verb", ["train", "play", "export"])
+def test_help_says_how(verb):
+    done = subprocess.run([sys.executable, f"{verb}.py", "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0 and f"./myriad {verb} task=" in done.stdout
 
 
 _IMPORTS_ELSEWHERE = """

@@ -97,6 +97,20 @@ def others(engine: str) -> dict[str, Any]:
     return results
 
 
+def terrain(engine: str) -> dict[str, Any]:
+    """Run AnymalTerrain on a few tiles for a few random steps, and say where on them robots start."""
+    from omni.myriad.app import runs
+
+    few = [f"task.env.terrain.{part}" for part in ("levels=2", "columns=7", "border=3.0", "start_levels=2")]
+    settings = ("engine.shards=1", "task.sim.physx.enable_enhanced_determinism=True", *few)
+    env: Any = runs.make_env(configuration(engine, "AnymalTerrain", 8, *settings))
+    results = roll_out(env, 20)
+    results["origins"] = env.task.terrain_origins.clone()
+    results["clearance"] = env.task.robot.get_world_poses()[0] - env.task.terrain_origins
+    env.close()
+    return results
+
+
 def views(engine: str) -> dict[str, Any]:
     """Ask every method of both views on the same state."""
     import view_calls
@@ -276,6 +290,28 @@ async def _joined(config: dict[str, Any]) -> dict[str, Any]:
     return results
 
 
+def not_finite(engine: str) -> dict[str, Any]:
+    """Train with on_nan=reset, and let NaN into a robot's root or joints once: when is it noticed, and what is left."""
+    from omni.myriad.app import runs
+    from omni.myriad.learn import run
+    from tests.faults.spoil import spoil_before, spoil_joints, spoil_root
+
+    results: dict[str, Any] = {}
+    for task, spoil in (("Cartpole", spoil_joints), ("Ant", spoil_root)):
+        env: Any = runs.make_env(configuration(engine, task, 16, "engine.shards=1", "on_nan=reset"))
+        noted = spoil_before(env, {40}, spoil)  # in the third epoch of 16 steps
+        folder = Path(sys.argv[2]).with_suffix(f".{task}")
+        summary, _ = run.train(env.sim_config.config | {"max_iterations": 6}, env, folder)
+        state = [value for view in env.engine.get_state().values() for value in view.values()]
+        results[task] = {
+            "status": summary["status"],
+            "noted": noted,
+            "finite": all(bool(value.isfinite().all()) for value in state),
+        }
+        env.close()
+    return results
+
+
 def strict(engine: str) -> dict[str, Any]:
     """Do to Kit what its native modules refuse, and collect what the stand-in says."""
     sys.argv[1:], command = ["task=Cartpole"], sys.argv[1:]
@@ -319,6 +355,7 @@ def strict(engine: str) -> dict[str, Any]:
 SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "tasks": tasks,
     "others": others,
+    "terrain": terrain,
     "views": views,
     "order": order,
     "scene": scene,
@@ -327,6 +364,7 @@ SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "replicated": replicated,
     "gpu": gpu,
     "joined": joined,
+    "not_finite": not_finite,
     "strict": strict,
 }
 

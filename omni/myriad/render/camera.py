@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera on a robot that stands on a chequered floor under an open sky."""
+"""A camera on a robot that stands on a chequered floor, or on uneven ground, under an open sky."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Camera:
 
     Args:
         link_names: The links, in the order of the poses that `draw` is given.
-        shapes: What they look like.
+        shapes: What they look like, and the ground; without any there is a floor at z = 0.
         width: Pixels.
         height: Pixels.
 
@@ -62,15 +62,17 @@ class Camera:
                 form["mesh"] = newton.Mesh(shape.points, shape.triangles, compute_inertia=False)
             place = self._wp.transform(self._wp.vec3(*shape.position), self._wp.quat(*shape.rotation))
             add = getattr(builder, f"add_shape_{shape.kind}")
-            add(links[shape.link], xform=place, color=shape.colour, **form)
-        floor = builder.add_ground_plane(color=_FLOOR)
+            add(links[shape.link] if shape.link else -1, xform=place, color=shape.colour, **form)
+        is_uneven = any(not shape.link for shape in shapes)
+        floor = None if is_uneven else builder.add_ground_plane(color=_FLOOR)
         self._model = builder.finalize(device=_DEVICE)
         self._state = self._model.state()
         self._camera = camera(self._model)
         light = np.array(_LIGHT) / np.linalg.norm(_LIGHT)
         self._camera.create_default_light(direction=self._wp.vec3f(*light))
         self._camera.set_ambient_light((0.32, 0.34, 0.38), (0.16, 0.15, 0.14))
-        self._camera.assign_checkerboard_material(shape_indices=np.array([floor], np.uint32))
+        if floor is not None:
+            self._camera.assign_checkerboard_material(shape_indices=np.array([floor], np.uint32))
         config = self._camera.default_render_config
         config.enable_shadows = config.enable_textures = True
         config.anti_aliasing = camera.AntiAliasing.MSAA  # rays for all samples, one shading per surface

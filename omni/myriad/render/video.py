@@ -14,12 +14,14 @@ from omni.myriad.engine.base import ENV_0_PATH
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import replacing
 from omni.myriad.render.camera import FIELD_OF_VIEW, Camera, needed
-from omni.myriad.render.shapes import Shape, robot_shapes
+from omni.myriad.render.shapes import Shape, ground_shapes, robot_shapes
 
 FRAMES_PER_SECOND = 30
 _MARGIN = 1.25  # how much more than the robot is in the picture
 _CALM = 0.4  # s over which the camera's path is smoothed: it knows where the robot will go
 _ELEVATION = math.radians(15.0)
+_SEEN = 15.0  # m around a robot's path in which uneven ground is drawn
+_CLEARANCE = 0.4  # m from the camera to uneven ground
 
 
 def film_robot(
@@ -49,10 +51,14 @@ def film_robot(
     shapes = robot_shapes(stage, link_names)
     if not shapes:
         raise MyriadError("The robot has no visible shapes, so there is nothing to film: say video=False.")
-    camera = Camera(link_names, shapes)
+    reached = np.concatenate(positions)[:, :2]
+    ground = ground_shapes(stage, reached.min(axis=0) - _SEEN, reached.max(axis=0) + _SEEN)
+    camera = Camera(link_names, [*shapes, *ground])
     step = 1.0 / FRAMES_PER_SECOND
     moments = [min(round(k * step / dt), len(positions) - 1) for k in range(max(1, int(len(positions) * dt / step)))]
     eyes, targets = follow([positions[m] for m in moments], link_names, shapes)
+    for eye in eyes:
+        _keep_above(eye, ground)
     target_file = path.with_suffix(".mp4")
     size, options = (camera.width, camera.height), ["-movflags", "+faststart"]
     with replacing(target_file) as temporary:
@@ -171,6 +177,14 @@ def follow(
     eyes = targets + distance * direction
     eyes[:, 2] = np.maximum(eyes[:, 2], 0.2)  # above the floor
     return list(eyes), list(targets)
+
+
+def _keep_above(eye: np.ndarray, ground: Sequence[Shape]) -> None:
+    """Lift a camera that is in the ground, or just above it."""
+    for shape in ground:
+        assert shape.points is not None
+        near = np.abs(shape.points[:, :2] - eye[:2]).max(axis=-1) < _CLEARANCE
+        eye[2] = max(eye[2], shape.points[near, 2].max(initial=-np.inf) + _CLEARANCE)
 
 
 def _smooth(path: np.ndarray, frames: float) -> np.ndarray:

@@ -91,7 +91,9 @@ class Progress:
             f"epoch {_of(epoch.epoch, self.max_epochs)}  frames {_count(epoch.frames)}  "
             f"{_count(epoch.frames_per_second)} steps/s ({split})  "
             f"reward {_number(epoch.reward_mean)} (best {_number(epoch.reward_best)})  "
-            f"length {_number(epoch.episode_length_mean)}  {_clock(self.seconds_left(epoch))} left"
+            f"length {_number(epoch.episode_length_mean)}  "
+            + "".join(f"{_spoken(name)} {_number(value)}  " for name, value in epoch.extras.items())
+            + f"{_clock(self.seconds_left(epoch))} left"
             + (f"  {self.faults} faults" if self.faults else "")
         )
 
@@ -131,6 +133,8 @@ class Progress:
         score.add_row("best", _number(epoch.reward_best))
         score.add_row("episode length", _number(epoch.episode_length_mean))
         score.add_row("frames", _of(epoch.frames, self.max_frames, " of ", _count))
+        for name, value in epoch.extras.items():
+            score.add_row(_spoken(name), _number(value))
         if self.faults:
             score.add_row("faults", f"{self.faults} environments reset")
         score.add_row("steps/s", Text(_count(epoch.frames_per_second), "bold"))
@@ -178,6 +182,10 @@ def _shares(epoch: Epoch) -> list[tuple[str, float, str]]:
 
 def _of(value: int, total: int, between: str = "/", show: Callable[[int], str] = str) -> str:
     return between.join(map(show, (value, total) if total > 0 else (value,)))
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _number(value: float | None) -> str:

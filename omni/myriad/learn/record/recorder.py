@@ -77,11 +77,12 @@ class Recorder:
 
     def __call__(self, epoch: Epoch) -> None:
         """Write one epoch down."""
-        row = {name: getattr(epoch, name) for name in _COLUMNS} | epoch.losses
+        row = {name: getattr(epoch, name) for name in _COLUMNS} | epoch.losses | epoch.extras
         with writing(self.run_dir / "progress.csv"):
             if self._csv is None:
-                self._csv = self._open_csv(epoch.epoch, list(row))
-            self._csv.writerow(row.values())
+                self._names = list(row)  # what a task reports later on has no column
+                self._csv = self._open_csv(epoch.epoch, self._names)
+            self._csv.writerow([row.get(name) for name in self._names])
             self._file.flush()
         located = scalars(epoch)
         with writing(self.run_dir / "summaries"):

@@ -168,14 +168,14 @@ class RlGamesLearner:
                 self.latest = self._close_epoch(start, played, updated, losses)
                 if is_first:
                     listener(self.latest)
-                    checkpoints.save_what_is_due(self.rollout.episodes)
+                    checkpoints.save_what_is_due(agent.epoch_num)
                 done = self._is_done()
             if is_first:
-                checkpoints.finish(self.rollout.episodes)
+                checkpoints.finish()
         except KeyboardInterrupt:
             self._require_finite_weights()
             if is_first:
-                checkpoints.finish(self.rollout.episodes)
+                checkpoints.finish()
             raise
 
     def prepare(self) -> None:
@@ -338,6 +338,5 @@ class RlGamesLearner:
             yield from learning.model.named_buffers()
 
     def _fail(self, what: str) -> NoReturn:
-        good = self.checkpoints.last_good()
-        saved = f"the last good checkpoint is {good}" if good else "no checkpoint had been written yet"
+        saved = self.checkpoints.last_good()
         raise MyriadError(f"training stopped in epoch {self.agent.epoch_num}: {what}; {saved}") from None
