@@ -95,6 +95,42 @@ def _is_seen(prim: Usd.Prim) -> bool:
     return looks.ComputeVisibility() != UsdGeom.Tokens.invisible and looks.ComputePurpose() != UsdGeom.Tokens.guide
 
 
+def is_held(stage: Usd.Stage, path: str) -> bool:
+    """Tell whether a robot is fastened to the world: by a fixed joint that names one body alone."""
+    for prim in Usd.PrimRange(stage.GetPrimAtPath(path), Usd.TraverseInstanceProxies()):
+        joint = UsdPhysics.FixedJoint(prim)
+        if joint and not (joint.GetBody0Rel().GetTargets() and joint.GetBody1Rel().GetTargets()):
+            return True
+    return False
+
+
+def ground_shapes(stage: Usd.Stage, low: np.ndarray, high: np.ndarray) -> list[Shape]:
+    """Return the part of the uneven ground between two places, (2,) in m each, in the world's frame; none for a plane.
+
+    Args:
+        stage: The stage that a task authored.
+        low: Least x and y.
+        high: Greatest x and y.
+    """
+    shapes = []
+    for prim in stage.Traverse():
+        if not prim.IsA(UsdGeom.Mesh) or prim.GetPath().HasPrefix(ENVS_PATH):
+            continue
+        mesh = UsdGeom.Mesh(prim)
+        points = np.array(mesh.GetPointsAttr().Get(), np.float32)
+        if len(points) <= 4:  # the square by which Isaac Sim shows a plane
+            continue
+        triangles = np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32).reshape(-1, 3)
+        inside = np.all((points[:, :2] >= low) & (points[:, :2] <= high), axis=-1)
+        triangles = triangles[inside[triangles].all(axis=-1)]
+        used, corners = np.unique(triangles, return_inverse=True)
+        if len(used):
+            colour = tuple(float(c) for c in mesh.GetDisplayColorAttr().Get()[0])
+            corners = corners.ravel().astype(np.int32)
+            shapes.append(Shape("", "mesh", (), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), colour, points[used], corners))  # type: ignore[arg-type]
+    return shapes
+
+
 def _upwards(prim: Usd.Prim) -> Iterator[Usd.Prim]:
     while prim and str(prim.GetPath()) != ENV_0_PATH:
         yield prim
@@ -138,6 +174,9 @@ def _shapes_of(prim: Usd.Prim, link: str, place: Gf.Transform) -> Iterator[Shape
 
 def _fans(mesh: UsdGeom.Mesh) -> np.ndarray:
     """Cut a mesh's polygons into triangles that share their first corner."""
-    ends = np.cumsum(mesh.GetFaceVertexCountsAttr().Get())
+    counts = np.array(mesh.GetFaceVertexCountsAttr().Get())
+    if (counts == 3).all():
+        return np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32)
+    ends = np.cumsum(counts)
     faces = np.split(np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32), ends[:-1])
     return np.array([(face[0], *edge) for face in faces for edge in pairwise(face[1:])], np.int32).ravel()

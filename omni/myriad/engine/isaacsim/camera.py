@@ -64,7 +64,7 @@ class CameraView(isaac_sim.CameraView):  # type: ignore[misc]
             self._asked += 1
         target = warp.from_torch(out) if isinstance(out, torch.Tensor) else out
         data, info = super().get_data(annotator_type, tiled=tiled, out=target)
-        return warp.to_torch(data), info
+        return warp.to_torch(data).to(self._device), info  # Kit draws on the GPU, wherever physics is
 
     def get_rgb(self, out: Any = None) -> torch.Tensor:
         """Return colours, (cameras, height, width, 3) uint8."""
