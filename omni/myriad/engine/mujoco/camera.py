@@ -70,10 +70,10 @@ class CameraView(view.CameraView):
         turn = torch.tensor([[turn[3], *turn[:3]]])
         axes = torch.tensor([[0.0, 0.0, -1.0], [0.0, 1.0, 0.0]])
         ahead, up = quat_rotate(turn.expand(2, 4), axes).tolist()
-        half_width = self._near * self._apertures[camera] / (2.0 * self._focal_lengths[camera])
-        half_height = half_width / self.get_aspect_ratios()
         for eye in self._renderer.scene.camera:  # both of a pair of eyes, which are one here
             eye.pos[:], eye.forward[:], eye.up[:] = (x, y, z), ahead, up
-            eye.frustum_near, eye.frustum_far = self._near, self._far
+            # Near and far stay MuJoCo's own, by which it reckons depth; left and right follow from the picture's shape.
+            half_width = eye.frustum_near * self._apertures[camera] / (2.0 * self._focal_lengths[camera])
+            half_height = half_width / self.get_aspect_ratios()
             eye.frustum_center, eye.frustum_width = 0.0, half_width
             eye.frustum_bottom, eye.frustum_top = -half_height, half_height
