@@ -164,7 +164,7 @@ def test_ray_that_is_not_there_is_one_line(address: str, said: str, tmp_path: Pa
 def test_a_sweep_that_was_ended_goes_on(number: signal.Signals, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     settings = [*TINY, f"train_dir={tmp_path}", "experiment=s", "sweep.gamma=[0.9,0.95,0.99]", "trials=3"]
-    process = begun(*settings, "max_iterations=150", "save_every=1", "search=optuna")
+    process = begun(*settings, "max_iterations=60", "save_every=1", "search=optuna")
     wait((folder / "000" / "checkpoints" / "epoch_5.pth").exists)
     wait(lambda: bool(list((folder / "ray").glob("experiment_state*"))))
     trainer = pid_of(folder / "000")
@@ -186,7 +186,7 @@ def test_a_sweep_that_was_ended_goes_on(number: signal.Signals, tmp_path: Path) 
     ]
     assert len(finished) >= 3
     assert (folder / "000" / "console.log").read_text().count("Run folder:") == 2
-    assert [row["epoch"] for row in read_progress(folder / "000")] == list(range(1, 151))
+    assert [row["epoch"] for row in read_progress(folder / "000")] == list(range(1, 61))
 
 
 @pytest.mark.nightly
@@ -202,7 +202,7 @@ def test_trials_of_a_node_that_is_killed_go_on_on_another(tmp_path: Path) -> Non
         folder = tmp_path / "s"
         settings = [*TINY, f"train_dir={tmp_path}", "experiment=s", "sweep.gamma=[0.9,0.95]", "trials=2"]
         address = f"ray_address={cluster.address}"
-        process = begun(*settings, "search=grid", "max_iterations=150", "save_every=1", address)
+        process = begun(*settings, "search=grid", "max_iterations=60", "save_every=1", address)
         wait(lambda: all((folder / name / "checkpoints" / "epoch_5.pth").exists() for name in ("000", "001")))
         cluster.remove_node(second, allow_graceful=False)
         said, _ = process.communicate(timeout=400)
@@ -212,7 +212,7 @@ def test_trials_of_a_node_that_is_killed_go_on_on_another(tmp_path: Path) -> Non
     starts = [(run / "console.log").read_text().count("Run folder:") for run, _ in runs(folder)]
     assert sorted(starts) == [1, 2]
     for run, _ in runs(folder):
-        assert [row["epoch"] for row in read_progress(run)] == list(range(1, 151))
+        assert [row["epoch"] for row in read_progress(run)] == list(range(1, 61))
 
 
 @pytest.mark.nightly
