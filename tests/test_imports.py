@@ -53,7 +53,10 @@ BELONGS_TO = {
     "mujoco": ("omni/myriad/engine/mujoco", "omni/myriad/robots"),
     "newton": ("omni/myriad/engine/newton", "omni/myriad/render"),
     "mujoco_warp": ("omni/myriad/engine/newton", "omni/myriad/benchmark"),
+    "dartpy": ("omni/myriad/benchmark",),
     "imageio_ffmpeg": ("omni/myriad/render",),
+    "viser": ("omni/myriad/viewer",),
+    "trimesh": ("omni/myriad/viewer",),
     "ray": ("omni/myriad/sweep",),
     "optuna": ("omni/myriad/sweep",),
 }
