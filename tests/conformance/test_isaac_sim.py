@@ -132,14 +132,13 @@ def test_a_thousand_steps_of_the_other_tasks_are_those_of_standalone_physx(
 @pytest.mark.nightly
 @pytest.mark.parametrize("tag", TAGS)
 def test_robots_walk_on_the_same_terrain(tag: str) -> None:
-    ours, theirs = run("terrain"), run("terrain", tag)
-
-    assert torch.equal(theirs["origins"], ours["origins"])
-    assert (theirs["clearance"].abs() < 1.0).all(), "nobody has fallen through"
-    assert torch.equal(theirs["dones"], ours["dones"])
-    # Until feet touch the ground. Then they part, in the fourth step by 0.08 rad/s; why is not known.
-    for name in ("observations", "rewards"):
-        torch.testing.assert_close(theirs[name][:4], ours[name][:4], rtol=1e-5, atol=1e-5)
+    for task in scenario.ON_TERRAIN:
+        ours, theirs = run("terrain")[task], run("terrain", tag)[task]
+        assert torch.equal(theirs["origins"], ours["origins"])
+        assert (theirs["clearance"].abs() < 1.0).all(), "nobody has fallen through"
+        assert torch.equal(theirs["dones"], ours["dones"])
+        for name in ("observations", "rewards"):
+            torch.testing.assert_close(theirs[name], ours[name], rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
