@@ -55,6 +55,8 @@ BELONGS_TO = {
     "mujoco_warp": ("omni/myriad/engine/newton", "omni/myriad/benchmark"),
     "dartpy": ("omni/myriad/benchmark",),
     "imageio_ffmpeg": ("omni/myriad/render",),
+    "viser": ("omni/myriad/viewer",),
+    "trimesh": ("omni/myriad/viewer",),
     "ray": ("omni/myriad/sweep",),
     "optuna": ("omni/myriad/sweep",),
 }

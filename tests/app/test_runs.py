@@ -42,7 +42,8 @@ def trained(tmp_path_factory):
 
 def test_a_run_leaves_what_it_takes_to_understand_and_repeat_it(trained):
     folder, summary = trained
-    for name in ("config.yaml", "run.json", "summary.json", "curve.png", "progress.csv", "checkpoints/last.pth"):
+    names = ("config.yaml", "run.json", "summary.json", "curve.png", "progress.csv", "report.html")
+    for name in (*names, "checkpoints/last.pth"):
         assert (folder / name).stat().st_size > 0, name
     assert (folder / "checkpoints" / "epoch_2.pth").exists()
     assert list(folder.glob("**/events.out.tfevents*"))
@@ -51,6 +52,10 @@ def test_a_run_leaves_what_it_takes_to_understand_and_repeat_it(trained):
     run = json.loads((folder / "run.json").read_text())
     assert torch.__version__.startswith(run["versions"]["torch"])  # which has "+cu130" at its end, or not
     assert run["engine"].startswith("ovphysx")
+    assert run["differs"] == {
+        "num_envs": [32, None], "max_iterations": [3, None], "save_every": [2, None], "task.env.numEnvs": [32, 512],
+    }  # fmt: skip
+    assert run["machine"]["cores"] >= 1 and run["set_up_seconds"] > 0
 
 
 @pytest.mark.parametrize("setting", ["learner=nobody", "train.learner=nobody"])
@@ -71,6 +76,10 @@ def test_play_reports_a_table_and_json(trained, start):
     result = json.loads((folder / "play.json").read_text())
     assert result["episodes"] == 12
     assert result["reward_min"] <= result["reward_mean"] <= result["reward_max"]
+    quantiles = result["reward_quantiles"]
+    assert len(quantiles) == 21 and quantiles == sorted(quantiles)
+    assert (quantiles[0], quantiles[-1]) == (result["reward_min"], result["reward_max"])
+    assert "12 episodes, played without exploration" in (folder / "report.html").read_text()
 
 
 def test_play_takes_the_last_run_of_the_task(trained, start):

@@ -134,7 +134,7 @@ def test_every_writer_ends_in_one_line_and_leaves_the_old_file(tmp_path, way, fi
         said = what["outcome"]
         assert "cannot be written: " in said and "\n" not in said, f"{name}: {said}"
         assert what["old stays"], name
-        own = {name} if name != "record" else {"progress.csv", "summaries", "summary.json"}
+        own = {name} if name != "record" else {"progress.csv", "report.html", "summaries", "summary.json"}
         assert set(what["files"]) <= own, f"{name} left {what['files']}"
         if way == "tmpfs" and name != "film.mp4":  # what ffmpeg met, it does not hand on
             assert "No space left on device" in said

@@ -46,6 +46,7 @@ def walker():
         sums=torch.zeros((n, 3)),
         errors=torch.ones((n, 2)),
         survived=torch.zeros(n),
+        sum_rewards=lambda terms: torch.stack(list(terms.values())).sum(0),
     )
 
 

@@ -37,6 +37,9 @@ CFG_PATH = data_folder("cfg")
 _ENVS_PER_CORE = 128
 """Environments a CPU core steps well: more lengthen an epoch without making a frame cheaper."""
 
+_OF_A_RUN = ("experiment", "checkpoint", "train_dir", "test", "rl_device", "oige")
+"""Settings that say where a run is or comes from, not what it does."""
+
 # OmniIsaacGymEnvs' resolvers, so that its YAML files compose.
 OmegaConf.register_new_resolver(
     "resolve_default", lambda default, value: default if value in ("", None) else value, replace=True
@@ -115,6 +118,30 @@ def show_config(overrides: Sequence[str]) -> dict[str, Any]:
         MyriadError: On an unknown task, train or engine.
     """
     return _plain(_chosen(_parse([text for text in overrides if "=" in text])))
+
+
+def differences(config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the settings of a resolved configuration that are not its task's defaults, by key: value and default."""
+    parsed = _parse([f"task={config['task_name']}"])
+    folders = [Path(folder) for folder in config["task"]["task_path"]]
+    if config["oige"]:
+        default = _compose(_choose_groups([], folders))
+        put_task(default, find_checkout(config["oige"]), config["task_name"], f"{config['task_name']}PPO")
+    else:
+        default = _compose(_choose_groups(parsed, folders))
+    ours, theirs = _leaves(config), _leaves(_plain(default))
+    decided = ("sim_device", "engine.name") if theirs["engine.name"] == "auto" else ("sim_device",)
+    left_out = {*decided, *_OF_A_RUN, *(key for key in ours if key.startswith("task.task_path"))}
+    keys = [key for key in (*ours, *(key for key in theirs if key not in ours)) if key not in left_out]
+    pairs = {key: (ours.get(key), theirs.get(key)) for key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _leaves(value: Any, key: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not value:
+        return {key: value}
+    parts = [_leaves(item, f"{key}.{name}" if key else str(name)) for name, item in value.items()]
+    return {name: leaf for part in parts for name, leaf in part.items()}
 
 
 def all_tasks(folders: Sequence[Path] = ()) -> list[str]:

@@ -45,6 +45,9 @@ _OWN = {"benchmark": Benchmark, "sweep": Sweep}
 
 _WIDTH = 50  # of names and values
 
+PICTURES = "docs/media/tasks.png"
+"""Where each task is shown."""
+
 Rows = dict[str, tuple[Any, Option]]
 """By name: value and setting."""
 
@@ -68,6 +71,7 @@ def print_help(verb: str, argv: Sequence[str], console: Console | None = None) -
     tasks = known["task"].default is not UNSET
     if tasks:
         folders = [Path(folder) for folder in values["task"]["task_path"]]
+        console.print(Text(f"\nA picture of each: {PICTURES}"))
         _print(console, "Tasks", {name: (UNSET, Option(str, help=says)) for name, says in _tasks(folders).items()})
     top = {name: (found.default, found) for name, found in known.items() if found.default is not UNSET}
     if tasks:

@@ -127,6 +127,7 @@ def claimed(config: dict[str, Any]) -> Iterator[Path]:
                 raise MyriadError(f"{entry} is a link to another folder, where a run would write: remove it.")
         remove_unfinished(run_dir)
         remove_unfinished(checkpoints)
+        remove_unfinished(run_dir / "films")
         yield run_dir
 
 

@@ -403,7 +403,15 @@ class Simulate(Section):
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
 
 
-class PlayVerb(Simulate):
+class Watchable(Section):
+    """What can be looked at while it runs."""
+
+    viewer: bool = option(False, "open a live page in the browser; ./myriad view RUN opens one later")
+    viewer_host: str = option("127.0.0.1", "address of the page; another than loopback's needs the token it prints")
+    viewer_port: int = option(8080, "its port, or one of the next ones", least=0, most=65535)
+
+
+class PlayVerb(Simulate, Watchable):
     """Play a trained policy."""
 
     usage = "task=Ant [checkpoint=FILE] [key=value ...]"
@@ -434,12 +442,14 @@ class Learn(Simulate):
     wandb_entity: str = option("", "whose project it is")
 
 
-class TrainVerb(Learn):
+class TrainVerb(Learn, Watchable):
     """Train a policy."""
 
     usage = "task=Ant num_envs=4096 seed=42 [key=value ...]"
 
     checkpoint: str = option("", "what to resume: a checkpoint's file, or a run's name or folder")
+    video: bool | None = option(None, "film a few environments now and then, into films/ of the run; empty: no")
+    video_every: int = option(100, "with video=True: epochs from one film to the next", least=1)
     gpus: int = option(1, "GPUs of this machine to train on, a process for each; num_envs are each one's", least=1)
     multi_gpu: bool = option(False, "this process is one of several that torchrun started, each with a GPU of its own")
     test: bool = option(False, "play the checkpoint instead, as the verb play does")
@@ -491,7 +501,7 @@ class ExportVerb(Section):
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
 
 
-class DeployVerb(Section):
+class DeployVerb(Watchable):
     """Run an exported policy outside its trainer; tables and films go to <policy>.deploy/ beside its file."""
 
     usage = "policy.onnx [key=value ...]"

@@ -7,7 +7,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import torch
@@ -26,6 +26,16 @@ Observations = dict[str, Any]
 StepResult = tuple[Observations, torch.Tensor, torch.Tensor, dict[str, Any]]
 
 
+class Watcher(Protocol):
+    """Whoever shows what happens in an environment, and may hold it up."""
+
+    def after_step(self) -> None:
+        """Look at a step that was taken."""
+
+    def release(self) -> None:
+        """Hold the environment up no longer; may be called from anywhere."""
+
+
 class VecEnv:
     """A vectorised environment: one task, one engine, `num_envs` environments.
 
@@ -40,6 +50,7 @@ class VecEnv:
         device: Device of every tensor.
         phase_seconds: Seconds spent so far in "physics" and "task", by the host's clock.
         set_up_seconds: Seconds that it took to build the scene and start physics.
+        watchers: Those who show what happens.
         resets_faulty: Whether environments whose numbers are not finite are reset: the setting `on_nan`.
     """
 
@@ -51,6 +62,7 @@ class VecEnv:
         self._launch = launch or (Graph if engine.device.type == "cuda" else None)
         self.phase_seconds = {"physics": 0.0, "task": 0.0}
         self.set_up_seconds = 0.0
+        self.watchers: list[Watcher] = []
         self._task: RLTask | None = None
 
     def set_task(self, task: RLTask) -> None:
@@ -151,6 +163,7 @@ class VecEnv:
               this observation is still the last one of its episode.
             * extras: "time_outs", (num_envs,) bool, True where the episode ended by the step limit alone; "episode", if
               the task reports any, a dictionary of scalars on the device, which are averaged over an epoch and logged;
+              "reward_terms", the `RewardTerms` of a task that says them;
               "faulty", (num_envs,) bool, with `resets_faulty`: True where a number was not finite, so that observations
               and reward are 0 and the episode ends; anything else that the task puts there.
         """
@@ -163,6 +176,8 @@ class VecEnv:
             result = self._after_physics()
             self.phase_seconds["physics"] += after - before
             self.phase_seconds["task"] += (before - start) + (time.perf_counter() - after)
+        for watcher in self.watchers:
+            watcher.after_step()
         return result
 
     def _before_physics(self, actions: torch.Tensor) -> None:

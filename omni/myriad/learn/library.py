@@ -127,7 +127,7 @@ class Stage:
             time_outs = infos.get("time_outs") if self.bootstraps else None
             time_outs = torch.zeros_like(dones) if time_outs is None else time_outs.bool().clone()
             self.episodes.step(rewards, shaped, dones)
-            self.extras.step(infos.get("episode", {}), self.device)
+            self.extras.step(infos, self.device)
             watched = (actions, self.observations["obs"], shaped)
             finite = torch.stack([value.isfinite().all() for value in watched])
             self._spoilt = torch.where(finite, self._spoilt, self._spoilt.clamp(max=self._steps))
@@ -250,6 +250,7 @@ class LibraryLearner(Generic[AnyLibrary]):
             update_seconds=end - stage.last_step,
             epoch_frames=frames,
             episodes=episodes,
+            reward_so_far=float(stage.episodes.so_far()),
             reward_best=before.reward_best,
             learning_rate=self.library.learning_rate,
             clip_range=self.settings.get("e_clip"),

@@ -272,7 +272,8 @@ class RlGamesLearner:
         of_ranks = torch.cat([episodes.finished, *scalars])
         ranks.add_up(of_ranks)
         own = [self.rollout.signs(), *(value.float().reshape(1) for value in extras.values())]
-        fetched = torch.cat([of_ranks, *own]).tolist()
+        fetched = torch.cat([of_ranks, *own, episodes.so_far()]).tolist()
+        so_far = fetched.pop()
         finished, (healthy, absurd_rewards, faults), numbers = fetched[:4], fetched[4:7], fetched[7:]
         summed, signs, numbers = numbers[: len(losses)], numbers[len(losses) :][:4], numbers[len(losses) + 4 :]
         absurd.zero_()
@@ -293,6 +294,7 @@ class RlGamesLearner:
         return {
             "losses": values,
             "extras": means,
+            "reward_so_far": so_far,
             "episodes": episodes.close_epoch(finished),
             "faults": int(faults),
             "rewards": (signs[0], signs[1]) if signs[0] <= signs[1] else None,
