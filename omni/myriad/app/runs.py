@@ -34,7 +34,6 @@ from omni.myriad.oige.config import load_task, take_checkout, vec_env_class
 from omni.myriad.places import COMMAND
 from omni.myriad.policy import description, recording
 from omni.myriad.provenance import git_revision, machine, versions
-from omni.myriad.render.films import TrainingFilms
 from omni.myriad.task.terms import terms_table
 from omni.myriad.viewer.session import visible
 
@@ -88,7 +87,11 @@ def _train(
             _write_provenance(config, env, run_dir)
             show_table(terms_table(env.task))
 
-        films = TrainingFilms(env, run_dir / "films", config["video_every"]) if config["video"] and is_first else None
+        films = None
+        if config["video"] and is_first:
+            from omni.myriad.render.films import TrainingFilms  # and pxr, which Kit has to load first
+
+            films = TrainingFilms(env, run_dir / "films", config["video_every"])
 
         def finished(learner: Learner) -> None:
             if films is not None:
