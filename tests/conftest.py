@@ -57,7 +57,7 @@ def myriad(tmp_path, monkeypatch, capsys):
         capsys.readouterr()
         with pytest.raises(SystemExit) as ended:
             main(arguments)
-        return Done(ended.value.code or 0, *capsys.readouterr())
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
 
     return run
 

@@ -102,7 +102,8 @@ def terrain(engine: str) -> dict[str, Any]:
     from omni.myriad.app import runs
 
     few = [f"task.env.terrain.{part}" for part in ("levels=2", "columns=7", "border=3.0", "start_levels=2")]
-    env: Any = runs.make_env(configuration(engine, "AnymalTerrain", 8, "engine.shards=1", *few))
+    settings = ("engine.shards=1", "task.sim.physx.enable_enhanced_determinism=True", *few)
+    env: Any = runs.make_env(configuration(engine, "AnymalTerrain", 8, *settings))
     results = roll_out(env, 20)
     results["origins"] = env.task.terrain_origins.clone()
     results["clearance"] = env.task.robot.get_world_poses()[0] - env.task.terrain_origins
@@ -165,6 +166,31 @@ def scene_settings(stage: Any) -> dict[str, str]:
     """Return the attributes that are written on the physics scene, by name."""
     prim = stage.GetPrimAtPath("/physicsScene")
     return {attribute.GetName(): str(attribute.Get()) for attribute in prim.GetAttributes() if attribute.IsAuthored()}
+
+
+def offsets(engine: str) -> dict[str, Any]:
+    """Return the contact offsets of robots' shapes as PhysX has them, which it derives from the steps per second."""
+    from omni.myriad.app import runs
+
+    results: dict[str, Any] = {}
+    for task in ("Go1Velocity", "Humanoid"):
+        env: Any = runs.make_env(configuration(engine, task, 2, "engine.shards=1"))
+        from ovphysx.types import TensorType
+
+        if engine == "isaacsim":
+            from standin import native
+
+            physx = native.PHYSICS.physx
+        else:
+            physx = env.engine.shards[0]._physx
+        (robots,) = env.engine.robots().values()
+        paths = list(robots.prim_paths)
+        binding = physx.create_tensor_binding(prim_paths=paths, tensor_type=TensorType.ARTICULATION_CONTACT_OFFSET)
+        results[task] = torch.zeros(binding.shape)
+        binding.read(results[task])
+        binding.destroy()
+        env.close()
+    return results
 
 
 def contacts(engine: str) -> dict[str, Any]:
@@ -333,6 +359,7 @@ SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "views": views,
     "order": order,
     "scene": scene,
+    "offsets": offsets,
     "contacts": contacts,
     "replicated": replicated,
     "gpu": gpu,

@@ -213,6 +213,20 @@ def test_frames_markers_and_commands_change_no_bit_either(launched_env_of, task)
         assert torch.equal(one, other)
 
 
+@pytest.mark.nightly
+def test_a_terrain_changes_no_bit_either_until_somebody_ends(launched_env_of):
+    few = [f"task.env.terrain.{part}" for part in ("levels=2", "columns=4", "border=3.0", "start_levels=2")]
+    of = ("task=AnymalTerrain", "num_envs=6", "engine.shards=2", "test=True", *few)
+    histories = []
+    for launch in (None, Again):
+        torch.manual_seed(5)  # the tiles on which they start
+        histories.append(roll_out(launched_env_of(*of, launch=launch), 10))
+    plain, captured = histories
+    assert not plain[1][:, 1].any()
+    for one, other in zip(plain, captured, strict=True):
+        assert torch.equal(one, other)
+
+
 @pytest.mark.parametrize("task", ["Ant", "Humanoid", "BallBalance", "Quadcopter", "Crazyflie"])
 def test_who_ends_begins_anew_in_a_captured_step(launched_env_of, task):
     env = launched_env_of(f"task={task}", "num_envs=6", "task.env.episodeLength=12")

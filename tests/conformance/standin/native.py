@@ -241,10 +241,10 @@ class RuntimeStage:
     """usdrt.Usd.Stage: the open stage, as far as a cloner asks for its physics scenes."""
 
     @staticmethod
-    def Attach(stage_id: int) -> RuntimeStage:
+    def Attach(stage_id: int) -> RuntimeStage:  # noqa: N802
         return RuntimeStage()
 
-    def GetPrimsWithTypeName(self, name: str) -> list[Sdf.Path]:
+    def GetPrimsWithTypeName(self, name: str) -> list[Sdf.Path]:  # noqa: N802
         if name != "UsdPhysicsScene":
             raise NotImplementedError(f"the stand-in for Kit does not look for prims of type {name}")
         return [prim.GetPath() for prim in kit.CONTEXT.stage.Traverse() if prim.IsA(UsdPhysics.Scene)]
