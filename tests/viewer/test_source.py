@@ -166,7 +166,7 @@ def test_it_pauses_steps_once_and_goes_on(watched):
     viewer.ask("pause", on=True)
     until(lambda: source._is_paused)
     viewer.close()
-    until(lambda: len(taken) > before + 20), "who leaves lets it go on"
+    until(lambda: len(taken) > before + 20)  # who leaves lets it go on
     ended.set()
     thread.join(10)
     assert not thread.is_alive()

@@ -17,6 +17,8 @@ from typing import Any
 import numpy as np
 import trimesh
 import viser
+from trimesh.visual import TextureVisuals
+from trimesh.visual.material import PBRMaterial
 from viser import uplot
 
 from omni.myriad.learn.record.charts import COLOURS, short
@@ -122,10 +124,10 @@ class Page:
             shapes = [s for s in self._scene["shapes"] if s["link"] == name and s["collider"] == colliders]
             if not shapes:
                 continue
-            mine = trimesh.Scene([_mesh(s, self._arrays, colliders, 1.0 + _HAIR * (number % 3)) for s in shapes])
+            mine: Any = trimesh.Scene([_mesh(s, self._arrays, colliders, 1.0 + _HAIR * (number % 3)) for s in shapes])
             handles[number] = self.server.scene.add_batched_glb(
                 f"/{'colliders' if colliders else 'links'}/{number}",
-                mine.export(file_type="glb", include_normals=True),
+                bytes(mine.export(file_type="glb", include_normals=True)),
                 batched_wxyzs=np.array([[1.0, 0.0, 0.0, 0.0]]),
                 batched_positions=np.array([[0.0, 0.0, -100.0]]),
                 lod="off",
@@ -169,13 +171,13 @@ class Page:
             self._middle = middle if at_once or np.linalg.norm(off) > _JUMP else self._middle + 0.25 * off
         self._poses[..., :2] -= self._middle
         if self._heights is None:
-            self._ring.position = (*map(float, middle - self._middle), 0.01)
-            self._ground.position = (*map(float, -(self._middle % _TILE)), 0.0)  # which goes on for ever
+            self._ring.position = np.append(middle - self._middle, 0.01)
+            self._ground.position = np.append(-(self._middle % _TILE), 0.0)  # which goes on for ever
         else:
             half, step = len(self._heights) // 2, self._scene["ground_step"]
             cell = np.clip(np.round((middle - self._ground_at) / step).astype(int) + half, 0, 2 * half)
-            self._ring.position = (*map(float, middle - self._middle), float(self._heights[tuple(cell)]) + 0.01)
-            self._ground.position = (*map(float, self._ground_at - self._middle), 0.0)
+            self._ring.position = np.append(middle - self._middle, self._heights[tuple(cell)] + 0.01)
+            self._ground.position = np.append(self._ground_at - self._middle, 0.0)
 
     def _lay_ground(self, heights: np.ndarray, at: np.ndarray) -> None:
         """Put uneven ground, a square of heights around a place, where the plane or what was laid before is."""
@@ -435,9 +437,9 @@ def _mesh(
     colour = np.array(_COLLIDER) / 255.0 if is_collider else np.array(shape["colour"])
     # glTF's colours are linear, USD's displayColor is what a screen shows.
     linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-    material = trimesh.visual.material.PBRMaterial(
+    material = PBRMaterial(
         baseColorFactor=[*linear, 0.45 if is_collider else 1.0], metallicFactor=0.05, roughnessFactor=0.65,
         alphaMode="BLEND" if is_collider else "OPAQUE",
     )  # fmt: skip
-    mesh.visual = trimesh.visual.TextureVisuals(material=material)
+    mesh.visual = TextureVisuals(material=material)
     return mesh

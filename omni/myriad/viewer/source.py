@@ -242,7 +242,8 @@ class Source:
             self._push(self._env_of(wish), [float(number) for number in wish["velocity"]])
         elif what == "command":
             said = wish["said"]
-            task.command.said = None if said is None else tuple(float(number) for number in said)
+            command: Any = getattr(task, "command")  # noqa: B009 - of a task that has one
+            command.said = None if said is None else tuple(float(number) for number in said)
         elif what == "policy":
             self.chosen_policy = int(wish["number"])
 
