@@ -177,17 +177,17 @@ class VelocityTracking(RLTask):
         low = self.foot_heights < cfg["contactHeight"]
         dragged = ((self.foot_heights - cfg["swingHeight"]).abs() * self.foot_speeds).sum(-1) * moving
         slipped = (self.foot_speeds.square() * low).sum(-1) * moving
-        per_second = (
-            pay["linear"] * torch.exp(-linear / 0.25)
-            + pay["angular"] * torch.exp(-angular / 0.5)
-            + pay["upright"] * torch.exp(-self.gravity[:, :2].square().sum(-1) / 0.2)
-            + pay["pose"] * torch.exp(-strayed)
-            + pay["limits"] * beyond.sum(-1)
-            + pay["actionRate"] * (self.actions - self.last_actions).square().sum(-1)
-            + pay["clearance"] * dragged
-            + pay["slip"] * slipped
-        )
-        self.rew_buf[:] = self.dt * per_second
+        per_second = {
+            "linear": pay["linear"] * torch.exp(-linear / 0.25),
+            "angular": pay["angular"] * torch.exp(-angular / 0.5),
+            "upright": pay["upright"] * torch.exp(-self.gravity[:, :2].square().sum(-1) / 0.2),
+            "pose": pay["pose"] * torch.exp(-strayed),
+            "limits": pay["limits"] * beyond.sum(-1),
+            "action_rate": pay["actionRate"] * (self.actions - self.last_actions).square().sum(-1),
+            "clearance": pay["clearance"] * dragged,
+            "slip": pay["slip"] * slipped,
+        }
+        self.rew_buf[:] = self.dt * self.sum_rewards(per_second)
         # A robot needs a moment to do what it is told; then it is measured.
         counts = (self.command_ages * self.dt > cfg["settlingTime"]).float()
         self.sums += torch.stack((counts, counts * off.norm(dim=-1), counts * turn_off.abs()), dim=-1)

@@ -48,6 +48,7 @@ def walker():
         errors=torch.ones((n, 2)),
         survived=torch.zeros(n),
         curricula={},
+        sum_rewards=lambda terms: torch.stack(list(terms.values())).sum(0),
     )
 
 

@@ -136,6 +136,8 @@ class SingleRobot:
         self._apply(self._command)
         task.step_physics()
         obs, reward, done, extras = task.post_physics_step()
+        for watcher in self._env.watchers:
+            watcher.after_step()
         return {"obs": obs}, reward, done, extras
 
     def _apply(self, command: Command) -> None:

@@ -19,7 +19,7 @@ FIELD_OF_VIEW = math.radians(38.0)
 _SAMPLES = 4  # rays per pixel
 _LIGHT = (-0.45, 0.55, -0.75)  # where the sun shines to
 _FLOOR = (0.62, 0.68, 0.76)
-_HORIZON, _ZENITH = np.array([0.84, 0.90, 0.95]), np.array([0.36, 0.56, 0.82])
+_HORIZON, _ZENITH = (255.0 * np.array(colour, np.float32) for colour in ((0.84, 0.90, 0.95), (0.36, 0.56, 0.82)))
 _HAZE = 26.0  # m in which the floor fades into the horizon
 _HAIR = 3e-4  # m
 _SIZES = {
@@ -82,7 +82,8 @@ class Camera:
         self._colour = self._camera.allocate_image_color(1, width, height)
         self._depth = self._camera.allocate_image_depth(1, width, height)
         self._hit = self._camera.allocate_image_shape_index(1, width, height)
-        self._directions = self._rays.numpy()[:, :, :, 1].mean(axis=2)
+        directions = self._rays.numpy()[:, :, :, 1].mean(axis=2)
+        self._directions = (directions / np.linalg.norm(directions, axis=-1, keepdims=True)).astype(np.float32)
 
     def draw(self, positions: np.ndarray, orientations: np.ndarray, eye: ArrayLike, target: ArrayLike) -> np.ndarray:
         """Return a picture, (height, width, 3) uint8.
@@ -108,8 +109,9 @@ class Camera:
             depth_image=self._depth,
             shape_index_image=self._hit,
         )
-        colour = self._colour.numpy()[0].view(np.uint8).reshape(self.height, self.width, 4)[..., :3] / 255.0
-        return _under_the_sky(colour, self._depth.numpy()[0], self._hit.numpy()[0], self._directions @ rotation.T)
+        colour = self._colour.numpy()[0].view(np.uint8).reshape(self.height, self.width, 4)[..., :3]
+        upward = self._directions @ rotation[2].astype(np.float32)
+        return _under_the_sky(colour, self._depth.numpy()[0], self._hit.numpy()[0], upward)
 
 
 def needed(module: str, package: str) -> Any:
@@ -135,11 +137,11 @@ def _look(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.stack((right, np.cross(right, forward), -forward), axis=1)
 
 
-def _under_the_sky(colour: np.ndarray, depth: np.ndarray, hit: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Paint a sky where rays met nothing, and let what is far fade into it."""
-    elevation = directions[..., 2] / np.linalg.norm(directions, axis=-1)
-    sky = _HORIZON + (_ZENITH - _HORIZON) * np.clip(elevation * 1.6, 0.0, 1.0)[..., None]
-    haze = 1.0 - np.exp(-((np.maximum(depth, 0.0) / _HAZE) ** 2))
+def _under_the_sky(colour: np.ndarray, depth: np.ndarray, hit: np.ndarray, upward: np.ndarray) -> np.ndarray:
+    """Paint a sky where rays met nothing, and let what is far fade into it; `upward` are the rays' z, of length 1."""
+    height = np.clip(upward * 1.6, 0.0, 1.0)[..., None]
+    sky = _HORIZON + (_ZENITH - _HORIZON) * height
+    haze = 1.0 - np.exp(-((np.maximum(depth, 0.0) / _HAZE) ** 2), dtype=np.float32)
     haze[hit == _NOTHING] = 1.0
     mixed = colour + (sky - colour) * haze[..., None]
-    return (np.clip(mixed, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    return (np.clip(mixed, 0.0, 255.0) + np.float32(0.5)).astype(np.uint8)

@@ -66,6 +66,15 @@ def robot_shapes(stage: Usd.Stage, link_names: Sequence[str], colliders: bool = 
     return shapes
 
 
+def is_held(stage: Usd.Stage, path: str) -> bool:
+    """Tell whether a robot is fastened to the world: by a fixed joint that names one body alone."""
+    for prim in Usd.PrimRange(stage.GetPrimAtPath(path), Usd.TraverseInstanceProxies()):
+        joint = UsdPhysics.FixedJoint(prim)
+        if joint and not (joint.GetBody0Rel().GetTargets() and joint.GetBody1Rel().GetTargets()):
+            return True
+    return False
+
+
 def ground_shapes(stage: Usd.Stage, low: np.ndarray, high: np.ndarray) -> list[Shape]:
     """Return the part of the uneven ground between two places, (2,) in m each, in the world's frame; none for a plane.
 

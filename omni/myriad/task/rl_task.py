@@ -16,7 +16,7 @@ from omni.myriad.engine import ENV_0_PATH, ENVS_PATH, Engine, Scene, SimConfig
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
 from omni.myriad.task.actuators import ProportionalDerivative, author_actuators, moving_joints, read_actuators
-from omni.myriad.task.buffers import FirstObservation, Rewards
+from omni.myriad.task.buffers import FirstObservation, Rewards, RewardTerms
 from omni.myriad.task.curriculum import Curriculum, TerrainLevels
 from omni.myriad.task.markers import Marker, MarkerShape, author_marker, make_marker
 from omni.myriad.task.observation import Observation, Quantities
@@ -74,6 +74,7 @@ class RLTask:
         time_out_buf: True where the episode ended by the step limit alone, (num_envs,).
         env_frames: Frames that the policy has been trained on so far, for curricula.
         extras: What else goes to the trainer; scalars in `extras["episode"]` are logged.
+        reward_terms: The terms that `sum_rewards` was given; None for a task that does not say them.
         markers: What `add_marker` made, by name.
         terrain: The ground that all environments share, where the YAML has a section `env.terrain`; else None. Without
             it there is a plane.
@@ -155,6 +156,7 @@ class RLTask:
         self.time_out_buf = torch.zeros(n, device=device, dtype=torch.bool)
         self.env_frames = 0
         self.extras: dict[str, Any] = {}
+        self.reward_terms: RewardTerms | None = None
 
     def _allocate_observations(self) -> None:
         def buffer(size: str) -> Any:
@@ -478,6 +480,16 @@ class RLTask:
     def calculate_metrics(self) -> None:
         """Fill `rew_buf`."""
         raise NotImplementedError(f"Task {self.name} must define calculate_metrics().")
+
+    def sum_rewards(self, terms: Mapping[str, torch.Tensor | float]) -> torch.Tensor:
+        """Return the sum of a reward's terms, (num_envs,), and keep them: their means are logged and shown by name.
+
+        Args:
+            terms: By name, (num_envs,) float each, the same names in every step; a number is one that never changes.
+        """
+        if self.reward_terms is None:
+            self.reward_terms = self.extras["reward_terms"] = RewardTerms(terms, self._num_envs, self._device)
+        return self.reward_terms.sum(terms)
 
     def is_done(self) -> None:
         """Fill `reset_buf`; by default episodes end at the step limit alone.

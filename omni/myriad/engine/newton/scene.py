@@ -156,7 +156,8 @@ def _read_robot(builder: newton.ModelBuilder, joints: list[int]) -> Robot:
         name = builder.joint_label[joint].rsplit("/", 1)[-1]
         coords += range(builder.joint_q_start[joint], builder.joint_q_start[joint] + count)
         dofs += range(builder.joint_qd_start[joint], builder.joint_qd_start[joint] + count)
-        names += [name] if count == 1 else [f"{name}:{axis}" for axis in range(count)]
+        axes = [builder.joint_axis[builder.joint_qd_start[joint] + axis] for axis in range(count)]
+        names += [name] if count == 1 else [f"{name}:{_number_of(axis)}" for axis in axes]  # as PhysX calls them
         turns += [False] * num_linear + [True] * num_angular
         at += [link] * count
     return Robot(
@@ -173,6 +174,11 @@ def _read_robot(builder: newton.ModelBuilder, joints: list[int]) -> Robot:
         links=at,
         num_shapes=sum(builder.shape_body.count(link) for link in links),
     )
+
+
+def _number_of(axis: Any) -> int:
+    """Return 0, 1 or 2 for an axis along x, y or z."""
+    return int(np.argmax(np.abs(np.array(axis))))
 
 
 def load(
@@ -235,8 +241,10 @@ def _read_joint_settings(stage: Usd.Stage, builder: newton.ModelBuilder) -> list
         prim = stage.GetPrimAtPath(path) if path.startswith("/") else Usd.Prim()
         num_linear, num_angular = builder.joint_dof_dim[joint]
         for axis in range(num_linear + num_angular if prim else 0):
-            kind, unit = ("linear", 1.0) if axis < num_linear else ("angular", math.radians(1.0))
             dof = builder.joint_qd_start[joint] + axis
+            kind, unit = ("linear", 1.0) if axis < num_linear else ("angular", math.radians(1.0))
+            if not (prim.IsA(UsdPhysics.RevoluteJoint) or prim.IsA(UsdPhysics.PrismaticJoint)):
+                kind = ("trans" if axis < num_linear else "rot") + "XYZ"[_number_of(builder.joint_axis[dof])]
             builder.joint_armature[dof] = _read_number(prim, f"physxJointAxis:{kind}:armature", 0.0)
             velocity = _read_number(prim, f"physxJointAxis:{kind}:maxJointVelocity", UNLIMITED / unit)
             builder.joint_velocity_limit[dof] = min(velocity * unit, UNLIMITED)
