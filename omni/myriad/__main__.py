@@ -55,6 +55,11 @@ VERBS = {
         ("physx", "export", "deploy"),
     ),
     "benchmark": Verb(cli.benchmark, "measure speed: {myriad} benchmark task=Ant num_envs=4096,16384", ("physx",)),
+    "publish": Verb(
+        cli.publish,
+        "train, play, export and judge the policies that ship: {myriad} publish task=Cartpole seeds=1,2,3",
+        ("physx", "export", "deploy"),
+    ),
     "import": Verb(
         importing.run_import,
         "make a URDF, MJCF or USD file, or a robot of the catalogue, ours: {myriad} import robot.urdf",

@@ -171,6 +171,21 @@ def benchmark(arguments: Sequence[str]) -> None:
     run("benchmark", main, settings)
 
 
+def publish(arguments: Sequence[str]) -> None:
+    """Fill policies/<Task>/, or judge what is there."""
+    from omni.myriad.app.schema import Publish
+    from omni.myriad.benchmark.options import parse, split
+
+    ours, settings = split(arguments, Publish)
+
+    def main(config: dict[str, Any]) -> None:
+        from omni.myriad.publish import publishing
+
+        publishing.publish(config, parse(ours, Publish), settings)
+
+    run("publish", main, settings)
+
+
 def port(arguments: Sequence[str]) -> None:
     """Say what would change for task files of OmniIsaacGymEnvs that are to become some of ours."""
 

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from omni.myriad.app.config import CFG_PATH, all_tasks, show_config
 from omni.myriad.app.options import UNSET, Option, Section, find, like, options
-from omni.myriad.app.schema import GROUPS, VERBS, Benchmark, OwnTasks
+from omni.myriad.app.schema import GROUPS, OWN, VERBS, OwnTasks
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import COMMAND
 from omni.myriad.task.loader import TASKS_PATH, task_files
@@ -61,7 +61,7 @@ def print_help(verb: str, argv: Sequence[str], console: Console | None = None) -
         values = show_config([])
     console.print(Text(f"{COMMAND} {verb} {VERBS[verb].usage}", "bold"))
     console.print(VERBS[verb].__doc__)
-    known = options(VERBS[verb]) | (options(Benchmark) if verb == "benchmark" else {})
+    known = options(VERBS[verb]) | (options(OWN[verb]) if verb in OWN else {})
     tasks = known["task"].default is not UNSET
     if tasks:
         folders = [Path(folder) for folder in values["task"]["task_path"]]

@@ -407,7 +407,7 @@ class PlayVerb(Simulate):
 
     usage = "task=Ant [checkpoint=FILE] [key=value ...]"
 
-    checkpoint: str = option("", "a checkpoint's file, or a run's name or folder; empty: the task's last run")
+    checkpoint: str = option("", "a checkpoint's file, a run's name or folder, or pretrained; empty: the last run")
     fault: str = option("", "replay this instead: a file that a training wrote when a number was not finite")
     episodes: int = option(100, "episodes to play", least=1)
     video: bool | None = option(None, "film the first environment; empty: no")
@@ -446,7 +446,7 @@ class ExportVerb(Section):
     settings_of = "its run"
 
     task: OwnTasks = option("Cartpole", "the task it was trained for")
-    checkpoint: str = option("", "a checkpoint's file, or a run's name or folder; empty: the task's last run")
+    checkpoint: str = option("", "a checkpoint's file, a run's name or folder, or pretrained; empty: the last run")
     output: str = option("", "file to write; empty: exported/policy.onnx in the run's folder")
     oige: str = option("", "the checkout of OmniIsaacGymEnvs whose task it is")
     opset: int = option(17, "ONNX operator set; old enough for the runtimes on robots", least=9, most=23)
@@ -498,6 +498,29 @@ class Benchmark:
     render: str = option("", "page whose tables are written from the results in the folder of its name")
 
 
+class PublishVerb(Simulate):
+    """Train, play, export, film and judge the policies that ship, in policies/<Task>/."""
+
+    usage = "task=Ant seeds=1,2,3 [key=value ...]"
+
+    max_iterations: int | None = option(None, "epochs to train for; empty: the task's number", least=1)
+
+
+@dataclass(frozen=True)
+class Publish:
+    """What the verb publish has beside the settings of its trainings; commas separate several."""
+
+    seeds: tuple[int, ...] = option((1, 2, 3), "a training for each seed; the median's policy ships", least=0)
+    runs: tuple[str, ...] = option((), "finished runs to publish, instead of training")
+    episodes: int = option(1024, "to play of each", least=1)
+    goal: float = option(0.0, "mean reward to time; 0: that of tests/bands.toml")
+    output: str = option("", "folder to write; empty: policies/<Task>")
+    judge: tuple[str, ...] = option(
+        (), "instead: tasks whose shipped policies are judged, or all; writes docs/policies.md"
+    )
+    judge_episodes: int = option(100, "episodes in each place where they are judged", least=1)
+
+
 GROUPS = ("task", "engine", "train")
 """Options whose value is the name of a YAML file in the folder of that name."""
 
@@ -507,7 +530,11 @@ VERBS = {
     "export": ExportVerb,
     "deploy": DeployVerb,
     "benchmark": BenchmarkVerb,
+    "publish": PublishVerb,
 }
+
+OWN: dict[str, type] = {"benchmark": Benchmark, "publish": Publish}
+"""By verb: what it has beside settings of the runs that it starts."""
 
 
 @cache

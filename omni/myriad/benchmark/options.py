@@ -6,36 +6,42 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from omni.myriad.app.options import Option, options
 from omni.myriad.app.schema import Benchmark as Options
 from omni.myriad.errors import MyriadError
 
+T = TypeVar("T")
 
-def split(arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
-    """Part the benchmark's own arguments from settings such as task=Ant; nothing is checked yet.
+
+def split(arguments: Sequence[str], own: type = Options) -> tuple[dict[str, str], list[str]]:
+    """Part a verb's own arguments from settings such as task=Ant; nothing is checked yet.
+
+    Args:
+        arguments: What follows the verb.
+        own: The dataclass of its own.
 
     Returns:
-        The benchmark's own as name: value, and the settings as they were given.
+        Its own as name: value, and the settings as they were given.
     """
-    ours = [text for text in arguments if "=" in text and text.partition("=")[0] in options(Options)]
+    ours = [text for text in arguments if "=" in text and text.partition("=")[0] in options(own)]
     return dict(text.split("=", 1) for text in ours), [text for text in arguments if text not in ours]
 
 
-def parse(ours: dict[str, str]) -> Options:
-    """Check the benchmark's own arguments.
+def parse(ours: dict[str, str], own: type[T] = Options) -> T:
+    """Check a verb's own arguments, and return its dataclass of them.
 
     Raises:
         MyriadError: On an invalid value.
     """
-    values = {name: _value(name, options(Options)[name], text) for name, text in ours.items()}
+    values = {name: _value(name, options(own)[name], text) for name, text in ours.items()}
     if "num_envs" in values:
         values["num_envs"] = tuple(sorted(set(values["num_envs"])))
     for file in values.get("merge", ()):
         if not Path(file).is_file():
             raise MyriadError(f"merge={file} does not exist: give the .json files of earlier benchmarks.")
-    return Options(**values)
+    return own(**values)
 
 
 def _value(name: str, option: Option, text: str) -> Any:

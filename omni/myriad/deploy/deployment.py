@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -38,21 +38,23 @@ def deploy(config: Mapping[str, Any], file: Path, engine: str = "physx") -> Repo
         config: The resolved configuration: `episodes`, `seed`, `video`, `train_dir`, `checkpoint` (else the one the
             file was exported from, where it is found), `task.task_path`. All other settings are the file's.
         file: The .onnx file.
-        engine: "physx", or "mujoco" or "newton" for the same robot in that engine as well.
+        engine: "physx", or "mujoco" or "newton", or both with a comma, for the same robot in these as well.
 
     Raises:
         MyriadError: If the file, its task or its robot is not as it must be.
     """
-    if engine not in ENGINES:
-        raise MyriadError(f"engine={engine} is unknown here; choose one of: {', '.join(ENGINES)}.")
-    load(engine)  # if it is missing, that is said before anything starts
+    engines = engine.split(",")
+    for name in engines:
+        if name not in ENGINES:
+            raise MyriadError(f"engine={name} is unknown here; choose one of: {', '.join(ENGINES)}.")
+        load(name)  # if it is missing, that is said before anything starts
     try:
-        return _deploy(config, file, engine)
+        return _deploy(config, file, engines)
     except PolicyError as error:
         raise MyriadError(f"{error}.") from None
 
 
-def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
+def _deploy(config: Mapping[str, Any], file: Path, engines: Sequence[str]) -> Report:
     from omni.myriad.app import runs
 
     policy = Policy(file)
@@ -75,7 +77,7 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
             report.notes.append("No checkpoint with the hash in the file was found: the trainer's player is left out.")
         report.add("file, batched", play(env, FileActor(policy), starts, view_name))
 
-    for name in dict.fromkeys(("physx", engine)):
+    for name in dict.fromkeys(("physx", *engines)):
         with closing(runs.make_env(_settings(meta, config, 1, name))) as env:
             view, film = env.engine.robots()[view_name], Film(env.task)
             _set_drives(view, meta["joints"])
@@ -134,6 +136,9 @@ def _find_checkpoint(meta: Mapping[str, Any], config: Mapping[str, Any], file: P
         if not fits(path):
             raise MyriadError(f"checkpoint {path} is not the one that {file} was exported from.")
         return path
+    shipped = file.with_name("checkpoint.pth")
+    if fits(shipped):
+        return shipped
     runs = [file.absolute().parent.parent, Path(config["train_dir"]) / str(meta["run"]["name"])]
     places = [run / "checkpoints" / meta["run"]["checkpoint"] for run in runs]
     return next((path for path in places if fits(path)), None)

@@ -54,10 +54,10 @@ def film_robot(
     moments = [min(round(k * step / dt), len(positions) - 1) for k in range(max(1, int(len(positions) * dt / step)))]
     eyes, targets = follow([positions[m] for m in moments], link_names, shapes)
     target_file = path.with_suffix(".mp4")
-    size, options = (camera.width, camera.height), ["-movflags", "+faststart"]
+    size, options = (camera.width, camera.height), ["-crf", "22", "-movflags", "+faststart"]
     with replacing(target_file) as temporary:
         writer = imageio_ffmpeg.write_frames(
-            str(temporary), size, fps=FRAMES_PER_SECOND, codec="libx264", quality=7, output_params=options,
+            str(temporary), size, fps=FRAMES_PER_SECOND, codec="libx264", quality=None, output_params=options,
             ffmpeg_log_level="error",
         )  # fmt: skip
         writer.send(None)
