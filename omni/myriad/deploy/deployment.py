@@ -36,7 +36,8 @@ def deploy(config: Mapping[str, Any], file: Path, engine: str = "physx") -> Repo
 
     Args:
         config: The resolved configuration: `episodes`, `seed`, `video`, `train_dir`, `checkpoint` (else the one the
-            file was exported from, where it is found), `task.task_path`. All other settings are the file's.
+            file was exported from, where it is found), `task.task_path`; `mass`, `friction` and `latency`, by which the
+            one robot differs from those that the policy was trained on. All other settings are the file's.
         file: The .onnx file.
         engine: "physx", or "mujoco" or "newton", or both with a comma, for the same robot in these as well.
 
@@ -65,10 +66,11 @@ def _deploy(config: Mapping[str, Any], file: Path, engines: Sequence[str]) -> Re
         )
     path = _find_checkpoint(meta, config, file)
     report = Report(file, meta["task"]["name"], config["episodes"], config["seed"], policy.control_dt)
+    report.changed = {name: config[name] for name in ("mass", "friction", "latency")}
 
     trained = _settings(meta, config, config["episodes"])
     with closing(runs.make_env(trained)) as env:
-        view_name = _robot(env, policy)
+        view_name, report.most = _robot(env, policy), env.max_episode_length - 1
         starts = draw_starts(env)
         if path is not None:
             state = checkpoint.load(path)
@@ -78,10 +80,12 @@ def _deploy(config: Mapping[str, Any], file: Path, engines: Sequence[str]) -> Re
         report.add("file, batched", play(env, FileActor(policy), starts, view_name))
 
     for name in dict.fromkeys(("physx", *engines)):
-        with closing(runs.make_env(_settings(meta, config, 1, name))) as env:
+        settings = _settings(meta, config, 1, name)
+        settings["task"]["sim"] |= {"mass_scale": config["mass"], "friction_scale": config["friction"]}
+        with closing(runs.make_env(settings)) as env:
             view, film = env.engine.robots()[view_name], Film(env.task)
             _set_drives(view, meta["joints"])
-            robot = SingleRobot(env, policy, view_name)
+            robot = SingleRobot(env, policy, view_name, config["latency"])
             results = [play(robot, robot, only(starts, 0), view_name, film)]
             results += [play(robot, robot, only(starts, index), view_name) for index in range(1, config["episodes"])]
             episodes = Episodes(*map(np.concatenate, zip(*results, strict=True)))

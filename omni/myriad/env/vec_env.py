@@ -15,6 +15,7 @@ from omni.myriad.env.capture import Graph, Launch, MaskedReset, TaskGraph, Tenso
 from omni.myriad.env.threads import single_threaded
 from omni.myriad.errors import MyriadError
 from omni.myriad.task.rl_task import RLTask
+from omni.myriad.task.symmetry import Mirror
 from omni.myriad.task.terms import STATE
 
 Observations = dict[str, Any]
@@ -200,6 +201,8 @@ class VecEnv:
 
     def _look(self) -> StepResult:
         _, rewards, dones, extras = self.task.post_physics_step()
+        if self.task.randomizer is not None and self.task.randomizer.logged:
+            extras["episode"] = {**extras.get("episode", {}), **self.task.randomizer.means()}
         self._set_faulty_aside(rewards, dones, extras)
         return self._observations(), rewards, dones, extras
 
@@ -244,8 +247,8 @@ class VecEnv:
         task = self.task
         clip = task.clip_obs
         seen: Any = task.obs_buf
-        if task.randomizer is not None and task.randomizer.observations is not None:
-            seen = task.randomizer.observations(seen, task.reset_buf)
+        if task.randomizer is not None and task.randomizer.reads:
+            seen = task.randomizer.read(seen)
         if not isinstance(seen, dict):
             observations: Observations = {"obs": torch.clamp(seen, -clip, clip, out=self._obs)}
         elif STATE in seen:
@@ -253,8 +256,15 @@ class VecEnv:
         else:
             observations = {"obs": seen}
         if task.num_states:
-            observations["states"] = torch.clamp(task.states_buf, -clip, clip, out=self._states)
+            states = task.states_buf
+            if task.randomizer is not None and (drawn := task.randomizer.for_critic()) is not None:
+                states = torch.cat((states if task.has_own_states else task.obs_buf, drawn), dim=-1)
+            observations["states"] = torch.clamp(states, -clip, clip, out=self._states)
         return observations
+
+    def mirrors(self) -> tuple[Mirror, Mirror]:
+        """Return how observations and actions look in a mirror: `RLTask.mirrors`."""
+        return self.task.mirrors()
 
     # -- what learners tell -------------------------------------------------------------------------------------------
 
@@ -295,7 +305,8 @@ class VecEnv:
             for name, value in vars(task).items()
             if isinstance(value, torch.Tensor) and value.shape[:1] == (task.num_envs,)
         }
-        return {"task": tensors, "views": self.engine.get_state(), "num_envs": task.num_envs}
+        state = {"task": tensors, "views": self.engine.get_state(), "num_envs": task.num_envs}
+        return state | ({"randomized": task.randomizer.get_state()} if task.randomizer is not None else {})
 
     def set_env_state(self, state: dict[str, Any] | None) -> None:
         """Write a state of `get_env_state` back.
@@ -307,6 +318,8 @@ class VecEnv:
             task.reset()
             return
         self.engine.set_state(state["views"])
+        if task.randomizer is not None:
+            task.randomizer.set_state(state.get("randomized", {}))
         for name, saved in state["task"].items():
             current = getattr(task, name, None)
             if isinstance(current, torch.Tensor) and current.shape == saved.shape:
