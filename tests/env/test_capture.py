@@ -193,6 +193,7 @@ STILL = "task.env.resetPositionNoise=[[0,0],[0,0],[0,0]]"
         ("Quadcopter",),
         ("Ingenuity", STILL),
         ("Crazyflie", "task.env.thrustNoise=0.0"),
+        ("Anymal",),
     ],
 )
 def test_capture_changes_no_bit(launched_env_of, task):

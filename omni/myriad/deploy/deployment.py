@@ -104,6 +104,7 @@ def _settings(
     config |= {"sim_device": "cpu", "multi_gpu": False, "test": True, "checkpoint": "", "seed": asked["seed"]}
     config["engine"] = asked["engine"] | {"name": engine}
     config["task"]["env"]["numEnvs"] = num_envs
+    config["task"]["domain_randomization"] = None  # a robot is as it is
     config["task"]["task_path"], config["oige"] = asked["task"]["task_path"], ""  # what a file names must not be run
     return config
 

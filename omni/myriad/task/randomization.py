@@ -246,12 +246,16 @@ class _Attribute:
             self.sampled[env_ids] = samples.to(self.sampled.device).reshape(len(env_ids), -1)
         self._put(rule, time, rows, samples)
 
+    @property
+    def comes_back(self) -> bool:
+        """Whether `sampled` says all of what it is now; what was drawn at the start is drawn anew by a resume."""
+        return [*self._rules] == ["on_reset"] and self._names[0] not in MOVING
+
     def put_back(self) -> None:
         """Write what `sampled` says for all environments, as it was restored."""
-        time = "on_reset" if "on_reset" in self._rules else "on_startup"
-        if time in self._rules and self._names[0] not in MOVING:
-            rows = torch.arange(self._view.count, device=self._initial[0].device)
-            self._put(self._rules[time], "on_reset", rows, self.sampled.reshape(len(rows), -1).to(rows.device))
+        rows = torch.arange(self._view.count, device=self._initial[0].device)
+        samples = self.sampled.reshape(len(rows), -1).to(rows.device)
+        self._put(self._rules["on_reset"], "on_reset", rows, samples)
 
     def _put(self, rule: Rule, time: str, rows: Tensor, samples: Tensor) -> None:
         """Write what samples, (rows, numbers), make of the attribute."""
@@ -323,6 +327,8 @@ class Randomizer:
         self.observed, self.logged = (self._known(settings, key) for key in ("observed", "logged"))
         # Who has begun an episode and waits for new numbers, and for how many steps who has had his.
         self._waiting = torch.zeros(self._num_envs, dtype=torch.bool, device=task.device)
+        due = [name for name, attribute in self._attributes.items() if attribute.interval]
+        self._due = {name: torch.zeros_like(self._waiting) for name in due}
         self._ages = torch.full((self._num_envs,), self._least, device=task.device)
         self._step = 0
         # Whose next observation is the first of an episode.
@@ -429,17 +435,21 @@ class Randomizer:
         self._step += 1
         self._ages += 1
         self._waiting |= began & (self._ages > self._least)
-        if self._step % self._batch == 0:
-            env_ids = self._waiting.nonzero().squeeze(-1)
-            self._ages.masked_fill_(self._waiting, 0)
-            self._waiting.zero_()
-            for attribute in self._attributes.values():
-                attribute.draw("on_reset", env_ids)
         steps = self._task.progress_buf.masked_fill(began, 0)  # an episode that begins now is at its step 0
+        for name, due in self._due.items():
+            due &= ~began
+            due |= (steps > 0) & (steps % self._attributes[name].interval == 0)
+        if self._step % self._batch:
+            return
+        # The one place where the host waits to be told whose turn it is.
+        env_ids = self._waiting.nonzero().squeeze(-1)
+        self._ages.masked_fill_(self._waiting, 0)
+        self._waiting.zero_()
         for attribute in self._attributes.values():
-            if attribute.interval:
-                due = ((steps > 0) & (steps % attribute.interval == 0)).nonzero().squeeze(-1)
-                attribute.draw("on_interval", due)
+            attribute.draw("on_reset", env_ids)
+        for name, due in self._due.items():
+            self._attributes[name].draw("on_interval", due.nonzero().squeeze(-1))
+            due.zero_()
 
     @property
     def reads(self) -> bool:
@@ -469,13 +479,14 @@ class Randomizer:
 
     def set_state(self, state: Mapping[str, Tensor]) -> None:
         """Put back what had been drawn, in physics as well; what has another name or size is left alone."""
-        fitting = {name: state[name] for name, value in self.sampled.items() if name in state}
-        fitting = {name: value for name, value in fitting.items() if value.shape == self.sampled[name].shape}
-        for name, value in fitting.items():
-            self.sampled[name].copy_(value)
         with self._together():
-            for name in (name for name in self._attributes if name in fitting):
-                self._attributes[name].put_back()
+            for name, now in self.sampled.items():
+                attribute, before = self._attributes.get(name), state.get(name)
+                if before is None or before.shape != now.shape or not (attribute is None or attribute.comes_back):
+                    continue
+                now.copy_(before)
+                if attribute is not None:
+                    attribute.put_back()
 
 
 def _numbers(name: str, values: Tensor) -> int:
