@@ -193,7 +193,7 @@ STILL = "task.env.resetPositionNoise=[[0,0],[0,0],[0,0]]"
         ("Quadcopter",),
         ("Ingenuity", STILL),
         ("Crazyflie", "task.env.thrustNoise=0.0"),
-        ("Anymal",),
+        pytest.param(("Anymal",), marks=pytest.mark.nightly),  # pip has to bring the robot
     ],
 )
 def test_capture_changes_no_bit(launched_env_of, task):

@@ -12,7 +12,11 @@ from omni.myriad.maths import quat_from_euler_xyz
 STEPS = 3
 
 
-@pytest.mark.parametrize("task", ["Ant", "Humanoid", "Anymal", "Go1Velocity", "G1Velocity"])
+BROUGHT = [pytest.param(task, marks=pytest.mark.nightly) for task in ("Anymal", "Go1Velocity", "G1Velocity")]
+"""Whose robots pip has to bring."""
+
+
+@pytest.mark.parametrize("task", ["Ant", "Humanoid", *BROUGHT])
 def test_robots_that_mirror_each_other_go_on_to_do_so(task):
     settings = [f"task={task}", "num_envs=2", "sim_device=cpu", "task.sim.add_ground_plane=False"]
     env = make_env(load_config(settings) | {"test": True})  # without noise
