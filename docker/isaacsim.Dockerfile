@@ -1,6 +1,6 @@
 # Myriad in NVIDIA's Isaac Sim container: ./myriad container build isaacsim
 #
-# Pinned by tag and not by digest, because the version is an argument; 5.1.0 and 6.0.1 are built in CI. Using the image
+# Pinned by tag and not by digest, because the version is an argument; gpu.yml would build 5.1.0 and 6.0.1. Using the image
 # means accepting NVIDIA's license: ACCEPT_EULA=Y.
 ARG ISAACSIM_VERSION=5.1.0
 FROM nvcr.io/nvidia/isaac-sim:${ISAACSIM_VERSION}

@@ -1,8 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """What all tests share: environments on real physics, on the CPU, closed when the test ends."""
 
+from typing import NamedTuple
+
 import pytest
 
+from omni.myriad.__main__ import main
 from omni.myriad.app.config import load_config
 from omni.myriad.app.runs import make_env
 from omni.myriad.engine import SimConfig, make_engine
@@ -35,6 +38,28 @@ def engine_of():
     yield build
     for engine in engines:
         engine.close()
+
+
+class Done(NamedTuple):
+    """What a command left: its exit code, and what it printed."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def myriad(tmp_path, monkeypatch, capsys):
+    """Run Myriad's command line from a scratch folder: all but the process of its own, whose imports take seconds."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(arguments)
+        return Done(int(ended.value.code or 0), *capsys.readouterr())
+
+    return run
 
 
 @pytest.fixture

@@ -65,7 +65,7 @@ def test_isaac_sims_versions_are_those_that_myriad_allows(version):
 @pytest.mark.parametrize("python", ["3.10", "3.11", "3.12", "3.13"])
 def test_everything_can_be_had_on_every_python(tmp_path, python):
     found, said = resolve(
-        tmp_path, python, "constraints.txt", *texts("physx", "newton", "export", "deploy", "wandb", "dev")
+        tmp_path, python, "constraints.txt", *texts("physx", "newton", "export", "deploy", "wandb", "sweep", "dev")
     )
     assert found.get("torch") == pins((ROOT / "constraints.txt").read_text())["torch"], said
 

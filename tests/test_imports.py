@@ -26,7 +26,7 @@ FLOORS = {
     "learn": 4,
     "policy": 4,
 }
-TOP = 5  # every other room: app, ui, deploy, benchmark
+TOP = 5  # every other room: app, ui, deploy, benchmark, sweep
 TASKS_MAY_IMPORT = ("math", "torch", "omni.myriad")
 # Package: the folders and files that may import it. Parts of `omni` other than ours are Kit's.
 BELONGS_TO = {
@@ -53,7 +53,12 @@ BELONGS_TO = {
     "mujoco": ("omni/myriad/engine/mujoco", "omni/myriad/robots"),
     "newton": ("omni/myriad/engine/newton", "omni/myriad/render"),
     "mujoco_warp": ("omni/myriad/engine/newton", "omni/myriad/benchmark"),
+    "dartpy": ("omni/myriad/benchmark",),
     "imageio_ffmpeg": ("omni/myriad/render",),
+    "viser": ("omni/myriad/viewer",),
+    "trimesh": ("omni/myriad/viewer",),
+    "ray": ("omni/myriad/sweep",),
+    "optuna": ("omni/myriad/sweep",),
 }
 # What a learner's library calls things belongs into its room: others ask an Actor.
 LEARNERS = "omni.myriad.learn"

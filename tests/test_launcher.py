@@ -137,7 +137,8 @@ def test_unknown_verb_unlike_any_lists_them(checkout):
     assert done.returncode == 2
     assert (
         done.stderr == "myriad: no verb 'reticulate-splines'. "
-        "The verbs are: train play export deploy benchmark publish import new robots port soak test "
+        "The verbs are: train play export deploy benchmark publish runs view report compare sweep import new robots "
+        "port soak test "
         "gui verify-isaacsim container doctor python help\n"
     )
 
@@ -184,10 +185,18 @@ def test_first_use_installs_and_later_uses_do_not(checkout):
     (call,) = checkout.calls()
     assert call.endswith(f"-c {checkout.root}/constraints.txt -e {checkout.root}[deploy,dev,export,physx]")
     assert "Collecting patience" in (checkout.root / ".venv/install.log").read_text()
-    for verb in set(VERBS) - {"gui", "container", "help"}:
+    for verb in set(VERBS) - {"gui", "container", "help", "sweep", "test"}:
         later = checkout.run(verb)
         assert (later.returncode, later.stderr) == (0, "")
     assert len(checkout.calls()) == 1
+
+
+def test_a_verb_that_needs_more_adds_it_at_its_first_use(checkout):
+    checkout.run("train")
+    assert "[deploy,dev,export,physx,sweep] (adding [physx,export,deploy,dev,sweep]" in checkout.run("sweep").stderr
+    for verb in ("sweep", "test", "train"):
+        assert checkout.run(verb).stderr == ""
+    assert len(checkout.calls()) == 2
 
 
 def test_other_extras_are_added_once_and_kept(checkout):
@@ -202,7 +211,7 @@ def test_other_extras_are_added_once_and_kept(checkout):
 
 @pytest.mark.parametrize("name", ["pyproject.toml", "constraints.txt"])
 def test_changed_requirements_are_noticed(checkout, name):
-    checkout.run("test")
+    checkout.run("play")
     with (checkout.root / name).open("a") as file:
         file.write("# changed\n")
     assert "the requirements changed" in checkout.run("train").stderr

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from omni.myriad.app import cli, doctor, importing, new, requirements, soak
+from omni.myriad.app import cli, doctor, importing, new, reporting, requirements, soak
 from omni.myriad.places import COMMAND, IN_WHEEL
 
 if _starting:
@@ -59,6 +59,15 @@ VERBS = {
         cli.publish,
         "train, play, export and judge the policies that ship: {myriad} publish task=Cartpole seeds=1,2,3",
         ("physx", "export", "deploy"),
+    ),
+    "runs": Verb(reporting.list_runs, "list the runs, with their scores", ()),
+    "view": Verb(reporting.view, "open a live page of a training that runs: {myriad} view RUN", ("viewer",)),
+    "report": Verb(reporting.write_reports, "write a run's report.html again: {myriad} report RUN", ()),
+    "compare": Verb(reporting.compare, "overlay the curves of runs, as a page and a picture: {myriad} compare A B", ()),
+    "sweep": Verb(
+        cli.sweep,
+        "try many settings: {myriad} sweep task=Cartpole 'sweep.learning_rate=loguniform(1e-4,1e-2)'",
+        ("physx", "sweep"),
     ),
     "import": Verb(
         importing.run_import,
@@ -122,6 +131,8 @@ def check(name: str, arguments: Sequence[str] = ()) -> None:
     extras = VERBS[name].extras
     if extras and "engine=newton" in arguments:  # which needs nothing of PhysX's
         extras = tuple("newton" if extra == "physx" else extra for extra in extras)
+    if extras is not None and any(argument.lower() == "viewer=true" for argument in arguments):
+        extras = (*extras, "viewer")
     if extras is not None and (lacking := requirements.missing(extras)):
         advice = requirements.advice(extras)
         print(f"myriad: {sys.executable} lacks: {' '.join(lacking)}. {advice}", file=sys.stderr)

@@ -19,6 +19,9 @@ Name = str | os.PathLike[str]
 
 _UNFINISHED = ".unfinished"
 
+_MOST_VALUES = 100_000
+"""Of a YAML file, each alias counted with all that it stands for."""
+
 
 @contextlib.contextmanager
 def writing(path: Name) -> Iterator[None]:
@@ -51,6 +54,32 @@ def replacing(path: Name) -> Iterator[Path]:
             with temporary.open("rb") as file:
                 os.fsync(file.fileno())
             os.replace(temporary, path)
+
+
+def refuse_bomb(path: Name) -> None:
+    """Look at a YAML file before it is read by what writes all of its aliases out, as OmegaConf does.
+
+    Raises:
+        MyriadError: If they stand for more values than a configuration can have.
+    """
+    import yaml
+
+    sizes: dict[int, int] = {}
+
+    def size(node: Any) -> int:
+        if id(node) not in sizes:
+            sizes[id(node)] = 0  # of an alias to what it lies in
+            parts = node.value if isinstance(node, yaml.CollectionNode) else ()
+            flat = (part for item in parts for part in (item if isinstance(item, tuple) else (item,)))
+            sizes[id(node)] = 1 + sum(size(part) for part in flat)
+        return sizes[id(node)]
+
+    try:
+        root = yaml.compose(Path(path).read_text())
+    except (yaml.YAMLError, OSError, UnicodeDecodeError):
+        return  # whoever reads it says it
+    if root is not None and (values := size(root)) > _MOST_VALUES:
+        raise MyriadError(f"{path} writes out to {values:,} values by its aliases; at most {_MOST_VALUES:,} are read.")
 
 
 def remove_unfinished(folder: Name) -> None:

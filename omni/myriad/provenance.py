@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from omni.myriad.places import IN_WHEEL
 
@@ -28,6 +30,34 @@ def installed(package: str) -> str | None:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
         return None
+
+
+def machine(device: str) -> dict[str, Any]:
+    """Return the processor, its cores that we may use, memory, system, and for CUDA the GPU with its memory.
+
+    Args:
+        device: torch's name of a device, such as "cuda:0".
+    """
+    import torch
+
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    found: dict[str, Any] = {
+        "cpu": " ".join(fields(Path("/proc/cpuinfo").read_text()).get("model name", platform.machine()).split()),
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(memory / 2**30),
+        "system": f"{platform.system()} {platform.release()}",
+        "device": torch.device(device).type,
+    }
+    if found["device"] == "cuda":
+        properties = torch.cuda.get_device_properties(device)
+        found |= {"gpu": properties.name, "gpu_memory_gib": round(properties.total_memory / 2**30)}
+        found |= {"cuda": torch.version.cuda}
+    return found
+
+
+def fields(text: str) -> dict[str, str]:
+    """Return what a text such as /proc/cpuinfo says, where of processors, which are alike, the last counts."""
+    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
 
 
 def git_revision() -> str | None:

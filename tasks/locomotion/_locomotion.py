@@ -162,10 +162,17 @@ class Locomotion(RLTask):
         cfg = self.task_config["env"]
         heading = (self.heading_proj * (cfg["headingWeight"] / 0.8)).clamp(max=cfg["headingWeight"])
         electricity = ((self.actions * self.dof_vel_scaled).abs() * self.motor_effort_ratio).sum(-1)
-        reward = self.potentials - self.prev_potentials + cfg["alive_reward_scale"] + heading
-        reward.add_(self.up_proj > 0.93, alpha=cfg["upWeight"])
-        reward.sub_((self.actions**2).sum(-1), alpha=cfg["actionsCost"]).sub_(electricity, alpha=cfg["energyCost"])
-        reward.sub_(self.cost_of_limits())
+        reward = self.sum_rewards(
+            {
+                "progress": self.potentials - self.prev_potentials,
+                "alive": cfg["alive_reward_scale"],
+                "heading": heading,
+                "upright": (self.up_proj > 0.93) * cfg["upWeight"],
+                "actions": (self.actions**2).sum(-1) * -cfg["actionsCost"],
+                "energy": electricity * -cfg["energyCost"],
+                "limits": -self.cost_of_limits(),
+            }
+        )
         self.fallen = self.height < cfg["terminationHeight"]
         self.rew_buf[:] = torch.where(self.fallen, cfg["deathCost"], reward)
 

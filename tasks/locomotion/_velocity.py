@@ -7,10 +7,13 @@ import torch
 
 from omni.myriad import ActionTerm, Noise, ObservationTerm, RLTask, VelocityCommands
 from omni.myriad.maths import get_euler_xyz, normalize_angle, quat_from_euler_xyz, quat_rotate_inverse, torch_rand_float
+from omni.myriad.task.terrain import grid_points
 
 
 class VelocityTracking(RLTask):
-    """A robot of the catalogue follows velocities, on flat ground, by position targets about its home.
+    """A robot of the catalogue follows velocities by position targets about its home, on flat ground or on a terrain.
+
+    On a terrain heights are above the ground, and the ground around the robot is observed, too: `env.heightScan`.
 
     Rewards are of the kind that mjlab and legged_gym pay, in reward per second. Feet touch the ground where they are
     low: contacts are not asked for.
@@ -51,6 +54,9 @@ class VelocityTracking(RLTask):
         self.actions = torch.zeros((self.num_envs, self.num_actions), device=device)
         self.last_actions = torch.zeros_like(self.actions)
         self.down = torch.tensor([0.0, 0.0, -1.0], device=device).repeat(self.num_envs, 1)
+        if self.terrain is not None:
+            ahead, aside = (_distances(cfg["heightScan"][way]) for way in ("ahead", "aside"))
+            self.scanned = grid_points(ahead, aside, device)
         # Of the running episode: steps that count, and sums of errors; then of the last one, bad until there is one.
         self.sums = torch.zeros((self.num_envs, 3), device=device)
         self.errors = torch.ones((self.num_envs, 2), device=device)
@@ -73,7 +79,7 @@ class VelocityTracking(RLTask):
         ) -> ObservationTerm:
             return ObservationTerm(source, source=source, joint_names=names, offset=offset, noise=Noise(noise[source]))
 
-        return [
+        terms = [
             sensed("root_linear_velocity"),
             sensed("root_angular_velocity"),
             sensed("projected_gravity"),
@@ -82,6 +88,10 @@ class VelocityTracking(RLTask):
             ObservationTerm("last_action", self.num_actions, source="last_action"),
             ObservationTerm("command", 3, "m/s, m/s, rad/s", "root", "command"),
         ]
+        if self.terrain is not None:
+            amount = Noise(noise["heights"])
+            terms += [ObservationTerm("heights", len(self.scanned), "m", "root", clip=(-1.0, 1.0), noise=amount)]
+        return terms
 
     def commands(self) -> dict[str, torch.Tensor]:
         """Return the velocities that robots shall have."""
@@ -99,7 +109,10 @@ class VelocityTracking(RLTask):
         home = self.home.repeat(count, 1)
         robot.set_joint_positions(home, indices=env_ids)
         robot.set_joint_velocities(torch.zeros_like(home), indices=env_ids)
-        position = self.initial_root_pos[env_ids]
+        speeds = self.commanded[env_ids, :2].norm(dim=-1)
+        position = self.initial_root_pos[env_ids] + self.start_points(
+            env_ids, speeds * self.max_episode_length * self.dt
+        )
         lowest, highest = self.task_config["env"]["resetHeight"]
         position[:, 2] += torch_rand_float(lowest, highest, (count,), self.device)
         yaw = torch_rand_float(-math.pi, math.pi, (count,), self.device)
@@ -116,25 +129,32 @@ class VelocityTracking(RLTask):
         """Observe root, joints, the last action and the command."""
         position, rotation = self.robot.get_world_poses(clone=False)
         velocities = self.robot.get_velocities(clone=False)
-        self.height = position[:, 2]
         self.linear_velocity = quat_rotate_inverse(rotation, velocities[:, :3])
         self.angular_velocity = quat_rotate_inverse(rotation, velocities[:, 3:])
         self.gravity = quat_rotate_inverse(rotation, self.down)
         self.dof_pos = self.robot.get_joint_positions(clone=False)
-        self.foot_heights = self.robot.frame_poses(self.feet)[0][..., 2] - self.task_config["env"]["footRadius"]
+        feet = self.robot.frame_poses(self.feet)[0]
+        self.height = position[:, 2] - self.ground_at(position)
+        self.foot_heights = feet[..., 2] - self.ground_at(feet) - self.task_config["env"]["footRadius"]
         self.foot_speeds = self.robot.frame_velocities(self.feet)[..., :2].norm(dim=-1)
         self.command.step(normalize_angle(get_euler_xyz(rotation)[2]))
-        self.observe(
-            {
-                "root_linear_velocity": self.linear_velocity,
-                "root_angular_velocity": self.angular_velocity,
-                "projected_gravity": self.gravity,
-                "joint_position": self.dof_pos,
-                "joint_velocity": self.robot.get_joint_velocities(clone=False),
-                "last_action": self.actions,
-                "command": self.commanded,
-            }
-        )
+        seen = {
+            "root_linear_velocity": self.linear_velocity,
+            "root_angular_velocity": self.angular_velocity,
+            "projected_gravity": self.gravity,
+            "joint_position": self.dof_pos,
+            "joint_velocity": self.robot.get_joint_velocities(clone=False),
+            "last_action": self.actions,
+            "command": self.commanded,
+        }
+        if self.terrain is not None:
+            around = self.terrain.scan(position, rotation, self.scanned)
+            seen["heights"] = position[:, 2:] - self.task_config["env"]["heightScan"]["offset"] - around
+        self.observe(seen)
+
+    def ground_at(self, points: torch.Tensor) -> torch.Tensor | float:
+        """Return how high the ground is at points, (..., 3) in m, below them: (...); 0 without a terrain."""
+        return 0.0 if self.terrain is None else self.terrain.heights_at(points[..., :2])
 
     def calculate_metrics(self) -> None:
         """Reward robots that move as told, upright and near home; charge for jerks, for feet that drag or slip."""
@@ -151,17 +171,17 @@ class VelocityTracking(RLTask):
         low = self.foot_heights < cfg["contactHeight"]
         dragged = ((self.foot_heights - cfg["swingHeight"]).abs() * self.foot_speeds).sum(-1) * moving
         slipped = (self.foot_speeds.square() * low).sum(-1) * moving
-        per_second = (
-            pay["linear"] * torch.exp(-linear / 0.25)
-            + pay["angular"] * torch.exp(-angular / 0.5)
-            + pay["upright"] * torch.exp(-self.gravity[:, :2].square().sum(-1) / 0.2)
-            + pay["pose"] * torch.exp(-strayed)
-            + pay["limits"] * beyond.sum(-1)
-            + pay["actionRate"] * (self.actions - self.last_actions).square().sum(-1)
-            + pay["clearance"] * dragged
-            + pay["slip"] * slipped
-        )
-        self.rew_buf[:] = self.dt * per_second
+        per_second = {
+            "linear": pay["linear"] * torch.exp(-linear / 0.25),
+            "angular": pay["angular"] * torch.exp(-angular / 0.5),
+            "upright": pay["upright"] * torch.exp(-self.gravity[:, :2].square().sum(-1) / 0.2),
+            "pose": pay["pose"] * torch.exp(-strayed),
+            "limits": pay["limits"] * beyond.sum(-1),
+            "action_rate": pay["actionRate"] * (self.actions - self.last_actions).square().sum(-1),
+            "clearance": pay["clearance"] * dragged,
+            "slip": pay["slip"] * slipped,
+        }
+        self.rew_buf[:] = self.dt * self.sum_rewards(per_second)
         # A robot needs a moment to do what it is told; then it is measured.
         counts = (self.command_ages * self.dt > cfg["settlingTime"]).float()
         self.sums += torch.stack((counts, counts * off.norm(dim=-1), counts * turn_off.abs()), dim=-1)
@@ -184,3 +204,9 @@ class VelocityTracking(RLTask):
         """Report the errors of the last episodes, in m/s and rad/s, and the share of them without a fall."""
         linear, angular = self.errors.mean(dim=0).unbind()
         self.extras["episode"] = {"linear_error": linear, "angular_error": angular, "success": self.survived.mean()}
+
+
+def _distances(settings: dict[str, float]) -> list[float]:
+    """Return distances from one to another, both included, in m."""
+    count = round((settings["last"] - settings["first"]) / settings["spacing"])
+    return [settings["first"] + settings["spacing"] * i for i in range(count + 1)]

@@ -25,7 +25,9 @@ class Anymal(RLTask):
 
     def action_terms(self) -> list[ActionTerm]:
         """Say that actions move position targets; where the sum of all of them is, only the task knows."""
-        return [ActionTerm("position", tuple(self.robot.dof_names), scale=self.step_of_targets, unit="rad per step")]
+        angles, joints = self.task_config["env"]["defaultJointAngles"], tuple(self.robot.dof_names)
+        home = tuple(angles[name] for name in joints)
+        return [ActionTerm("position", joints, self.step_of_targets, home, unit="rad", cumulative=True)]
 
     @property
     def step_of_targets(self) -> float:

@@ -47,7 +47,7 @@ def test_a_cpu_gets_environments_for_its_cores(monkeypatch):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("task=Antt", "Unknown task 'Antt'; did you mean Ant? The tasks are: Ant, Anymal, BallBalance, Cartpole, "),
+        ("task=Antt", "Unknown task 'Antt'; did you mean Ant? The tasks are: Ant, Anymal, AnymalTerrain, "),
         ("num_env=4", "Unknown key 'num_env'; did you mean num_envs?"),
         ("horizon_length=8", "did you mean train.params.config.horizon_length?"),
         ("task.env.resetDst=1", "did you mean task.env.resetDist"),
@@ -326,3 +326,42 @@ def test_what_holds_a_line_break_is_refused_in_one_line():
     with pytest.raises(MyriadError, match="num_envs= is not understood") as caught:
         load_config(["num_envs=\n"])
     assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_settings_goes_before_the_command_line(tmp_path):
+    file = tmp_path / "ant.yaml"
+    file.write_text(
+        "task: Ant\nnum_envs: 32\nseed: 7\nsim_device: cpu\ntrain.params.config.gamma: 0.98\n"
+        "task.sim.dt: 0.01\ntask.env: {episodeLength: 250}\n"
+        "train:\n  params: {config: {learning_rate: 1e-3}, network: {mlp: {units: [8, 4]}}}\n"
+    )
+    config = load_config([f"settings={file}", "seed=8"], "train")
+    assert (config["task_name"], config["num_envs"], config["seed"]) == ("Ant", 32, 8)
+    assert (config["task"]["env"]["episodeLength"], config["task"]["sim"]["dt"]) == (250, 0.01)
+    params = config["train"]["params"]
+    assert (params["config"]["gamma"], params["config"]["learning_rate"]) == (0.98, 1e-3)
+    assert params["network"]["mlp"]["units"] == [8, 4]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        (None, "cannot be read: "),
+        ("[1, 2]", "it must hold lines such as num_envs: 512"),
+        ("a: [", "cannot be read: while parsing"),
+        ("task.task_path: [x]", "task.task_path is for the command line alone"),
+        ("task: {task_path: [x]}", "task.task_path is for the command line alone"),
+        ("oige: /somewhere", "oige is for the command line alone"),
+        ("num_envs: many", "num_envs=many is invalid"),
+        ("nothing: 1", "Unknown key 'nothing'"),
+        ("episodes: 3\ngpu_per_trial: 1", "Unknown key 'gpu_per_trial'"),
+    ],
+)
+def test_a_file_of_settings_that_cannot_be_used_is_one_line(tmp_path, text, complaint):
+    file = tmp_path / "settings.yaml"
+    if text is not None:
+        file.write_text(text)
+    with pytest.raises(MyriadError) as error:
+        load_config([f"settings={file}", "sim_device=cpu"], "train")
+    assert complaint in str(error.value)
+    assert "\n" not in str(error.value)

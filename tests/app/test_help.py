@@ -81,8 +81,8 @@ def test_each_verb_fits_its_page_and_says_only_what_it_takes(verb, width):
     assert max(len(line) for line in text.splitlines()) <= width
     assert ("opset=17" in text, "video=" in text, "measure=" in text, "wandb_activate=False" in text) == (
         verb == "export",
-        verb in ("play", "deploy"),
+        verb in ("train", "play", "deploy"),
         verb == "benchmark",
-        verb == "train",
+        verb in ("train", "sweep"),
     )
     assert ("gamma=" in text) == (verb == "train")

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from omni.myriad.app import new
+from omni.myriad.app import new, runs
 from omni.myriad.errors import MyriadError
 from omni.myriad.robots.robot import Frame, Home, Joint, Robot
 from omni.myriad.task.rl_task import ASSETS_PATH
@@ -39,14 +39,25 @@ def robot(tmp_path):
     return make
 
 
-def run(command, folder):
-    """Run a command that was printed, as a user would, from a folder."""
+@pytest.fixture
+def run(myriad):
+    """Run commands that were printed, as a user would; return what they print."""
+
+    def run(command):
+        done = myriad(*shlex.split(command.removeprefix("./myriad")))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    return run
+
+
+def run_in_a_process_of_its_own(command, folder):
+    """Run a command where nothing is known from an earlier one."""
     arguments = shlex.split(command.removeprefix("./myriad"))
     process = subprocess.run(
         [sys.executable, "-m", "omni.myriad", *arguments], cwd=folder, capture_output=True, text=True, check=False
     )
     assert process.returncode == 0, process.stdout + process.stderr
-    return process.stdout
 
 
 def printed(output, word):
@@ -55,25 +66,30 @@ def printed(output, word):
 
 
 @pytest.mark.parametrize(("name", "fixed_base"), [("cartpole", True), ("ant", False)])
-def test_a_new_task_trains_plays_and_is_filmed_by_the_commands_that_are_printed(tmp_path, robot, name, fixed_base):
-    output = run(f"./myriad new FirstTask robot={robot(name, fixed_base)}", tmp_path)
+def test_a_new_task_trains_plays_and_is_filmed_by_the_commands_that_are_printed(
+    tmp_path, monkeypatch, robot, run, name, fixed_base
+):
+    monkeypatch.setattr(runs, "FILM_SECONDS", 0.2)
+    output = run(f"./myriad new FirstTask robot={robot(name, fixed_base)}")
     short = "num_envs=8 max_iterations=2 task.env.episodeLength=12 sim_device=cpu experiment=run"
-    output = run(f"{printed(output, 'Train')} {short}", tmp_path)
+    output = run(f"{printed(output, 'Train')} {short}")
     # The run remembers where the task is: nothing but its folder is named.
-    play = printed(output, "Play")
+    play = f"{printed(output, 'Play')} num_envs=2 episodes=2 sim_device=cpu"
     assert "task_path" not in play
-    film = "video=True" if fixed_base else ""
-    run(f"{play} num_envs=2 episodes=2 sim_device=cpu {film}", tmp_path)
+    if fixed_base:
+        run(f"{play} video=True")
+    else:
+        run_in_a_process_of_its_own(play, tmp_path)
     result = json.loads((tmp_path / "runs" / "run" / "play.json").read_text())
     assert result["episodes"] == 2 and (tmp_path / "runs/run/play.mp4").is_file() == fixed_base
 
 
-def test_a_checkpoint_alone_names_no_folder_of_tasks(tmp_path, robot):
-    output = run(f"./myriad new FirstTask robot={robot('cartpole', True)}", tmp_path)
-    run(f"{printed(output, 'Train')} num_envs=4 max_iterations=1 sim_device=cpu experiment=run", tmp_path)
+def test_a_checkpoint_alone_names_no_folder_of_tasks(tmp_path, robot, run):
+    output = run(f"./myriad new FirstTask robot={robot('cartpole', True)}")
+    run(f"{printed(output, 'Train')} num_envs=4 max_iterations=1 sim_device=cpu experiment=run")
     file = tmp_path / "runs" / "run" / "checkpoints" / "last.pth"
     with pytest.raises(AssertionError, match="Unknown task 'FirstTask'"):
-        run(f"./myriad play task=FirstTask checkpoint={file}", tmp_path)
+        run(f"./myriad play task=FirstTask checkpoint={file}")
 
 
 def test_motors_follow_from_efforts():

@@ -98,6 +98,8 @@ def simulate() -> dict[str, Any]:
 
     schemas = [*map(str, physx_schema_paths()), str(ovphysx.newton_schema_root())]
     ovstage.population.register_usd_schemas(schemas)
+    # Threads of PhysX's own would hand each small step about, and take a minute for it on a busy machine.
+    ovphysx.set_global_config(ovphysx.types.GlobalConfigKey.NUM_THREADS, 0)
     ovphysx.PhysX.set_cpu_mode(True)
     physx = ovphysx.PhysX()
     stage = ovstage.Stage("robots")

@@ -5,13 +5,16 @@ from typing import get_args
 
 import pytest
 
+from omni.myriad.app.options import split
 from omni.myriad.app.schema import Measure, Peer
-from omni.myriad.benchmark.options import Options, parse, split
+from omni.myriad.benchmark.options import Options, parse
 from omni.myriad.errors import MyriadError
 
 
 def test_own_arguments_are_parted_from_settings():
-    ours, settings = split(["task=Ant", "num_envs=16,8", "engine.shards=2", "measure=env", "--odd", "+seeds=3"])
+    ours, settings = split(
+        Options, ["task=Ant", "num_envs=16,8", "engine.shards=2", "measure=env", "--odd", "+seeds=3"]
+    )
     assert ours == {"num_envs": "16,8", "measure": "env"}
     assert settings == ["task=Ant", "engine.shards=2", "--odd", "+seeds=3"]
 

@@ -75,8 +75,8 @@ def test_a_failing_measurement_is_said_and_does_not_stop_the_others(benchmark, t
         (("task=Ant", "num_env=3"), "Error: Unknown key 'num_env'"),
     ],
 )
-def test_bad_input_is_one_line_before_anything_runs(benchmark, tmp_path, arguments, message):
-    done = benchmark(*arguments)
+def test_bad_input_is_one_line_before_anything_runs(myriad, tmp_path, arguments, message):
+    done = myriad("benchmark", *arguments)
     assert (done.returncode, done.stderr.count("\n")) == (2, 1)
     assert done.stderr.startswith(message)
     assert not (tmp_path / "runs").exists()

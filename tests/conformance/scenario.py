@@ -21,11 +21,16 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 STEPS = 1000
-OTHERS = ("BallBalance", "Crazyflie", "FrankaReach", "Humanoid", "Ingenuity", "Quadcopter")
+WALKERS = ("Anymal", "G1Velocity", "Go1Velocity", "Humanoid")
+OTHERS = ("BallBalance", "Crazyflie", "FrankaReach", "Ingenuity", "Quadcopter", *WALKERS)
 """Tasks beside Cartpole and Ant."""
 
-APART = {"BallBalance": "task.env.envSpacing=20.0"}
-"""Standalone PhysX on a CPU keeps these apart by distance alone, and a ball that fell would roll to the neighbours."""
+SETTINGS = {
+    # Standalone PhysX on a CPU keeps these apart by distance alone, and a ball that fell would roll to the neighbours.
+    "BallBalance": "task.env.envSpacing=20.0",
+    # Otherwise PhysX takes contacts in an order that depends on what else is in the scene.
+    **dict.fromkeys(WALKERS, "task.sim.physx.enable_enhanced_determinism=True"),
+}
 
 
 def configuration(engine: str, task: str, num_envs: int, *overrides: str) -> dict[str, Any]:
@@ -85,10 +90,24 @@ def others(engine: str) -> dict[str, Any]:
     results: dict[str, Any] = {}
     for task in OTHERS:
         env: Any = runs.make_env(
-            configuration(engine, task, 8, "engine.shards=1", *([APART[task]] if task in APART else []))
+            configuration(engine, task, 8, "engine.shards=1", *([SETTINGS[task]] if task in SETTINGS else []))
         )
         results[task] = roll_out(env, int(os.environ.get("MYRIAD_STEPS", STEPS)))
         env.close()
+    return results
+
+
+def terrain(engine: str) -> dict[str, Any]:
+    """Run AnymalTerrain on a few tiles for a few random steps, and say where on them robots start."""
+    from omni.myriad.app import runs
+
+    few = [f"task.env.terrain.{part}" for part in ("levels=2", "columns=7", "border=3.0", "start_levels=2")]
+    settings = ("engine.shards=1", "task.sim.physx.enable_enhanced_determinism=True", *few)
+    env: Any = runs.make_env(configuration(engine, "AnymalTerrain", 8, *settings))
+    results = roll_out(env, 20)
+    results["origins"] = env.task.terrain_origins.clone()
+    results["clearance"] = env.task.robot.get_world_poses()[0] - env.task.terrain_origins
+    env.close()
     return results
 
 
@@ -147,6 +166,31 @@ def scene_settings(stage: Any) -> dict[str, str]:
     """Return the attributes that are written on the physics scene, by name."""
     prim = stage.GetPrimAtPath("/physicsScene")
     return {attribute.GetName(): str(attribute.Get()) for attribute in prim.GetAttributes() if attribute.IsAuthored()}
+
+
+def offsets(engine: str) -> dict[str, Any]:
+    """Return the contact offsets of robots' shapes as PhysX has them, which it derives from the steps per second."""
+    from omni.myriad.app import runs
+
+    results: dict[str, Any] = {}
+    for task in ("Go1Velocity", "Humanoid"):
+        env: Any = runs.make_env(configuration(engine, task, 2, "engine.shards=1"))
+        from ovphysx.types import TensorType
+
+        if engine == "isaacsim":
+            from standin import native
+
+            physx = native.PHYSICS.physx
+        else:
+            physx = env.engine.shards[0]._physx
+        (robots,) = env.engine.robots().values()
+        paths = list(robots.prim_paths)
+        binding = physx.create_tensor_binding(prim_paths=paths, tensor_type=TensorType.ARTICULATION_CONTACT_OFFSET)
+        results[task] = torch.zeros(binding.shape)
+        binding.read(results[task])
+        binding.destroy()
+        env.close()
+    return results
 
 
 def contacts(engine: str) -> dict[str, Any]:
@@ -246,6 +290,28 @@ async def _joined(config: dict[str, Any]) -> dict[str, Any]:
     return results
 
 
+def not_finite(engine: str) -> dict[str, Any]:
+    """Train with on_nan=reset, and let NaN into a robot's root or joints once: when is it noticed, and what is left."""
+    from omni.myriad.app import runs
+    from omni.myriad.learn import run
+    from tests.faults.spoil import spoil_before, spoil_joints, spoil_root
+
+    results: dict[str, Any] = {}
+    for task, spoil in (("Cartpole", spoil_joints), ("Ant", spoil_root)):
+        env: Any = runs.make_env(configuration(engine, task, 16, "engine.shards=1", "on_nan=reset"))
+        noted = spoil_before(env, {40}, spoil)  # in the third epoch of 16 steps
+        folder = Path(sys.argv[2]).with_suffix(f".{task}")
+        summary, _ = run.train(env.sim_config.config | {"max_iterations": 6}, env, folder)
+        state = [value for view in env.engine.get_state().values() for value in view.values()]
+        results[task] = {
+            "status": summary["status"],
+            "noted": noted,
+            "finite": all(bool(value.isfinite().all()) for value in state),
+        }
+        env.close()
+    return results
+
+
 def strict(engine: str) -> dict[str, Any]:
     """Do to Kit what its native modules refuse, and collect what the stand-in says."""
     sys.argv[1:], command = ["task=Cartpole"], sys.argv[1:]
@@ -289,13 +355,16 @@ def strict(engine: str) -> dict[str, Any]:
 SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "tasks": tasks,
     "others": others,
+    "terrain": terrain,
     "views": views,
     "order": order,
     "scene": scene,
+    "offsets": offsets,
     "contacts": contacts,
     "replicated": replicated,
     "gpu": gpu,
     "joined": joined,
+    "not_finite": not_finite,
     "strict": strict,
 }
 

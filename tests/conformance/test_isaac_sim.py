@@ -94,15 +94,8 @@ def test_a_thousand_steps_are_those_of_standalone_physx(tag: str, task: str) -> 
         assert torch.equal(theirs[name], ours[name])
 
 
-SENSITIVE = {"Humanoid"}
-"""Tasks of which only the first steps of most environments can be compared.
-
-Isaac Sim's two warm-up steps leave joints 2e-7 rad off. Where parts of a robot touch each other that shows in the first
-observation already, and standalone PhysX, nudged by as much, parts from itself in the same way.
-"""
-
-FIRST = 3
-"""Observations of such a task that are compared."""
+EXACT = {"BallBalance", "Humanoid"}
+"""Tasks whose start says nothing of Isaac Sim's warm-up, and which are the same to the last bit."""
 
 
 def assert_others_are_the_same(tag: str) -> None:
@@ -111,14 +104,8 @@ def assert_others_are_the_same(tag: str) -> None:
     for task in scenario.OTHERS:
         for name in ("observations", "rewards", "dones", "time_outs"):
             a, b = theirs[task][name].float(), ours[task][name].float()
-            if task in SENSITIVE:
-                a, b = a[:FIRST], b[:FIRST]
-                same = torch.isclose(a, b, rtol=1e-5, atol=1e-5).transpose(0, 1).flatten(1).all(1)  # by environment
-                equal = same.float().mean() > 0.5
-            else:
-                equal = torch.allclose(a, b, rtol=1e-3, atol=1e-3)
-            if not equal:
-                different[task] = name
+            if not (torch.equal(a, b) if task in EXACT else torch.allclose(a, b, rtol=1e-3, atol=1e-3)):
+                different[task] = name, float((a - b).abs().max())
     assert different == {}
     assert all(torch.isfinite(theirs[task]["observations"]).all() for task in scenario.OTHERS)
 
@@ -142,6 +129,19 @@ def test_a_thousand_steps_of_the_other_tasks_are_those_of_standalone_physx(
         run.cache_clear()
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("tag", TAGS)
+def test_robots_walk_on_the_same_terrain(tag: str) -> None:
+    ours, theirs = run("terrain"), run("terrain", tag)
+
+    assert torch.equal(theirs["origins"], ours["origins"])
+    assert (theirs["clearance"].abs() < 1.0).all(), "nobody has fallen through"
+    assert torch.equal(theirs["dones"], ours["dones"])
+    # Until feet touch the ground. Then they part, in the fourth step by 0.08 rad/s; why is not known.
+    for name in ("observations", "rewards"):
+        torch.testing.assert_close(theirs[name][:4], ours[name][:4], rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")
 @pytest.mark.parametrize("tag", TAGS)
 def test_on_a_gpu_steps_are_those_of_standalone_physx(tag: str) -> None:
@@ -161,6 +161,15 @@ def test_training_scores_are_those_of_standalone_physx(tag: str) -> None:
 
     for name in ("frames", "reward_mean", "reward_best", "episode_length_mean"):
         assert theirs[name] == pytest.approx(ours[name], rel=1e-4), name
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_an_environment_that_is_not_finite_is_reset(tag: str) -> None:
+    for task, found in run("not_finite", tag).items():
+        assert found["status"] == "finished" and found["finite"], task
+        # It is noticed at once, in that environment alone, and over by the end of the epoch.
+        assert found["noted"][40] == [3] and {tuple(ids) for ids in found["noted"]} == {(), (3,)}, task
+        assert all(ids == [] for ids in found["noted"][49:]), task
 
 
 @pytest.mark.parametrize("tag", TAGS)
@@ -213,6 +222,14 @@ def test_a_window_shows_environment_0_in_the_light(tag: str) -> None:
     eye, target, env_0 = (torch.tensor(result[name]) for name in ("eye", "target", "env_0"))
     assert torch.equal(target[:2], env_0[:2])
     assert eye[2] > target[2]
+
+
+@pytest.mark.parametrize("tag", TAGS)
+def test_shapes_have_the_contact_offsets_of_the_tasks_rate_and_not_of_the_warm_up(tag: str) -> None:
+    ours, theirs = run("offsets"), run("offsets", tag)
+
+    for task in ours:
+        assert torch.equal(theirs[task], ours[task]), task
 
 
 @pytest.mark.parametrize("tag", TAGS)

@@ -45,7 +45,7 @@ def test_the_whole_checklist(tag: str, tmp_path: Path) -> None:
     }
     environment.pop("ACCEPT_EULA", None)
     command = [str(ROOT / "myriad"), "verify-isaacsim", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=1500)
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=3000)
     report = json.loads((tmp_path / "report.json").read_text())
     checks = {check["name"]: check for check in report["checks"]}
 

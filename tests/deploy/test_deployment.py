@@ -3,9 +3,7 @@
 
 import json
 import shutil
-import subprocess
 import sys
-from pathlib import Path
 
 import imageio_ffmpeg
 import numpy as np
@@ -16,8 +14,6 @@ from omni.myriad.app.config import load_config
 from omni.myriad.deploy import deployment
 from omni.myriad.deploy.deployment import deploy
 from omni.myriad.errors import MyriadError
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def config(*overrides):
@@ -105,13 +101,7 @@ def test_engines_that_are_unknown_or_missing_are_named(exported, monkeypatch):
         (["nothing.onnx", "engine=bullet"], "engine=bullet is unknown"),
     ],
 )
-def test_the_command_exits_with_2_and_one_line(arguments, message):
-    done = subprocess.run(
-        [sys.executable, "-m", "omni.myriad", "deploy", *arguments],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+def test_the_command_exits_with_2_and_one_line(myriad, arguments, message):
+    done = myriad("deploy", *arguments)
     assert done.returncode == 2
     assert message in done.stderr and len(done.stderr.strip().splitlines()) == 1

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What every engine authors alike on a stage."""
 
+import numpy as np
 import pytest
 import torch
-from pxr import UsdGeom, UsdPhysics
+from pxr import Gf, Sdf, UsdGeom, UsdPhysics
 
 from omni.myriad.app.config import load_config
 from omni.myriad.engine import SimConfig, usd
@@ -49,3 +50,40 @@ def test_roots_of_articulations_are_found(stage):
     for path in ("/World/envs/env_0/Robot/torso", "/World/elsewhere"):
         UsdPhysics.ArticulationRootAPI.Apply(stage.DefinePrim(path, "Xform"))
     assert [str(prim.GetPath()) for prim in usd.articulation_roots(stage)] == ["/World/envs/env_0/Robot/torso"]
+
+
+def test_small_shapes_get_the_contact_offset_that_physx_gives_them_at_the_tasks_rate(stage):
+    def sphere(name, radius, scale=1.0):
+        shape = UsdGeom.Sphere.Define(stage, f"/World/envs/env_0/{name}")
+        shape.CreateRadiusAttr(radius)
+        UsdGeom.Xformable(shape).AddScaleOp().Set(Gf.Vec3f(scale))
+        return shape.GetPrim()
+
+    colliders = [sphere("small", 0.01), sphere("large", 0.02), sphere("shrunk", 0.02, 0.5), sphere("own", 0.01)]
+    colliders[3].CreateAttribute("physxCollision:contactOffset", Sdf.ValueTypeNames.Float).Set(0.002)
+    colliders.append(UsdGeom.Plane.Define(stage, "/World/ground").GetPrim())
+    usd.write_contact_offsets(colliders, SimConfig(load_config(["task=Ant", "sim_device=cpu", "task.sim.dt=0.005"])))
+
+    # 2 * 0.005^2 * 9.81, where a fiftieth of the diameter is less
+    offsets = [prim.GetAttribute("physxCollision:contactOffset").Get() for prim in colliders]
+    assert offsets == [pytest.approx(4.905e-4), None, pytest.approx(4.905e-4), pytest.approx(0.002), None]
+
+
+def test_a_step_in_a_height_field_is_a_wall_below_its_upper_edge(stage):
+    heights = np.zeros((4, 3), np.float32)
+    heights[2:] = 0.3  # three times as steep as what becomes a wall; the other slope is not
+    heights[:, 2] += 0.05
+    mesh = usd.add_height_field(stage, "/World/ground", heights, 0.1, (-1.0, 2.0), 1.0, 0.7, 0.6, 0.1)
+    points = np.array(mesh.GetPointsAttr().Get()).reshape(4, 3, 3)
+    np.testing.assert_allclose(points[:, 0, 0], [-1.0, -0.8, -0.8, -0.7], atol=1e-6)
+    np.testing.assert_allclose(points[0, :, 1], [2.0, 2.1, 2.2], atol=1e-6)
+    np.testing.assert_allclose(points[..., 2], heights, atol=1e-6)
+    faces = np.array(mesh.GetFaceVertexIndicesAttr().Get()).reshape(-1, 3)
+    assert len(faces) == 2 * 3 * 2 and faces[:2].tolist() == [[0, 4, 1], [0, 3, 4]]
+    corners = points.reshape(-1, 3)[faces]
+    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+    assert (normals[:, 2] >= -1e-9).all(), "all look up"
+    prim = mesh.GetPrim()
+    assert prim.HasAPI(UsdPhysics.CollisionAPI)
+    assert UsdPhysics.MeshCollisionAPI(prim).GetApproximationAttr().Get() == "none"
+    assert UsdPhysics.MaterialAPI(stage.GetPrimAtPath("/World/ground/material")).GetStaticFrictionAttr().Get() > 0.69

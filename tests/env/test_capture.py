@@ -193,7 +193,9 @@ STILL = "task.env.resetPositionNoise=[[0,0],[0,0],[0,0]]"
         ("Quadcopter",),
         ("Ingenuity", STILL),
         ("Crazyflie", "task.env.thrustNoise=0.0"),
-        pytest.param(("Anymal",), marks=pytest.mark.nightly),  # pip has to bring the robot
+        pytest.param(
+            ("Anymal", "task.env.learn.terminationHeight=0.0"), marks=pytest.mark.nightly
+        ),  # pip has to bring the robot
     ],
 )
 def test_capture_changes_no_bit(launched_env_of, task):
@@ -215,6 +217,20 @@ def test_frames_markers_and_commands_change_no_bit_either(launched_env_of, task)
         env = launched_env_of(f"task={task}", "num_envs=6", "engine.shards=2", "test=True", launch=launch)
         histories.append(roll_out(env, 30))
     for one, other in zip(*histories, strict=True):
+        assert torch.equal(one, other)
+
+
+@pytest.mark.nightly
+def test_a_terrain_changes_no_bit_either_until_somebody_ends(launched_env_of):
+    few = [f"task.env.terrain.{part}" for part in ("levels=2", "columns=4", "border=3.0", "start_levels=2")]
+    of = ("task=AnymalTerrain", "num_envs=6", "engine.shards=2", "test=True", *few)
+    histories = []
+    for launch in (None, Again):
+        torch.manual_seed(5)  # the tiles on which they start
+        histories.append(roll_out(launched_env_of(*of, launch=launch), 10))
+    plain, captured = histories
+    assert not plain[1][:, 1].any()
+    for one, other in zip(plain, captured, strict=True):
         assert torch.equal(one, other)
 
 

@@ -116,12 +116,15 @@ Path(sys.argv[3]).write_text(json.dumps(found))
 """
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_every_writer_ends_in_one_line_and_leaves_the_old_file(tmp_path, way):
+@pytest.mark.parametrize(
+    ("way", "films"),
+    [*((way, False) for way in WAYS), pytest.param(WAYS[-1], True, marks=pytest.mark.nightly)],
+)
+def test_every_writer_ends_in_one_line_and_leaves_the_old_file(tmp_path, way, films):
+    # A film takes its time; one that meets a limit on its size is in tests/render/test_video.py.
     (tmp_path / "disks").mkdir()
     prefix = IN_NAMESPACE if way == "tmpfs" else []
     command = [*prefix, sys.executable, "-c", SCRIPT, way, str(tmp_path / "disks"), str(tmp_path / "found.json")]
-    films = way == WAYS[-1]  # once, because a film takes its time
     command.append("film" if films else "no film")
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
@@ -131,7 +134,7 @@ def test_every_writer_ends_in_one_line_and_leaves_the_old_file(tmp_path, way):
         said = what["outcome"]
         assert "cannot be written: " in said and "\n" not in said, f"{name}: {said}"
         assert what["old stays"], name
-        own = {name} if name != "record" else {"progress.csv", "summaries", "summary.json"}
+        own = {name} if name != "record" else {"progress.csv", "report.html", "summaries", "summary.json"}
         assert set(what["files"]) <= own, f"{name} left {what['files']}"
         if way == "tmpfs" and name != "film.mp4":  # what ffmpeg met, it does not hand on
             assert "No space left on device" in said

@@ -16,6 +16,7 @@ from omni.myriad.learn.fault import load_fault
 from omni.myriad.learn.rl_games.learner import make_learner
 from omni.myriad.learn.rl_games.normalizer import FARTHEST, RunningMeanStd
 from omni.myriad.learn.rl_games.rollout import MOST_REWARD
+from tests.faults.spoil import spoil_before, spoil_joints, spoil_root
 from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, train
 
 HUGE, NAN = 1e20, float("nan")
@@ -141,6 +142,22 @@ def test_nothing_is_observed_beyond_what_a_learner_can_square(env_of):
     assert observed["obs"][1, 4] == 1e6 and math.isfinite(float(observed["obs"].square().sum()))
 
 
+@pytest.mark.parametrize(("what", "said"), [(math.inf, 1), (-math.inf, 1), (HUGE, 0)])
+def test_an_infinite_observation_that_is_clipped_is_said_once(env_of, tmp_path, caplog, what, said):
+    env = env_of("task=Cartpole", "num_envs=8", "engine.shards=1", "task.env.clipObservations=5")
+    own, steps = env.task.get_observations, itertools.count()
+
+    def get_observations():
+        own()
+        if next(steps) in (5, 40, 41):  # in the first and the third of four epochs
+            env.task.obs_buf[3, 2] = what
+
+    env.task.get_observations = get_observations
+    run.train(env.sim_config.config | {"max_iterations": 4}, env, tmp_path)
+    lines = [message for message in caplog.messages if "infinite" in message]
+    assert len(lines) == said and all("was clipped to clipObservations=5: with" in line for line in lines)
+
+
 # -- a task that gives nothing to learn from --------------------------------------------------------------------------
 
 
@@ -221,41 +238,21 @@ def test_a_task_that_gives_nothing_to_learn_from_is_told_what_to_change(env_of, 
 # -- on_nan=reset -----------------------------------------------------------------------------------------------------
 
 
-def spoil_root(env):
-    robots(env).set_world_poses(torch.full((1, 3), NAN), torch.full((1, 4), NAN), indices=torch.tensor([3]))
-
-
-def spoil_joints(env):
-    robots(env).set_joint_positions(torch.full((1, robots(env).num_dof), NAN), indices=torch.tensor([3]))
-    robots(env).set_joint_velocities(torch.full((1, robots(env).num_dof), NAN), indices=torch.tensor([3]))
-
-
-def robots(env):
-    return next(iter(env.engine.robots().values()))
-
-
-def spoil_before(env, when, spoil):
-    """Spoil physics before the steps `when`, and note the ids of the faulty environments of each step."""
-    step, noted = env.step, []
-
-    def spoiled(actions):
-        if len(noted) in when:
-            spoil(env)
-        result = step(actions)
-        noted.append(result[3]["faulty"].nonzero().flatten().tolist())
-        return result
-
-    env.step = spoiled
-    return noted
-
-
 @pytest.mark.usefixtures("views_take_nan")
 @pytest.mark.parametrize(
-    ("task", "spoil"),
-    [("Cartpole", spoil_root), ("Cartpole", spoil_joints), ("Ant", spoil_root), ("BallBalance", spoil_joints)],
+    ("engine", "task", "spoil"),
+    [
+        ("physx", "Cartpole", spoil_root),
+        ("physx", "Cartpole", spoil_joints),
+        ("physx", "Ant", spoil_root),
+        ("physx", "BallBalance", spoil_joints),
+        ("newton", "Cartpole", spoil_joints),
+        ("newton", "Ant", spoil_root),
+    ],
 )
-def test_physics_that_is_not_finite_is_reset_and_not_learned_from(env_of, tmp_path, caplog, task, spoil):
-    env = env_of(f"task={task}", "num_envs=16", "engine.shards=1", "on_nan=reset")
+def test_physics_that_is_not_finite_is_reset_and_not_learned_from(env_of, tmp_path, caplog, engine, task, spoil):
+    shards = ["engine.shards=1"] if engine == "physx" else []
+    env = env_of(f"task={task}", f"engine={engine}", "num_envs=16", "on_nan=reset", *shards)
     noted = spoil_before(env, {40}, spoil)  # in the third epoch of 16 steps; the first call is the reset
     config = env.sim_config.config | {"max_iterations": 6}
     summary, _ = run.train(config, env, tmp_path)

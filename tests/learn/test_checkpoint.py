@@ -49,7 +49,7 @@ def test_round_trip(tmp_path: Path) -> None:
         "Ant", 60, 8, 4, 3,
     )  # fmt: skip
     assert about["config"]["nested"] == {"list": [1, 2.5, None, True], "path": "a/b"}
-    assert about["versions"]["torch"] == torch.__version__
+    assert torch.__version__.startswith(about["versions"]["torch"])  # which has "+cu130" at its end, or not
     assert os.listdir(tmp_path / "new") == ["a.pth"]
 
 

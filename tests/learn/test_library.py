@@ -14,6 +14,7 @@ import torch
 
 from omni.myriad.app import runs
 from omni.myriad.app.config import load_config
+from omni.myriad.deploy.deployment import deploy
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.base import room
@@ -164,7 +165,11 @@ def test_from_training_to_a_file_on_real_physics(name: str, tmp_path: Path, capf
     meta = runs.export(load_config(["task=Cartpole", where], "export"))
     assert meta["parity"]["max_error"] <= 1e-5 and meta["parity"]["steps"] > 1000
     assert meta["actions"]["terms"][0]["joint_names"]
-    assert (tmp_path / "short" / "exported" / "policy.onnx").exists()
+    judged = load_config(["engine=physx", "episodes=2", "video=False", f"train_dir={tmp_path}"])
+    report = deploy(judged, tmp_path / "short" / "exported" / "policy.onnx")
+    assert [row.where for row in report.rows] == ["trainer", "file, batched", "PhysX"]
+    trainer, batch, physx = (row.rewards for row in report.rows)
+    assert [*batch] == pytest.approx([*trainer], rel=1e-3) and [*physx] == pytest.approx([*trainer], rel=1e-3)
 
 
 def test_a_library_is_asked_for_only_where_it_is_chosen(name: str) -> None:

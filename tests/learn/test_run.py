@@ -41,7 +41,7 @@ def test_run_folder(tmp_path: Path) -> None:
     summary = train(cfg, env, tmp_path / "run")
     run_dir = tmp_path / "run"
     assert sorted(path.name for path in run_dir.iterdir()) == [
-        "checkpoints", "curve.png", "progress.csv", "summaries", "summary.json",
+        "checkpoints", "curve.png", "progress.csv", "report.html", "summaries", "summary.json",
     ]  # fmt: skip
     names = sorted(path.name for path in (run_dir / "checkpoints").iterdir())
     assert names == ["best.pth", "epoch_2.pth", "epoch_4.pth", "epoch_6.pth", "last.pth"]

@@ -37,7 +37,7 @@ def term(name, start, stop, source="", joints=(), scale=1.0, offset=0.0):
 def hand_made_metadata():
     """Joints a, b, c; observed: positions of b and a (less 1, times 2), velocity of b, a height, the last action."""
     return {
-        "schema_version": 2,
+        "schema_version": 3,
         "task": {"name": "HandMade"},
         "timing": {"control_dt": 0.02, "physics_dt": 0.01, "decimation": 2},
         "joints": {

@@ -2,9 +2,6 @@
 """From a run of real training to a file, and back into the simulation that trained it."""
 
 import shutil
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +14,6 @@ from omni.myriad.learn import checkpoint
 from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.runtime import Policy
 from tests.policy.conftest import MAX_EFFORT
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def export(*overrides):
@@ -122,15 +117,12 @@ def test_damaged_recording(run_dir, tmp_path):
         (["checkpoint={broken}"], "damaged"),
     ],
 )
-def test_bad_input_is_one_line_and_exit_code_2(run_dir, tmp_path, arguments, message):
+def test_bad_input_is_one_line_and_exit_code_2(run_dir, tmp_path, myriad, arguments, message):
     broken = tmp_path / "broken.pth"
     broken.write_bytes((run_dir / "checkpoints" / "best.pth").read_bytes()[:2000])
     places = {"run": run_dir, "broken": broken}
-    command = [sys.executable, str(ROOT / "export.py"), "task=Cartpole", f"output={tmp_path}/out/policy.onnx"]
-    command += [argument.format(**places) for argument in arguments]
-    done = subprocess.run(
-        command, capture_output=True, text=True, timeout=120, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}
-    )
+    given = [argument.format(**places) for argument in arguments]
+    done = myriad("export", "task=Cartpole", f"output={tmp_path}/out/policy.onnx", *given)
     assert done.returncode == 2, done.stderr
     assert done.stderr.startswith("Error: ") and done.stderr.count("\n") == 1
     assert message in done.stderr

@@ -77,6 +77,22 @@ def test_last_action_is_remembered_until_reset(hand_made):
     assert (policy.act(still, VELOCITIES, given).position["c"] - 0.25) / 0.5 == pytest.approx(0.2, rel=1e-5)
 
 
+def test_cumulative_commands_go_on_from_the_last_one(hand_made):
+    def cumulative(meta):
+        meta["actions"]["terms"][1]["cumulative"] = True
+
+    policy = Policy(hand_made(cumulative))
+    still = {"a": 1.1, "b": 1.0, "c": 0.0}  # c moves by half of 0.2, 0.4, ... up to 1, and up to 3
+    wanted = [0.35, 0.55, 0.85, 1.25, 1.75, 2.25, 2.75, 3.0, 3.0]
+    got = [policy.act(still, VELOCITIES, {"height": 0.0}).position["c"] for _ in wanted]
+    assert got == pytest.approx(wanted, rel=1e-5)
+    with pytest.raises(PolicyError):
+        policy.act(still, VELOCITIES, {"height": float("nan")})
+    assert policy.act(still, VELOCITIES, {"height": 0.0}).position["c"] == pytest.approx(3.0)
+    policy.reset()
+    assert policy.act(still, VELOCITIES, {"height": 0.0}).position["c"] == pytest.approx(0.35, rel=1e-5)
+
+
 def test_actions_and_commands_are_clipped(hand_made):
     policy = Policy(hand_made())
     command = policy.act({"a": 9.0, "b": 9.0, "c": 0.0}, VELOCITIES, {"height": 0.0})
@@ -154,7 +170,7 @@ def drop(key):
 
 
 def set_version(meta):
-    meta["schema_version"] = 3
+    meta["schema_version"] = 4
 
 
 def spoil_golden(meta):
@@ -172,7 +188,7 @@ def wrong_term(meta):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_version, "has schema 3, this runtime reads up to 2: update the runtime"),
+        (set_version, "has schema 4, this runtime reads up to 3: update the runtime"),
         (drop("schema_version"), "metadata is damaged"),
         (drop("observations"), "metadata is damaged"),
         (drop("timing"), "metadata is damaged"),

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 from pxr import Gf, Usd, UsdGeom
 
-from omni.myriad.render.shapes import robot_shapes
+from omni.myriad.engine import usd
+from omni.myriad.render.shapes import ground_shapes, robot_shapes
 from omni.myriad.task.rl_task import ASSETS_PATH
 
 
@@ -59,3 +60,15 @@ def test_a_shape_that_is_called_as_its_link_lies_where_it_is_in_the_link():
     (shape,) = robot_shapes(stage, ["arm"])
     assert shape.link == "arm" and shape.position == pytest.approx((0.1, 0.2, 0.3))
     assert np.abs(shape.rotation) == pytest.approx((0.5**0.5, 0.0, 0.0, 0.5**0.5))
+
+
+def test_uneven_ground_is_cut_to_what_is_seen():
+    stage = stage_with("Ant")
+    heights = np.arange(20.0, dtype=np.float32).reshape(5, 4)
+    usd.add_height_field(stage, "/World/terrain", heights, 1.0, (0.0, 0.0), 100.0, 1.0, 1.0, 0.0)
+    (ground,) = ground_shapes(stage, np.array([0.9, 0.9]), np.array([2.1, 3.1]))
+    assert ground.link == "" and len(ground.points) == 2 * 3 and len(ground.triangles) == 3 * 2 * 2
+    assert ground.points[ground.triangles].min(axis=0).tolist() == [1.0, 1.0, 5.0]
+    assert ground.points.max(axis=0).tolist() == [2.0, 3.0, 11.0]
+    assert not ground_shapes(stage, np.array([90.0, 90.0]), np.array([91.0, 91.0]))
+    assert not ground_shapes(stage_with("Ant"), np.array([-9.0, -9.0]), np.array([9.0, 9.0])), "a plane is none"

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Pictures show what is there, without GPU or display, and films are films."""
 
+import resource
+
 import imageio_ffmpeg
 import numpy as np
 import pytest
@@ -38,6 +40,18 @@ def test_a_ball_is_where_it_is_and_moves_with_its_link():
     assert np.ptp(floor.astype(int).sum(axis=1)) > 60, "the floor is chequered"
 
 
+def test_on_uneven_ground_there_is_no_floor():
+    points = np.array([[-9.0, -9.0, -1.0], [9.0, -9.0, -1.0], [9.0, 9.0, -1.0], [-9.0, 9.0, -1.0]], np.float32)
+    corners = np.array([0, 1, 2, 0, 2, 3], np.int32)
+    ground = Shape("", "mesh", (), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.1, 0.7, 0.1), points, corners)
+    camera = Camera(["ball"], [RED, ground], width=96, height=64)
+    # The ball is below z = 0, and seen from above.
+    picture = camera.draw(np.array([[0.0, 0.0, -0.5]]), UPRIGHT, (0.0, -4.0, 3.0), (0.0, 0.0, -0.5))
+    assert reddish(picture)[30:34, 46:50].all()
+    corner = picture[-1, 0].astype(int)
+    assert corner[1] > corner[0] + 20, "green"
+
+
 def test_the_camera_stays_square_to_the_path_and_takes_no_rail_for_an_actor():
     path = [np.array([[0.0, 0.0, 2.0], [0.0, 0.05 * i, 2.0]]) for i in range(60)]
     rail = Shape("rail", "box", (0.01, 4.0, 0.01), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.5, 0.5, 0.5))
@@ -51,13 +65,18 @@ def test_the_camera_stays_square_to_the_path_and_takes_no_rail_for_an_actor():
     assert abs(eyes[30][0] - targets[30][0]) > abs(eyes[30][1] - targets[30][1])
 
 
-def test_a_film_has_its_length_and_shows_its_robot(tmp_path):
+def rolling_ball(moments):
+    """Return the stage of a red ball, and where it is at each moment."""
     stage = Usd.Stage.CreateInMemory()
     UsdGeom.Xform.Define(stage, "/World/envs/env_0/ball")
     sphere = UsdGeom.Sphere.Define(stage, "/World/envs/env_0/ball/shape")
     sphere.CreateRadiusAttr(0.5)
     sphere.CreateDisplayColorAttr([(0.9, 0.1, 0.1)])
-    positions = [np.array([[0.02 * i, 0.0, 0.5]]) for i in range(20)]
+    return stage, [np.array([[0.02 * i, 0.0, 0.5]]) for i in range(moments)]
+
+
+def test_a_film_has_its_length_and_shows_its_robot(tmp_path):
+    stage, positions = rolling_ball(20)
     path = film_robot(stage, ["ball"], positions, [UPRIGHT] * 20, 1 / 60, tmp_path / "ball")
     assert path == tmp_path / "ball.mp4"
     assert list(tmp_path.iterdir()) == [path]
@@ -67,6 +86,20 @@ def test_a_film_has_its_length_and_shows_its_robot(tmp_path):
     assert len(pictures) == 10, "a third of a second"
     assert reddish(pictures[5]).mean() > 0.02
     assert np.abs(pictures[0].astype(int) - pictures[-1]).mean() > 1.0, "the floor passes by"
+
+
+def test_a_film_for_which_there_is_no_room_is_said_and_the_old_one_stays(tmp_path):
+    old, limits = tmp_path / "ball.mp4", resource.getrlimit(resource.RLIMIT_FSIZE)
+    old.write_bytes(b"old")
+    stage, positions = rolling_ball(30)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (8192, limits[1]))  # which writers meet as they do a full disk
+    try:
+        with pytest.raises(MyriadError, match=r"ball\.mp4 cannot be written: ") as caught:
+            film_robot(stage, ["ball"], positions, [UPRIGHT] * 30, 1 / 60, tmp_path / "ball")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == [old] and old.read_bytes() == b"old"
 
 
 def test_nothing_to_film_is_said(tmp_path):

@@ -96,3 +96,16 @@ def test_a_hinge_of_a_hip_turns_the_leg_about_its_axis(env):
         way = 0.383 * math.sin(angle)
         expected = torch.tensor([way * moved[0], -way * moved[1]])
         torch.testing.assert_close(offset, expected, atol=5e-3, rtol=0.0)
+
+
+@pytest.mark.parametrize("determinism", [True, False])
+def test_scenes_of_other_sizes_change_a_fall_unless_determinism_is_enhanced(env_of, determinism):
+    played = []
+    for shards in (1, 4):
+        setting = f"task.sim.physx.enable_enhanced_determinism={determinism}"
+        env = env_of("task=Humanoid", "num_envs=4", f"engine.shards={shards}", "seed=7", setting)
+        env.reset()
+        torch.manual_seed(3)
+        played.append(torch.stack([env.step(2.0 * torch.rand(4, 21) - 1.0)[0]["obs"].clone() for _ in range(60)]))
+        env.close()
+    assert torch.equal(*played) is determinism

@@ -46,6 +46,7 @@ def walker():
         sums=torch.zeros((n, 3)),
         errors=torch.ones((n, 2)),
         survived=torch.zeros(n),
+        sum_rewards=lambda terms: torch.stack(list(terms.values())).sum(0),
     )
 
 
@@ -143,3 +144,24 @@ def test_feet_move_as_their_link_turns(env_of):
     task.get_observations()
     # The calf hangs 0.9 rad behind the vertical, 0.213 m long.
     assert task.foot_speeds[0, 0].item() == pytest.approx(2.0 * 0.213 * math.cos(0.9), abs=0.02)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("name", "numbers", "height"), [("Go1VelocityRough", 48 + 187, 0.29), ("G1VelocityRough", 286, 0.76)]
+)
+def test_on_a_terrain_heights_are_above_the_ground(env_of, name, numbers, height):
+    few = [f"+task.env.terrain.{part}" for part in ("levels=3", "columns=7", "border=3.0", "start_levels=3")]
+    env = env_of(f"task={name}", "num_envs=8", "test=True", "engine=physx", *few)
+    task = env.task
+    env.reset()
+    for _ in range(30):
+        observed, _, _, extras = env.step(torch.zeros(8, task.num_actions))
+    assert task.num_observations == numbers and 0.0 < extras["episode"]["terrain_level"] < 2.0
+    ground = task.terrain.heights_at(task.robot.get_world_poses()[0][:, :2])
+    assert ground.abs().max() > 0.1, "not all stand on flat ground"
+    assert ((task.height > 0.6 * height) & (task.height < 1.1 * height)).all()
+    assert ((task.foot_heights > -0.06) & (task.foot_heights < 0.2)).all()
+    seen = observed["obs"][:, -187:].view(8, 17, 11)
+    middle = task.task_config["env"]["heightScan"]["offset"]
+    torch.testing.assert_close(seen[:, 8, 5], task.height - middle, atol=0.06, rtol=0.0)

@@ -163,6 +163,19 @@ def test_a_whole_story(driven, headless):
     assert shown == [model.run_dir.as_uri()]
 
 
+@pytest.mark.parametrize("learner", ["rsl_rl", "skrl", "sb3"])
+def test_other_learners_train_play_and_export_there(driven, learner):
+    model, press = driven.model, driven.press
+    model.settings.more += f" learner={learner}"
+    press(model.train)
+    assert model.message.startswith("Trained 3 epochs"), model.message
+    assert model.epoch is not None and model.epoch.frames == 3 * 8 * 16
+    press(model.play)
+    assert model.message.startswith("Played 100 episodes"), model.message
+    press(model.export)
+    assert model.message.startswith("Exported"), model.message
+
+
 def test_stop_ends_within_a_second_and_leaves_a_checkpoint_to_go_on_with(driven):
     model, press = driven.model, driven.press
     model.settings.more = f"{TINY} max_iterations=100000"

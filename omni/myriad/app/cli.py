@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -20,6 +21,7 @@ EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 
 _FIRST_RANK_SECONDS = 1.0  # that the first rank has to say what is wrong with all, before another says it, too
+_MOST_WORKERS = 4  # that share the tests: each takes up to 1.5 GB
 _LOST_SECONDS = 30.0  # that whoever started a rank has to end it after another failed
 
 
@@ -93,8 +95,8 @@ def leave(code: int) -> NoReturn:
         Path(path).write_text(str(code))  # for the launcher: Isaac Sim's python.sh makes a 1 of every failure
     if isaac_sim := sys.modules.get("omni.myriad.engine.isaacsim.app"):
         isaac_sim.leave(code)  # Kit has to be closed, and would end the process with its own exit code
-    if code and "RANK" in os.environ:
-        os._exit(code)  # what is left of the others' talk would be waited for
+    if "RANK" in os.environ:
+        os._exit(code)  # what is left of the others' talk would be waited for, or abort Python's own end
     sys.exit(code)
 
 
@@ -159,9 +161,10 @@ def deploy(arguments: Sequence[str]) -> None:
 
 def benchmark(arguments: Sequence[str]) -> None:
     """Measure how fast this machine steps, trains and starts, or put results together."""
-    from omni.myriad.benchmark.options import split
+    from omni.myriad.app.options import split
+    from omni.myriad.app.schema import Benchmark
 
-    ours, settings = split(arguments)
+    ours, settings = split(Benchmark, arguments)
 
     def main(config: dict[str, Any]) -> None:
         from omni.myriad.benchmark import suite
@@ -173,17 +176,30 @@ def benchmark(arguments: Sequence[str]) -> None:
 
 def publish(arguments: Sequence[str]) -> None:
     """Fill policies/<Task>/, or judge what is there."""
+    from omni.myriad.app.options import split, values
     from omni.myriad.app.schema import Publish
-    from omni.myriad.benchmark.options import parse, split
 
-    ours, settings = split(arguments, Publish)
+    ours, settings = split(Publish, arguments)
 
     def main(config: dict[str, Any]) -> None:
         from omni.myriad.publish import publishing
 
-        publishing.publish(config, parse(ours, Publish), settings)
+        publishing.publish(config, Publish(**values(Publish, ours)), settings)
 
     run("publish", main, settings)
+
+
+def sweep(arguments: Sequence[str]) -> None:
+    """Train a task many times with other settings, and say which are best."""
+
+    def main() -> None:
+        from omni.myriad.sweep.sweep import run
+
+        run(arguments)
+
+    if any(argument in ("-h", "--help") for argument in arguments):
+        run("sweep", lambda config: None, arguments)
+    attempt(main)
 
 
 def port(arguments: Sequence[str]) -> None:
@@ -212,8 +228,12 @@ def verify_isaacsim(arguments: Sequence[str]) -> None:
 
 
 def test(arguments: Sequence[str]) -> None:
-    """Become pytest, in the checkout, where its configuration is."""
+    """Become pytest, in the checkout, where its configuration is; the whole suite is shared among up to four cores."""
     os.chdir(ROOT)
+    whole = not any(Path(argument.partition("::")[0]).exists() for argument in arguments)
+    workers = min(len(os.sched_getaffinity(0)), _MOST_WORKERS) if whole and find_spec("xdist") else 1
+    if workers > 1:
+        arguments = ["-n", str(workers), "--dist", "worksteal", *arguments]
     for name in ("MYRIAD_EXIT_CODE", "PYTHONSAFEPATH"):  # what the launcher told us, and not those that tests start
         os.environ.pop(name, None)
     os.execv(sys.executable, [sys.executable, "-m", "pytest", *arguments])

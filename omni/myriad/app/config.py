@@ -27,17 +27,18 @@ from omni.myriad.app.options import UNSET, Option, check, find, keys, options
 from omni.myriad.app.run_folder import task_folders
 from omni.myriad.app.schema import GROUPS, VERBS, everything
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import refuse_bomb
 from omni.myriad.oige.config import find_checkout, put_task
 from omni.myriad.places import data_folder
 from omni.myriad.task.loader import TASKS_PATH, task_files
 
 CFG_PATH = data_folder("cfg")
 
-_MOST_VALUES = 100_000
-"""Of a YAML file, each alias counted with all that it stands for."""
-
 _ENVS_PER_CORE = 128
 """Environments a CPU core steps well: more lengthen an epoch without making a frame cheaper."""
+
+_OF_A_RUN = ("experiment", "checkpoint", "train_dir", "test", "rl_device", "oige")
+"""Settings that say where a run is or comes from, not what it does."""
 
 # OmniIsaacGymEnvs' resolvers, so that its YAML files compose.
 OmegaConf.register_new_resolver(
@@ -66,13 +67,48 @@ def load_config(overrides: Sequence[str], verb: str | None = None) -> dict[str, 
     Raises:
         MyriadError: On an unknown task or key, or an invalid value.
     """
-    parsed = _parse(overrides)
+    parsed = _parse(with_file(overrides))
     config = _chosen(parsed)
     declared = _plain(config)
     _override(config, parsed, verb)
     values = check(everything(), _plain(config), declared)
     _decide(config, values, {override.key_or_group for override in parsed})
     return check(everything(), _plain(config), declared)
+
+
+def with_file(arguments: Sequence[str]) -> list[str]:
+    """Return a command line with what the YAML of `settings=FILE` holds before the rest.
+
+    Keys may be nested, or written as on the command line. Which code is run no file says.
+
+    Raises:
+        MyriadError: If it cannot be read, or holds something else than settings.
+    """
+    files = [text.partition("=")[2] for text in arguments if text.startswith("settings=")]
+    if not files or not files[-1]:
+        return [*arguments]
+    path = Path(files[-1]).expanduser()
+    refuse_bomb(path)
+    try:
+        # Text stays as it is written: it is read as on the command line.
+        values = yaml.load(path.read_text(), yaml.BaseLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise MyriadError(f"settings={files[-1]} cannot be read: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise MyriadError(f"settings={files[-1]} is invalid: it must hold lines such as num_envs: 512.")
+    found = dict(_flat(values))
+    for key in ("task.task_path", "oige", "checkpoint", "settings"):
+        if key in found:
+            raise MyriadError(f"settings={files[-1]}: {key} is for the command line alone.")
+    return [*(f"{key}={value}" for key, value in found.items()), *arguments]
+
+
+def _flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    for key, value in values.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", f"[{','.join(map(str, value))}]" if isinstance(value, list) else value
 
 
 def show_config(overrides: Sequence[str]) -> dict[str, Any]:
@@ -82,6 +118,30 @@ def show_config(overrides: Sequence[str]) -> dict[str, Any]:
         MyriadError: On an unknown task, train or engine.
     """
     return _plain(_chosen(_parse([text for text in overrides if "=" in text])))
+
+
+def differences(config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Return the settings of a resolved configuration that are not its task's defaults, by key: value and default."""
+    parsed = _parse([f"task={config['task_name']}"])
+    folders = [Path(folder) for folder in config["task"]["task_path"]]
+    if config["oige"]:
+        default = _compose(_choose_groups([], folders))
+        put_task(default, find_checkout(config["oige"]), config["task_name"], f"{config['task_name']}PPO")
+    else:
+        default = _compose(_choose_groups(parsed, folders))
+    ours, theirs = _leaves(config), _leaves(_plain(default))
+    decided = ("sim_device", "engine.name") if theirs["engine.name"] == "auto" else ("sim_device",)
+    left_out = {*decided, *_OF_A_RUN, *(key for key in ours if key.startswith("task.task_path"))}
+    keys = [key for key in (*ours, *(key for key in theirs if key not in ours)) if key not in left_out]
+    pairs = {key: (ours.get(key), theirs.get(key)) for key in keys}
+    return {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
+
+
+def _leaves(value: Any, key: str = "") -> dict[str, Any]:
+    if not isinstance(value, Mapping) or not value:
+        return {key: value}
+    parts = [_leaves(item, f"{key}.{name}" if key else str(name)) for name, item in value.items()]
+    return {name: leaf for part in parts for name, leaf in part.items()}
 
 
 def all_tasks(folders: Sequence[Path] = ()) -> list[str]:
@@ -108,7 +168,8 @@ def _parse(overrides: Sequence[str]) -> list[Override]:
 def _chosen(parsed: Sequence[Override]) -> DictConfig:
     """Return what the YAML files hold that the command line chooses, with the folders that they were found in."""
     folders = _task_folders(parsed)
-    _refuse_bombs(folders)
+    for file in (file for folder in folders for file in (folder / "cfg").rglob("*.yaml")):
+        refuse_bomb(file)
     given = {override.key_or_group: str(override.value()) for override in parsed}
     checkout = find_checkout(given["oige"]) if given.get("oige") else None
     # A checkout's task and learner are put in the place of these.
@@ -165,29 +226,6 @@ def _require(name: str, known: Sequence[str], what: str, there_are: str, listed:
 def _yaml_names(group: str, folders: Sequence[Path]) -> list[str]:
     roots = [CFG_PATH, *(folder / "cfg" for folder in folders)]
     return sorted({path.stem for root in roots for path in (root / group).glob("*.yaml")})
-
-
-def _refuse_bombs(folders: Sequence[Path]) -> None:
-    """Raise where a YAML file's aliases stand for more than a configuration can be: hydra would write them all out."""
-    for path in (path for folder in folders for path in (folder / "cfg").rglob("*.yaml")):
-        sizes: dict[int, int] = {}
-
-        def size(node: Any, sizes: dict[int, int] = sizes) -> int:
-            if id(node) not in sizes:
-                sizes[id(node)] = 0  # of an alias to what it lies in
-                parts = node.value if isinstance(node, yaml.CollectionNode) else ()
-                flat = (part for item in parts for part in (item if isinstance(item, tuple) else (item,)))
-                sizes[id(node)] = 1 + sum(size(part) for part in flat)
-            return sizes[id(node)]
-
-        try:
-            root = yaml.compose(path.read_text())
-        except (yaml.YAMLError, OSError, UnicodeDecodeError):
-            continue  # hydra says it, if it is asked for this file
-        if root is not None and (values := size(root)) > _MOST_VALUES:
-            raise MyriadError(
-                f"{path} writes out to {values:,} values by its aliases; at most {_MOST_VALUES:,} are read."
-            )
 
 
 def _compose(overrides: list[str]) -> DictConfig:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from omni.myriad.app.requirements import constraints, install_command, isaac_sim, requirements
 from omni.myriad.places import child_environment
-from omni.myriad.provenance import installed
+from omni.myriad.provenance import fields, installed
 
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
@@ -81,11 +81,6 @@ def platform_fact(system: str, machine: str, libc: tuple[str, str]) -> Fact:
     is_good = system == "Linux" and libc[0] == "glibc" and tuple(map(int, libc[1].split("."))) >= GLIBC
     fix = "use Linux with glibc 2.35 or newer, such as Ubuntu 22.04 or Debian 12, or a container of it"
     return judged("Platform", value, is_good, fix)
-
-
-def fields(text: str) -> dict[str, str]:
-    """Return what a text such as /proc/cpuinfo says, where of processors, which are alike, the last counts."""
-    return {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in text.splitlines())}
 
 
 def cpu_fact(machine: str, cpuinfo: str) -> Fact:

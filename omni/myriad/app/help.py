@@ -17,7 +17,7 @@ from rich.text import Text
 
 from omni.myriad.app.config import CFG_PATH, all_tasks, show_config
 from omni.myriad.app.options import UNSET, Option, Section, find, like, options
-from omni.myriad.app.schema import GROUPS, OWN, VERBS, OwnTasks
+from omni.myriad.app.schema import GROUPS, VERBS, Benchmark, OwnTasks, Publish, Sweep
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import COMMAND
 from omni.myriad.task.loader import TASKS_PATH, task_files
@@ -40,7 +40,13 @@ _BRIEF = {
 }
 """How what is allowed is said here, where it stands beside the value: int >= 1."""
 
+_OWN = {"benchmark": Benchmark, "publish": Publish, "sweep": Sweep}
+"""What a verb has beside the settings of the runs that it starts."""
+
 _WIDTH = 50  # of names and values
+
+PICTURES = "docs/media/tasks.png"
+"""Where each task is shown."""
 
 Rows = dict[str, tuple[Any, Option]]
 """By name: value and setting."""
@@ -61,10 +67,11 @@ def print_help(verb: str, argv: Sequence[str], console: Console | None = None) -
         values = show_config([])
     console.print(Text(f"{COMMAND} {verb} {VERBS[verb].usage}", "bold"))
     console.print(VERBS[verb].__doc__)
-    known = options(VERBS[verb]) | (options(OWN[verb]) if verb in OWN else {})
+    known = options(VERBS[verb]) | (options(_OWN[verb]) if verb in _OWN else {})
     tasks = known["task"].default is not UNSET
     if tasks:
         folders = [Path(folder) for folder in values["task"]["task_path"]]
+        console.print(Text(f"\nA picture of each: {PICTURES}"))
         _print(console, "Tasks", {name: (UNSET, Option(str, help=says)) for name, says in _tasks(folders).items()})
     top = {name: (found.default, found) for name, found in known.items() if found.default is not UNSET}
     if tasks:

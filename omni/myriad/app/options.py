@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
 import re
@@ -248,6 +249,50 @@ def check(
             values[name] = known.get(name, like(below)).checked(prefix + name, value)
     section.agree(values, prefix)
     return values
+
+
+def split(section: Any, arguments: Sequence[str]) -> tuple[dict[str, str], list[str]]:
+    """Part a verb's own arguments from settings of the runs that it starts, such as task=Ant; nothing is checked yet.
+
+    Returns:
+        The verb's own as name: value, and the settings as they were given.
+    """
+    ours = [text for text in arguments if "=" in text and text.partition("=")[0] in options(section)]
+    return dict(text.split("=", 1) for text in ours), [text for text in arguments if text not in ours]
+
+
+def values(section: Any, ours: Mapping[str, str]) -> dict[str, Any]:
+    """Check a verb's own arguments, and return them; commas separate several values of one.
+
+    Raises:
+        MyriadError: On an invalid value.
+    """
+    return {name: _value(name, options(section)[name], text) for name, text in ours.items()}
+
+
+def _value(name: str, option: Option, text: str) -> Any:
+    kind, *_ = get_args(option.hint) if get_origin(option.hint) is tuple else [None]
+    if kind is None:
+        return option.checked(name, _read(text, option.hints))
+    items = [item.strip() for item in text.strip("[]() ").split(",") if item.strip()]
+    if known := get_args(kind):
+        items = known if text == "all" else () if text == "none" else items
+        for item in items:
+            if item not in known:
+                raise MyriadError(f"{name}={item} is unknown; choose from: {', '.join(known)}, all.")
+        return tuple(item for item in known if item in items)
+    one = dataclasses.replace(option, hint=kind)
+    return tuple(one.checked(name, _read(item, (kind,))) for item in items)
+
+
+def _read(text: str, kinds: Sequence[Any]) -> Any:
+    if bool in kinds:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    for kind in kinds:
+        if kind in (int, float):
+            with contextlib.suppress(ValueError):
+                return kind(text)
+    return text
 
 
 def page(verb: str, section: Any) -> str:

@@ -23,6 +23,8 @@ _MODULES = {
     "newton": ("newton", "mujoco_warp", "newton_usd_schemas", "pxr"),
     "export": ("onnx", "onnxruntime"),
     "deploy": ("mujoco", "newton", "imageio_ffmpeg"),
+    "viewer": ("trimesh", "viser"),
+    "sweep": ("ray", "pandas", "pyarrow", "optuna"),
     "dev": ("pytest",),
     "test": ("pytest",),
 }

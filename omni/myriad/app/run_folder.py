@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.files import remove_unfinished
+from omni.myriad.files import refuse_bomb, remove_unfinished
 from omni.myriad.places import COMMAND, data_folder
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ def task_folders(name: str, train_dir: str) -> list[str]:
     found = next((file for file in files if file.is_file()), None)
     if not name or found is None:
         return []
+    refuse_bomb(found)
     try:
         folders = OmegaConf.select(OmegaConf.load(found), "task.task_path")
         return [str(folder) for folder in folders or []]
@@ -132,7 +133,7 @@ def claimed(config: dict[str, Any]) -> Iterator[Path]:
             run_dir = _dated(base, config["task_name"])
     except OSError as error:
         raise MyriadError(f"{error.filename or base} cannot be created: {error.strerror}.") from None
-    with _locked(run_dir):
+    with locked(run_dir):
         checkpoints = run_dir / "checkpoints"
         if any(checkpoints.glob("*.pth")) and checkpoint.parent != checkpoints.absolute():
             # One that ended before its first checkpoint may begin again.
@@ -144,6 +145,7 @@ def claimed(config: dict[str, Any]) -> Iterator[Path]:
                 raise MyriadError(f"{entry} is a link to another folder, where a run would write: remove it.")
         remove_unfinished(run_dir)
         remove_unfinished(checkpoints)
+        remove_unfinished(run_dir / "films")
         yield run_dir
 
 
@@ -160,7 +162,7 @@ def _dated(base: Path, task: str) -> Path:
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Keep other processes out of a folder; the system lets go of it for a process that ends in whatever way.
 
     Raises:

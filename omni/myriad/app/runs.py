@@ -12,7 +12,7 @@ import random
 import shlex
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,26 +20,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from omegaconf import OmegaConf
-from rich.console import Console
-from rich.table import Table
 
+from omni.myriad.app.config import differences
 from omni.myriad.app.run_folder import PRETRAINED, claimed, find_checkpoint, trained_checkpoint
+from omni.myriad.app.tables import print_table, show_table
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
-from omni.myriad.files import write_json, write_text
+from omni.myriad.files import finite_json, write_json, write_text
 from omni.myriad.learn import checkpoint, ranks, run
 from omni.myriad.learn.base import learner_name, room
 from omni.myriad.learn.fault import Fault, load_fault, put_motion
+from omni.myriad.learn.record.report import write_report
 from omni.myriad.learn.rollout import rollout
 from omni.myriad.oige.config import load_task, take_checkout, vec_env_class
 from omni.myriad.places import COMMAND
 from omni.myriad.policy import description, recording
-from omni.myriad.provenance import git_revision, versions
+from omni.myriad.provenance import git_revision, machine, versions
+from omni.myriad.render.films import TrainingFilms
 from omni.myriad.task.terms import terms_table
+from omni.myriad.viewer.session import visible
 
 if TYPE_CHECKING:
     from omni.myriad.engine import SimConfig
-    from omni.myriad.learn.base import Actor, Watch
+    from omni.myriad.learn.base import Actor, Learner, Watch
     from omni.myriad.task.rl_task import RLTask
 
 logger = logging.getLogger(__name__)
@@ -87,13 +90,37 @@ def _train(
     with closing(env):
         if is_first:
             _write_provenance(config, env, run_dir)
-            Console().print(terms_table(env.task))
-        summary, learner = run.train(config, env, run_dir, watch, resume)
-        if is_first and summary["checkpoint"]:
-            recording.record(env, learner.actor()).save(run_dir / recording.FILE_NAME)
+            show_table(terms_table(env.task))
+
+        films = TrainingFilms(env, run_dir / "films", config["video_every"]) if config["video"] and is_first else None
+
+        def finished(learner: Learner) -> None:
+            if films is not None:
+                films.close()
+            if checkpoint.kept(run_dir / "checkpoints"):
+                recording.record(env, learner.actor()).save(run_dir / recording.FILE_NAME)
+            if config["wandb_activate"]:
+                _export_for_wandb(config, run_dir)
+
+        about = {"title": f"{config['task_name']}: {run_dir.name}", "run_dir": str(run_dir.absolute())}
+        with contextlib.ExitStack() as ending:
+            if is_first:
+                ending.enter_context(visible(env, config, run_dir, about))
+            if films is not None:
+                ending.callback(films.stop)
+            told = [films] if films is not None else []
+            summary, _ = run.train(config, env, run_dir, watch, resume, finished if is_first else None, told)
     if is_first:
         _print_result(summary, run_dir, config["oige"])
     return summary
+
+
+def _export_for_wandb(config: dict[str, Any], run_dir: Path) -> None:
+    """Write the policy's file, which Weights & Biases gets with the rest of the run."""
+    try:
+        export(copy.deepcopy(config) | {"checkpoint": str(run_dir), "output": "", "opset": 17})
+    except (MyriadError, ImportError) as error:
+        logger.warning("wandb gets no policy's file: %s", error)
 
 
 def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
@@ -114,6 +141,8 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     trained = state["myriad"]["config"]
     config["train"] |= {"learner": learner_name(trained), "library": trained["train"].get("library")}
     with closing((build or make_env)(config)) as env:
+        if config["viewer"]:
+            return _show(env, config, path, state)
         result = run.play(config, env, path, config["episodes"], state)
         # What the task has to say of its last episodes, such as how many succeeded.
         result |= {name: float(value) for name, value in env.task.extras.get("episode", {}).items()}
@@ -127,7 +156,52 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
             result["video"] = str(_film(env, run.make_actor(config, env, state, path), target))
     write_json(target, result)
     _print_table(result, target)
+    _renew_report(path)
     return result
+
+
+def _show(env: VecEnv, config: dict[str, Any], path: Path, state: dict[str, Any]) -> dict[str, Any]:
+    """Play on a live page until Ctrl-C; there, the policies of other checkpoints beside this one can be taken, too."""
+    paths = [path, *(other for other in sorted(path.parent.glob("*.pth")) if other != path)]
+    about = {"title": f"{config['task_name']}: {path}", "real_time": True, "policies": [p.name for p in paths]}
+    with visible(env, config, path, about) as source:
+        assert source is not None
+
+        class Chosen:
+            """The policy that was asked for last."""
+
+            actor = run.make_actor(config, env, state, path)
+
+            def reset(self, num_envs: int) -> None:
+                self.actor.reset(num_envs)
+
+            def act(self, observations: Any, done: torch.Tensor | None = None) -> torch.Tensor:
+                number, source.chosen_policy = source.chosen_policy, None
+                if number is not None and 0 <= number < len(paths):
+                    try:
+                        loaded = checkpoint.load(paths[number])
+                        checkpoint.check_matches(loaded, config, env, paths[number])
+                        self.actor, done = run.make_actor(config, env, loaded, paths[number]), None
+                        self.actor.reset(env.num_envs)
+                    except MyriadError as error:
+                        logger.warning("%s", error)
+                return self.actor.act(observations, done)
+
+        steps = 0
+        with contextlib.suppress(KeyboardInterrupt):
+            print("Ctrl-C ends it.", flush=True)
+            for _ in rollout(env, Chosen(), env.reset()):
+                steps += 1
+                source.wait_for_somebody()
+    print(f"Played {steps} steps.")
+    return {"task": config["task_name"], "checkpoint": str(path), "steps": steps}
+
+
+def _renew_report(path: Path) -> None:
+    """Write the report of a checkpoint's run again, after something was added to it."""
+    run_dir = path.parent.parent
+    if path.parent.name == "checkpoints" and (run_dir / "run.json").is_file():
+        print(f"Report: {write_report(run_dir)}")
 
 
 def replay(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
@@ -239,6 +313,7 @@ def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]
     own_config = copy.deepcopy(state["myriad"]["config"]) | {"multi_gpu": False}
     actor = run.make_actor(own_config, Spaces(described, recorded.num_envs), state, path)
     meta = export_policy(actor, state, path, described, recorded, output, config["opset"])
+    _renew_report(path)
     parity = meta["parity"]
     print(
         f"Exported {trained} to {output}\n"
@@ -361,6 +436,9 @@ def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> Non
         "git": git_revision(),
         "command": _command(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+        "machine": machine(config["sim_device"]),
+        "set_up_seconds": round(env.set_up_seconds, 3),
+        "differs": finite_json(differences(config)),
     }
     write_json(run_dir / "run.json", about)
     description.write_description(env.perform(description.describe_task), run_dir)
@@ -394,7 +472,7 @@ def _print_result(summary: dict[str, Any], run_dir: Path, oige: str) -> None:
         f"mean episode reward {'none yet' if reward is None else f'{reward:.1f}'}."
     )
     if (run_dir / "curve.png").exists():  # not before an episode has ended
-        print(f"Curve: {run_dir / 'curve.png'}")
+        print(f"Curve: {run_dir / 'curve.png'}; report: {run_dir / 'report.html'}")
     checkout = f" oige={oige}" if oige else ""
     print(
         f"Play:  {COMMAND} play task={summary['task']}{checkout} checkpoint={run_dir}"
@@ -417,13 +495,3 @@ def _print_table(result: dict[str, Any], target: Path) -> None:
         if isinstance(value, float) and not name.startswith(("reward_", "episode_length_")):
             print(f"{name}: {value:.4g}")
     print(f"Written to {target}" + (f"; film: {result['video']}" if "video" in result else ""))
-
-
-def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print a table whose columns are numbers, but for those without a name."""
-    table = Table(title=title, title_justify="left")
-    for column in header:
-        table.add_column(column, justify="right" if column else "left")
-    for row in rows:
-        table.add_row(*row)
-    Console().print(table)

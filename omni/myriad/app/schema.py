@@ -21,7 +21,7 @@ Initializer = Literal[
 ]  # fmt: skip
 Compile = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
 Measure = Literal["bare_loop", "env", "train", "startup", "peers", "reward"]
-Peer = Literal["rl_games", "rl_games_compiled", "mujoco_warp", "gymnasium", "mjlab"]
+Peer = Literal["rl_games", "rl_games_compiled", "mujoco_warp", "gymnasium", "dart", "mjlab"]
 
 _UINT = {"least": 0, "most": 2**32 - 1}  # PhysX's unsigned int
 
@@ -80,6 +80,7 @@ class PhysX(Section):
     enable_sleeping: bool = option(UNSET, "let bodies at rest sleep")
     enable_stabilization: bool = option(False, "damp stacks of bodies")
     enable_ccd: bool = option(False, "on a CPU, let bodies that ask for it not pass through others within a step")
+    enable_enhanced_determinism: bool = option(False, "on a CPU, let no other environment change a bit, for some speed")
     gpu_max_rigid_contact_count: int = option(1048576, "contacts", **_UINT)
     gpu_max_rigid_patch_count: int = option(163840, "contact patches", **_UINT)
     gpu_found_lost_pairs_capacity: int = option(1048576, "pairs of shapes found or lost", **_UINT)
@@ -405,7 +406,15 @@ class Simulate(Section):
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
 
 
-class PlayVerb(Simulate):
+class Watchable(Section):
+    """What can be looked at while it runs."""
+
+    viewer: bool = option(False, "open a live page in the browser; ./myriad view RUN opens one later")
+    viewer_host: str = option("127.0.0.1", "address of the page; another than loopback's needs the token it prints")
+    viewer_port: int = option(8080, "its port, or one of the next ones", least=0, most=65535)
+
+
+class PlayVerb(Simulate, Watchable):
     """Play a trained policy."""
 
     usage = "task=Ant [checkpoint=FILE] [key=value ...]"
@@ -416,30 +425,67 @@ class PlayVerb(Simulate):
     video: bool | None = option(None, "film the first environment; empty: no")
 
 
-class TrainVerb(Simulate):
-    """Train a policy."""
-
-    usage = "task=Ant num_envs=4096 seed=42 [key=value ...]"
+class Learn(Simulate):
+    """A training."""
 
     max_iterations: int | None = option(None, "epochs to train for; empty: the task's number", least=1)
     learner: str = option(
         "", "library that learns, as train.learner, which it goes before: rl_games, rsl_rl, skrl, sb3"
     )
+    settings: str = option("", "a YAML of settings, which go before those given beside it")
     experiment: str = option("", "name of the run's folder; empty: task and time", **_NAME)
-    checkpoint: str = option("", "what to resume: a checkpoint's file, or a run's name or folder")
     on_nan: Literal["stop", "reset"] = option(
         "stop", "where numbers of an environment are not finite: end, or reset it"
     )
     save_every: int | None = option(None, "epochs between numbered checkpoints; empty: save_frequency", least=1)
-    gpus: int = option(1, "GPUs of this machine to train on, a process for each; num_envs are each one's", least=1)
-    multi_gpu: bool = option(False, "this process is one of several that torchrun started, each with a GPU of its own")
-    test: bool = option(False, "play the checkpoint instead, as the verb play does")
-    episodes: int = option(100, "with test=True: episodes to play", least=1)
     wandb_activate: bool = option(False, "log to Weights & Biases: online with an API key, offline without")
     wandb_project: str = option("myriad", "its project")
     wandb_group: str = option("", "its group")
     wandb_name: str = option("", "the run's name there; empty: that of its folder")
     wandb_entity: str = option("", "whose project it is")
+
+
+class TrainVerb(Learn, Watchable):
+    """Train a policy."""
+
+    usage = "task=Ant num_envs=4096 seed=42 [key=value ...]"
+
+    checkpoint: str = option("", "what to resume: a checkpoint's file, or a run's name or folder")
+    video: bool | None = option(None, "film a few environments now and then, into films/ of the run; empty: no")
+    video_every: int = option(100, "with video=True: epochs from one film to the next", least=1)
+    gpus: int = option(1, "GPUs of this machine to train on, a process for each; num_envs are each one's", least=1)
+    multi_gpu: bool = option(False, "this process is one of several that torchrun started, each with a GPU of its own")
+    test: bool = option(False, "play the checkpoint instead, as the verb play does")
+    episodes: int = option(100, "with test=True: episodes to play", least=1)
+
+
+class SweepVerb(Learn):
+    """Train a task many times with other settings, and say which are best."""
+
+    usage = "task=Ant 'sweep.learning_rate=loguniform(1e-4,1e-2)' trials=32 [key=value ...]"
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """What the verb sweep has beside the settings of the trainings; commas separate several."""
+
+    trials: int = option(16, "settings to try, drawn from the sweep.* given; search=pbt: the population", least=1)
+    search: Literal["random", "grid", "optuna", "pbt"] = option(
+        "random", "how they are chosen; grid: every combination of lists; pbt: the worse take over from the better"
+    )
+    seeds: tuple[int, ...] = option((), "each is trained with each of these; empty: the setting seed", least=0)
+    asha: bool = option(False, "stop poor trainings early")
+    grace: float = option(10.0, "asha: percent of a training before it may be stopped", above=0, most=100)
+    reduction: int = option(3, "asha: of so many, one goes on", least=2)
+    exploit_every: float = option(10.0, "search=pbt: percent of a training between comparisons", above=0, most=50)
+    metric: Literal["reward_mean", "reward_best", "episode_length_mean", "frames_per_second"] = option(
+        "reward_mean", "a column of progress.csv, the larger the better"
+    )
+    gpu_per_trial: float | None = option(None, "GPUs of a trial, or a part of one; empty: one, if there is", least=0)
+    cpus_per_trial: float | None = option(None, "cores of a trial; empty: its share, on a CPU one", above=0)
+    concurrent: int | None = option(None, "trials at a time at most; empty: as many as there is room for", least=1)
+    ray_address: str = option("", "a Ray cluster, such as auto or HOST:6379; empty: this machine alone")
+    resume: str = option("", "folder of a sweep that was ended: go on with it, everything else is as it was")
 
 
 class ExportVerb(Section):
@@ -458,7 +504,7 @@ class ExportVerb(Section):
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
 
 
-class DeployVerb(Section):
+class DeployVerb(Watchable):
     """Run an exported policy outside its trainer; tables and films go to <policy>.deploy/ beside its file."""
 
     usage = "policy.onnx [key=value ...]"
@@ -537,10 +583,8 @@ VERBS = {
     "deploy": DeployVerb,
     "benchmark": BenchmarkVerb,
     "publish": PublishVerb,
+    "sweep": SweepVerb,
 }
-
-OWN: dict[str, type] = {"benchmark": Benchmark, "publish": Publish}
-"""By verb: what it has beside settings of the runs that it starts."""
 
 
 @cache

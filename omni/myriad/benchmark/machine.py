@@ -3,17 +3,14 @@
 
 from __future__ import annotations
 
-import os
-import platform
 import re
 import resource
-from pathlib import Path
 from typing import Any
 
-import psutil
 import torch
 
-from omni.myriad.app.doctor import fields, nvidia_smi
+from omni.myriad import provenance
+from omni.myriad.app.doctor import nvidia_smi
 
 
 def describe(name: str) -> dict[str, Any]:
@@ -22,18 +19,9 @@ def describe(name: str) -> dict[str, Any]:
     Args:
         name: The device, such as cuda:0.
     """
-    device = torch.device(name)
-    found: dict[str, Any] = {
-        "cpu": " ".join(fields(Path("/proc/cpuinfo").read_text()).get("model name", platform.machine()).split()),
-        "cores": len(os.sched_getaffinity(0)),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30),
-        "system": f"{platform.system()} {platform.release()}",
-        "device": device.type,
-    }
-    if device.type == "cuda":
-        properties = torch.cuda.get_device_properties(device)
-        found |= {"gpu": properties.name, "gpu_memory_gib": round(properties.total_memory / 2**30)}
-        found |= {"driver": next((gpu[1] for gpu in nvidia_smi()), None), "cuda": torch.version.cuda}
+    found = provenance.machine(name)
+    if found["device"] == "cuda":
+        found["driver"] = next((gpu[1] for gpu in nvidia_smi()), None)
     return found
 
 

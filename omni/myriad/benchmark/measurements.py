@@ -79,6 +79,7 @@ def bare_loop(config: Config, options: Options) -> Result:
     result = advanced(loop.advance, env.num_envs, env.device, options) | {"phases": shares(loop.seconds)}
     result["free_running"] = advanced(partial(loop.advance, in_step=False), env.num_envs, env.device, options)
     result |= {"shards": len(engine.shards), "max_effort": max_effort, "reads": list(loops.READS)}
+    result["engine"] = engine.version
     if not all(bool(tensor.isfinite().all()) for tensor in loop.state.values()):
         result["warning"] = "the state that was read is not finite"
     env.close()

@@ -137,11 +137,38 @@ def _vector_rates(
 
 
 def _sync_vectors(cores: int, kwargs: dict[str, Any], options: Options) -> Result:
+    return _in_processes(cores, _vector_rates, "sync", _ENVS_PER_VECTOR, kwargs, options)
+
+
+def _in_processes(cores: int, rates: Callable[..., list[float]], *of_each: Any) -> Result:
+    """Measure in as many processes at once; `rates` gets arguments, and what lets them begin together."""
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, context.Pool(cores) as pool:
-        of_each = ("sync", _ENVS_PER_VECTOR, kwargs, options, manager.Barrier(cores))
-        found = pool.starmap(_vector_rates, [of_each] * cores, chunksize=1)
+        found = pool.starmap(rates, [(*of_each, manager.Barrier(cores))] * cores, chunksize=1)
     return timing.summary([sum(of_repeat) for of_repeat in zip(*found, strict=True)])
+
+
+def dart(config: Config, options: Options) -> Result:
+    """Measure DART on the CPU: our own Ant, one in a loop per process, as many processes as cores."""
+    cores = len(os.sched_getaffinity(0))
+    env_cfg = config["task"]["env"]
+    max_effort = env_cfg.get("jointGears", 1.0) * env_cfg.get("powerScale", 1.0)
+    of_each = config["task"]["sim"]["dt"], env_cfg["controlFrequencyInv"], max_effort
+    found = _in_processes(cores, _dart_rates, of_each, options)
+    return {**found, "unit": "environment steps/s", "variants": {f"{cores} processes, a robot each": found}}
+
+
+def _dart_rates(of_each: tuple[float, int, float], options: Options, together: Any) -> list[float]:
+    from omni.myriad.benchmark.dart import DartAnt
+
+    ant = DartAnt(ANT, *of_each)
+
+    def advance(steps: int) -> None:
+        for _ in range(steps):
+            ant.step()
+
+    together.wait(timeout=60)
+    return timing.rates(advance, lambda: None, options.repeats, options.seconds, 120)
 
 
 def mjlab(config: Config, options: Options) -> Result:
@@ -233,6 +260,17 @@ PEERS = {
         "observations and another reward. MuJoCo's 4th-order Runge-Kutta evaluates the dynamics 20 times per step as "
         "shipped (5 steps of 1/100 s) and 8 times with our step and decimation, where PhysX takes 2 steps. A step as "
         "shipped is 50 ms of simulated time, ours is 17 ms.",
+        by_num_envs=False,
+        task="Ant",
+    ),
+    "dart": Peer(
+        "DART, one robot per core",
+        dart,
+        ("dartpy",),
+        "env",
+        "Always on the CPU. The engine that Gazebo uses by default, without Gazebo's own overhead: our own ant "
+        "(assets/ant/ant.xml, without its armatures) in a loop per core, with the same step and decimation, random "
+        "torques, joints read; no observations, rewards or resets.",
         by_num_envs=False,
         task="Ant",
     ),

@@ -14,6 +14,11 @@ from omni.myriad.files import replacing, write_text
 
 BEGIN, END = "<!-- tables: written by ./myriad benchmark render=... -->", "<!-- end of tables -->"
 NOTHING = "No results yet."
+_BARE = {
+    "PhysX": "Bare PhysX: the same scene, shards and threads; random torques in, root and joint state and joint forces "
+    "out.",
+    "Newton": "Bare Newton: its solver as it comes, a control step as one graph; random torques in, nothing copied.",
+}
 
 
 @dataclass(frozen=True)
@@ -41,16 +46,24 @@ def _throughput(found: results.Results) -> Table:
         training, startup = _with_spread(entry.get("train")), _with_spread(entry.get("startup"), seconds=True)
         memory = f"{gib:.1f} GiB" if (gib := _memory_gib(entry)) else ""
         rows.append((f"{int(num_envs):,}", *measured, ratio, training, startup, memory))
-    header = ("num_envs", "bare PhysX", "environment", "of bare", "training", "start-up", "memory")
+    engine = _engine(found)
+    header = ("num_envs", f"bare {engine}", "environment", "of bare", "training", "start-up", "memory")
     notes = (
         "Environment steps, or frames, per second: one is one control step of one environment. Medians; ± is half of "
         "(max - min) / median over the repeats.",
-        "Bare PhysX: the same scene, shards and threads; random torques in, root and joint state and joint forces out.",
+        _BARE[engine],
         "Environment: random actions through observations, rewards and resets. Training: by the wall clock, with "
         "logging and checkpoints. Start-up: from the command train to the end of the first step. Memory: of the whole "
         "GPU while training, or of the process on a CPU.",
     )
     return Table("Throughput", header, rows, notes)
+
+
+def _engine(found: results.Results) -> str:
+    measured = [
+        entry[name] for entry in found["by_num_envs"].values() for name in ("env", "bare_loop") if name in entry
+    ]
+    return "Newton" if any((each.get("engine") or "").startswith("newton") for each in measured) else "PhysX"
 
 
 def _memory_gib(entry: dict[str, Any]) -> float | None:
@@ -87,7 +100,6 @@ def _gpus(found: results.Results) -> Table:
 
 
 def _peers(found: results.Results) -> Table:
-    same_device = (found["machine"] or {}).get("device") == "cpu"
     rows, notes = [], []
     for name, peer in PEERS.items():
         measured = [(n, e["peers"][name]) for n, e in found["by_num_envs"].items() if name in e.get("peers", {})]
@@ -98,7 +110,7 @@ def _peers(found: results.Results) -> Table:
             variants = theirs.get("variants") or {f"{int(num_envs):,}": theirs}
             for how, value in variants.items():
                 against = ""
-                if ours and (peer.by_num_envs or same_device):
+                if ours:
                     what = "training" if peer.against == "train" else "environment"
                     against = f"{what} at {int(num_envs):,}: {ours['median'] / value['median']:.2f} times"
                 rows.append((peer.title, how, f"{_with_spread(value)} {theirs['unit']}", against))
@@ -209,7 +221,8 @@ def rendered(text: str, folder: Path) -> str:
 
 def _section(found: results.Results, file: Path) -> str:
     machine = found["machine"] or {}
-    lines = [f"### {found['task']} on {machine.get('gpu') or machine.get('cpu')}", ""]
+    engine = " with Newton" if _engine(found) == "Newton" else ""
+    lines = [f"### {found['task']}{engine} on {machine.get('gpu') or machine.get('cpu')}", ""]
     lines += [*(f"- {line}" for line in about(found))]
     for command in found["commands"]:
         commit, dirty, _ = (command["git"] or "unknown").partition("-dirty")
@@ -273,14 +286,14 @@ def _figure(columns: int, title: str) -> tuple[Any, Any]:
 def _throughput_figure(found: results.Results) -> Any:
     from matplotlib.ticker import EngFormatter, NullFormatter, StrMethodFormatter
 
-    figure, (left, right) = _figure(2, f"{found['task']} on {_device(found)}")
+    figure, (left, right) = _figure(2, f"{found['task']}, {_engine(found)}, on {_device(found)}")
     entries = {int(n): entry for n, entry in found["by_num_envs"].items()}
 
     def plot(axes: Any, label: str, points: dict[int, float], **style: Any) -> None:
         if points:
             axes.plot(list(points), list(points.values()), marker="o", markersize=4, label=label, **style)
 
-    for measure, label in (("bare_loop", "bare PhysX"), ("env", "environment"), ("train", "training")):
+    for measure, label in (("bare_loop", f"bare {_engine(found)}"), ("env", "environment"), ("train", "training")):
         measured = {n: entry[measure] for n, entry in entries.items() if measure in entry}
         plot(left, label, {n: each["median"] for n, each in measured.items()}, linewidth=1.8)
         lows, highs = [each["min"] for each in measured.values()], [each["max"] for each in measured.values()]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -11,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from rich.progress import track
 
 from omni.myriad.deploy.episodes import Episodes, FileActor, SingleRobot, draw_starts, only, play
 from omni.myriad.deploy.report import Report
@@ -23,6 +25,7 @@ from omni.myriad.learn import checkpoint
 from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.runtime import Policy, PolicyError
 from omni.myriad.render.video import Film
+from omni.myriad.viewer.session import visible
 
 ENGINES = {"physx": "PhysX", "mujoco": "MuJoCo", "newton": "Newton"}
 """The engines that a policy is judged in, and what the table calls them."""
@@ -71,6 +74,7 @@ def _deploy(config: Mapping[str, Any], file: Path, engines: Sequence[str]) -> Re
     trained = _settings(meta, config, config["episodes"])
     with closing(runs.make_env(trained)) as env:
         view_name, report.most = _robot(env, policy), env.max_episode_length - 1
+        print(f"{file.name}: {config['episodes']} episodes of {env.task.name} at once, then one by one ...", flush=True)
         starts = draw_starts(env)
         if path is not None:
             state = checkpoint.load(path)
@@ -86,8 +90,11 @@ def _deploy(config: Mapping[str, Any], file: Path, engines: Sequence[str]) -> Re
             view, film = env.engine.robots()[view_name], Film(env.task)
             _set_drives(view, meta["joints"])
             robot = SingleRobot(env, policy, view_name, config["latency"])
-            results = [play(robot, robot, only(starts, 0), view_name, film)]
-            results += [play(robot, robot, only(starts, index), view_name) for index in range(1, config["episodes"])]
+            seen = visible(env, config, file, {"title": f"{file.name} in {ENGINES[name]}"})
+            with seen if config["viewer"] else contextlib.nullcontext():
+                results = [play(robot, robot, only(starts, 0), view_name, film)]
+                others = track(range(1, config["episodes"]), f"{ENGINES[name]}, one robot")
+                results += [play(robot, robot, only(starts, index), view_name) for index in others]
             episodes = Episodes(*map(np.concatenate, zip(*results, strict=True)))
             report.add(ENGINES[name], episodes, env.engine.version)
             if config["video"] is not False:

@@ -151,6 +151,8 @@ class SingleRobot:
         else:
             task.step_physics()
         obs, reward, done, extras = task.post_physics_step()
+        for watcher in self._env.watchers:
+            watcher.after_step()
         return {"obs": obs}, reward, done, extras
 
     def _late(self, steps: int) -> Command:

@@ -128,7 +128,7 @@ class Report:
             print(f"Written: {path}")
 
     def _print(self) -> None:
-        from omni.myriad.app.runs import print_table
+        from omni.myriad.app.tables import print_table
 
         rows = []
         for row in self.rows:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
 import torch
 
 from omni.myriad.engine.view import RigidView, RobotView
@@ -202,6 +203,34 @@ class Engine(Protocol):
         from omni.myriad.engine import usd
 
         usd.add_ground_plane(self.stage, prim_path, static_friction, dynamic_friction, restitution)
+
+    def add_height_field(
+        self,
+        prim_path: str,
+        heights: np.ndarray,
+        cell: float,
+        corner: tuple[float, float],
+        wall_slope: float,
+        static_friction: float = 1.0,
+        dynamic_friction: float = 1.0,
+        restitution: float = 0.0,
+    ) -> None:
+        """Author uneven ground, shared by all environments.
+
+        Args:
+            prim_path: Where it is authored, outside of the environments.
+            heights: In m, (rows along x, columns along y).
+            cell: Distance of neighbouring heights in m.
+            corner: Where the first height is, x and y in m.
+            wall_slope: What is steeper, m per m, becomes a vertical wall, where the engine can have one.
+            static_friction: At rest.
+            dynamic_friction: In motion.
+            restitution: From 0 to 1.
+        """
+        from omni.myriad.engine import usd
+
+        material = static_friction, dynamic_friction, restitution
+        usd.add_height_field(self.stage, prim_path, heights, cell, corner, wall_slope, *material)
 
     def clone_environments(self, num_envs: int, spacing: float) -> Tensor:
         """Place `num_envs` copies of environment 0 on a grid.

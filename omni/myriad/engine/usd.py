@@ -6,11 +6,13 @@ Isaac Sim brings a pxr of its own, so this may be imported once Kit runs.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+import numpy as np
 import torch
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdLux, UsdPhysics, UsdShade
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdLux, UsdPhysics, UsdShade, Vt
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.engine.sim_config import SimConfig
@@ -37,6 +39,7 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, Any]]] = {
         "friction_correlation_distance": ("physxScene:frictionCorrelationDistance", _FLOAT),
         "enable_stabilization": ("physxScene:enableStabilization", _BOOL),
         "enable_ccd": ("physxScene:enableCCD", _BOOL),
+        "enable_enhanced_determinism": ("physxScene:enableEnhancedDeterminism", _BOOL),
         "gpu_max_rigid_contact_count": ("physxScene:gpuMaxRigidContactCount", _UINT),
         "gpu_max_rigid_patch_count": ("physxScene:gpuMaxRigidPatchCount", _UINT),
         "gpu_found_lost_pairs_capacity": ("physxScene:gpuFoundLostPairsCapacity", _UINT),
@@ -160,12 +163,97 @@ def add_ground_plane(
     plane = UsdGeom.Plane.Define(stage, f"{prim_path}/collider")
     plane.CreateAxisAttr(UsdGeom.Tokens.z)
     UsdPhysics.CollisionAPI.Apply(plane.GetPrim())
-    material = UsdShade.Material.Define(stage, f"{prim_path}/material")
+    _bind_material(plane.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
+
+
+def add_height_field(
+    stage: Usd.Stage,
+    prim_path: str,
+    heights: np.ndarray,
+    cell: float,
+    corner: tuple[float, float],
+    wall_slope: float,
+    static_friction: float,
+    dynamic_friction: float,
+    restitution: float,
+) -> UsdGeom.Mesh:
+    """Author a static triangle mesh of a grid of heights with its own physics material; see `Engine.add_height_field`.
+
+    Where neighbours differ by more than `wall_slope`, the lower one is moved below the upper one, which makes a wall.
+    """
+    UsdGeom.Xform.Define(stage, prim_path)
+    mesh = UsdGeom.Mesh.Define(stage, f"{prim_path}/mesh")
+    points, triangles = height_field_mesh(heights, cell, corner, wall_slope)
+    mesh.CreatePointsAttr(Vt.Vec3fArray.FromNumpy(points))
+    mesh.CreateFaceVertexCountsAttr(Vt.IntArray(len(triangles), 3))
+    mesh.CreateFaceVertexIndicesAttr(Vt.IntArray.FromNumpy(triangles.ravel()))
+    mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+    mesh.CreateDisplayColorAttr([(0.55, 0.57, 0.6)])
+    UsdPhysics.CollisionAPI.Apply(mesh.GetPrim())
+    UsdPhysics.MeshCollisionAPI.Apply(mesh.GetPrim()).CreateApproximationAttr(UsdPhysics.Tokens.none)
+    _bind_material(mesh.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
+    return mesh
+
+
+def height_field_mesh(
+    heights: np.ndarray, cell: float, corner: tuple[float, float], wall_slope: float
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return a grid's points in m, (rows * columns, 3), and triangles, (2 * cells, 3), as OmniIsaacGymEnvs makes them.
+
+    Cells are cut along the diagonal from their first corner to the opposite one.
+    """
+    rows, columns = heights.shape
+    x, y = np.meshgrid(np.arange(rows, dtype=np.float32), np.arange(columns, dtype=np.float32), indexing="ij")
+    steep = wall_slope * cell + 1e-5  # a slope that is just as steep is none
+    moves = [np.zeros((rows, columns), np.float32) for _ in range(3)]
+    for move, (along, aside) in zip(moves, ((1, 0), (0, 1), (1, 1)), strict=True):
+        lower, upper = heights[: rows - along, : columns - aside], heights[along:, aside:]
+        move[: rows - along, : columns - aside] += upper - lower > steep
+        move[along:, aside:] -= lower - upper > steep
+    x += moves[0] + moves[2] * (moves[0] == 0.0)
+    y += moves[1] + moves[2] * (moves[1] == 0.0)
+    points = np.stack((corner[0] + cell * x, corner[1] + cell * y, heights), axis=-1).reshape(-1, 3)
+    first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
+    right, beyond, opposite = first + 1, first + columns, first + columns + 1
+    triangles = np.stack((first, opposite, right, first, beyond, opposite), axis=-1).reshape(-1, 3)
+    return points.astype(np.float32), triangles.astype(np.int32)
+
+
+def _bind_material(
+    prim: Usd.Prim, path: str, static_friction: float, dynamic_friction: float, restitution: float
+) -> None:
+    """Give a collider a physics material of its own."""
+    material = UsdShade.Material.Define(prim.GetStage(), path)
     physics = UsdPhysics.MaterialAPI.Apply(material.GetPrim())
     physics.CreateStaticFrictionAttr(static_friction)
     physics.CreateDynamicFrictionAttr(dynamic_friction)
     physics.CreateRestitutionAttr(restitution)
-    UsdShade.MaterialBindingAPI.Apply(plane.GetPrim()).Bind(material, materialPurpose="physics")
+    UsdShade.MaterialBindingAPI.Apply(prim).Bind(material, materialPurpose="physics")
+
+
+def write_contact_offsets(colliders: Iterable[Usd.Prim], sim_config: SimConfig) -> None:
+    """Write on small colliders without a contact offset the one that PhysX gives them at the task's steps per second.
+
+    PhysX takes max(2 dt^2 max(g, 1), 0.02 * least extent) when it loads a shape (omni.physx, `UsdInterface.cpp`). Where
+    it is loaded at another rate, as Isaac Sim is here, shapes that are smaller than 100 dt^2 g would come out wrong.
+    """
+    gravity = Gf.Vec3f(*(float(g) for g in sim_config.sim_params["gravity"])).GetLength()
+    dt = np.float32(1) / np.float32(sim_config.steps_per_second)
+    offset = np.float32(2) * dt * dt * np.float32(max(gravity, 1.0))  # in PhysX's own precision
+    for prim in colliders:
+        attribute = prim.GetAttribute("physxCollision:contactOffset")
+        if (attribute and attribute.HasAuthoredValue()) or 0.02 * _least_extent(prim) >= offset:
+            continue
+        author(prim, "PhysxCollisionAPI", "physxCollision:contactOffset", _FLOAT, float(offset))
+
+
+def _least_extent(prim: Usd.Prim) -> float:
+    """Return how thin a shape is in metres, without what is below it; a plane has no end to PhysX."""
+    extent = UsdGeom.Boundable.ComputeExtentFromPlugins(UsdGeom.Boundable(prim), Usd.TimeCode.Default())
+    if not extent or prim.IsA(UsdGeom.Plane):
+        return math.inf
+    scale = Gf.Transform(UsdGeom.Xformable(prim).ComputeLocalToWorldTransform(0.0)).GetScale()
+    return min(abs(scale[axis]) * (extent[1][axis] - extent[0][axis]) for axis in range(3))
 
 
 def break_instances(root: Usd.Prim) -> None:

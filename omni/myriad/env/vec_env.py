@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import gymnasium
 import torch
@@ -18,9 +20,21 @@ from omni.myriad.task.rl_task import RLTask
 from omni.myriad.task.symmetry import Mirror
 from omni.myriad.task.terms import STATE
 
+logger = logging.getLogger(__name__)
+
 Observations = dict[str, Any]
 """{"obs": tensor, or tensors by name where pictures are observed}, with "states" where the critic sees more."""
 StepResult = tuple[Observations, torch.Tensor, torch.Tensor, dict[str, Any]]
+
+
+class Watcher(Protocol):
+    """Whoever shows what happens in an environment, and may hold it up."""
+
+    def after_step(self) -> None:
+        """Look at a step that was taken."""
+
+    def release(self) -> None:
+        """Hold the environment up no longer; may be called from anywhere."""
 
 
 class VecEnv:
@@ -37,6 +51,7 @@ class VecEnv:
         device: Device of every tensor.
         phase_seconds: Seconds spent so far in "physics" and "task", by the host's clock.
         set_up_seconds: Seconds that it took to build the scene and start physics.
+        watchers: Those who show what happens.
         resets_faulty: Whether environments whose numbers are not finite are reset: the setting `on_nan`.
     """
 
@@ -48,6 +63,7 @@ class VecEnv:
         self._launch = launch or (Graph if engine.device.type == "cuda" else None)
         self.phase_seconds = {"physics": 0.0, "task": 0.0}
         self.set_up_seconds = 0.0
+        self.watchers: list[Watcher] = []
         self._task: RLTask | None = None
 
     def set_task(self, task: RLTask) -> None:
@@ -76,6 +92,9 @@ class VecEnv:
         self._sane_state = self.engine.get_state() if self.resets_faulty else {}
         self._obs = torch.zeros((task.num_envs, task.num_observations), device=self.device)
         self._states = torch.zeros((task.num_envs, task.num_states), device=self.device)
+        # What is clipped can hide what is infinite, unless that environment is reset for it.
+        self._watched = math.isfinite(task.clip_obs) and not self.resets_faulty
+        self._finite = torch.zeros((), device=self.device)  # NaN once something was not
         self._before_graph = self._after_graph = None
         self._writes: Any = None
         launch, capture = self._launch, self.engine.capture
@@ -145,6 +164,7 @@ class VecEnv:
               this observation is still the last one of its episode.
             * extras: "time_outs", (num_envs,) bool, True where the episode ended by the step limit alone; "episode", if
               the task reports any, a dictionary of scalars on the device, which are averaged over an epoch and logged;
+              "reward_terms", the `RewardTerms` of a task that says them;
               "faulty", (num_envs,) bool, with `resets_faulty`: True where a number was not finite, so that observations
               and reward are 0 and the episode ends; anything else that the task puts there.
         """
@@ -157,6 +177,8 @@ class VecEnv:
             result = self._after_physics()
             self.phase_seconds["physics"] += after - before
             self.phase_seconds["task"] += (before - start) + (time.perf_counter() - after)
+        for watcher in self.watchers:
+            watcher.after_step()
         return result
 
     def _before_physics(self, actions: torch.Tensor) -> None:
@@ -245,22 +267,26 @@ class VecEnv:
 
     def _observations(self) -> Observations:
         task = self.task
-        clip = task.clip_obs
         seen: Any = task.obs_buf
         if task.randomizer is not None and task.randomizer.reads:
             seen = task.randomizer.read(seen)
         if not isinstance(seen, dict):
-            observations: Observations = {"obs": torch.clamp(seen, -clip, clip, out=self._obs)}
+            observations: Observations = {"obs": self._clipped(seen, self._obs)}
         elif STATE in seen:
-            observations = {"obs": seen | {STATE: torch.clamp(seen[STATE], -clip, clip, out=self._obs)}}
+            observations = {"obs": seen | {STATE: self._clipped(seen[STATE], self._obs)}}
         else:
             observations = {"obs": seen}
         if task.num_states:
             states = task.states_buf
             if task.randomizer is not None and (drawn := task.randomizer.for_critic()) is not None:
                 states = torch.cat((states if task.has_own_states else task.obs_buf, drawn), dim=-1)
-            observations["states"] = torch.clamp(states, -clip, clip, out=self._states)
+            observations["states"] = self._clipped(states, self._states)
         return observations
+
+    def _clipped(self, values: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
+        if self._watched:
+            self._finite.add_(values.sum(), alpha=0)  # 0 times infinity is NaN
+        return torch.clamp(values, -self.task.clip_obs, self.task.clip_obs, out=out)
 
     def mirrors(self) -> tuple[Mirror, Mirror]:
         """Return how observations and actions look in a mirror: `RLTask.mirrors`."""
@@ -271,6 +297,13 @@ class VecEnv:
     def set_env_frames(self, env_frames: int) -> None:
         """Tell the task how many frames the policy has been trained on, for curricula, as `task.env_frames`."""
         self.task.env_frames = env_frames
+        if self._watched and self._finite.isnan():
+            self._watched = False
+            logger.warning(
+                "an observation was infinite in some step, and was clipped to clipObservations=%g: "
+                "with task.env.clipObservations=inf training stops there and says where",
+                self.task.clip_obs,
+            )
 
     def stagger_episodes(self) -> None:
         """Let episodes begin at random ages, so that they do not all end in the same step."""
@@ -283,6 +316,8 @@ class VecEnv:
         What a task's `reset_idx` writes is enough where that alone has stopped being finite; a task with a fixed robot
         does not write its root.
         """
+        if not len(env_ids):
+            return  # writing no rows is an error to Isaac Sim's views on this PhysX
         rows = {view: {name: value[env_ids] for name, value in of.items()} for view, of in self._sane_state.items()}
         self.engine.set_state(rows, env_ids)
         self.task.reset_buf[env_ids] = 1
@@ -306,15 +341,26 @@ class VecEnv:
             if isinstance(value, torch.Tensor) and value.shape[:1] == (task.num_envs,)
         }
         state = {"task": tensors, "views": self.engine.get_state(), "num_envs": task.num_envs}
-        return state | ({"randomized": task.randomizer.get_state()} if task.randomizer is not None else {})
+        if task.curricula:
+            state["curricula"] = {name: curriculum.state() for name, curriculum in task.curricula.items()}
+        if task.randomizer is not None:
+            state["randomized"] = task.randomizer.get_state()
+        return state
 
     def set_env_state(self, state: dict[str, Any] | None) -> None:
         """Write a state of `get_env_state` back.
 
-        With another number of environments there is nothing to write, and all start again.
+        With another number of environments only curricula are written, and all start again; on a terrain on levels
+        that are drawn from those of the state.
         """
         task = self.task
-        if not state or state["num_envs"] != task.num_envs:
+        state = state or {"num_envs": 0, "task": {}}
+        for name, saved in state.get("curricula", {}).items():
+            if name in task.curricula:
+                task.curricula[name].set_state(saved)
+        if state["num_envs"] != task.num_envs:
+            if task._levels is not None and "terrain_levels" in state["task"]:
+                task._levels.draw(state["task"]["terrain_levels"].to(self.device))
             task.reset()
             return
         self.engine.set_state(state["views"])

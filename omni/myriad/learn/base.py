@@ -45,6 +45,7 @@ class Epoch:
     episodes: int = 0  # finished in this epoch
     reward_mean: float | None = None  # over recently finished episodes, as the task gives it; None before the first
     shaped_reward_mean: float | None = None  # the same as the learner sees it
+    reward_so_far: float | None = None  # of the episodes that run, before the first has ended
     episode_length_mean: float | None = None  # in steps
     reward_best: float | None = None
     rewards: tuple[float, float] | None = None  # least and most in a step that did not end an episode, as learned from

@@ -13,9 +13,10 @@ import io
 import os
 import pickle
 import random
+import time
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ from omni.myriad.learn.base import learner_name
 from omni.myriad.provenance import git_revision, versions
 
 FORMAT = 1
+BEST_SECONDS = 5.0  # best.pth reaches the disk at most this often, and at the end
+LAST_SECONDS = 60.0  # last.pth is rewritten this often, against crashes
 _ARCHIVE = b"PK\x03\x04"  # how files begin that torch writes
 
 
@@ -90,7 +93,8 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     """
     data = io.BytesIO()
     torch.save(plain(state), data)
-    write_bytes(path, data.getbuffer())
+    # No view of it: left in an error's traceback, such a view crashes the garbage collector of Python 3.12.
+    write_bytes(path, data.getvalue())
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -160,6 +164,82 @@ def check_matches(state: Mapping[str, Any], cfg: Mapping[str, Any], env: Any, pa
 def kept(folder: Path) -> Path | None:
     """Return the best checkpoint in a run's folder of them, or the last, None where there is neither."""
     return next((path for name in ("best", "last") if (path := folder / f"{name}.pth").exists()), None)
+
+
+class Keeper:
+    """A run's checkpoints and when they are written: best.pth, last.pth and epoch_<k>.pth.
+
+    Args:
+        folder: Folder for them.
+        every: Epochs from one epoch_<k>.pth to the next; 0 for none.
+        learner_state: Returns the whole learner.
+        rollout_state: Returns the environments as they stand, and every random state.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        every: int,
+        learner_state: Callable[[], dict[str, Any]],
+        rollout_state: Callable[[], dict[str, Any]],
+    ) -> None:
+        self.folder, self._every = folder, every
+        self._learner_state, self._rollout_state = learner_state, rollout_state
+        self._best: dict[str, Any] | None = None  # the best learner, kept on the device until it is worth a write
+        self._best_written, self._last_written = 0.0, time.monotonic()
+
+    def keep_best(self) -> None:
+        """Remember the learner as it is now as the best; it is written when due."""
+        self._best = map_leaves(
+            lambda leaf: leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf, self._learner_state()
+        )
+
+    def save_what_is_due(self, epoch: int) -> None:
+        """Write the checkpoints whose time has come."""
+        now = time.monotonic()
+        if self._every > 0 and epoch % self._every == 0:
+            self.save(f"epoch_{epoch}")
+            self.save("last")
+        elif now - self._last_written > LAST_SECONDS:
+            self.save("last")
+        if now - self._best_written > BEST_SECONDS:
+            self.write_best()
+
+    def save(self, name: str) -> None:
+        """Write a checkpoint that training can resume from."""
+        save(self.folder / f"{name}.pth", self._learner_state() | {"rollout": self._rollout_state()})
+        if name == "last":
+            self._last_written = time.monotonic()
+
+    def finish(self) -> None:
+        """Write last.pth, and see to it that there is a best."""
+        self.save("last")
+        if self._best is None and not (self.folder / "best.pth").exists():
+            self.keep_best()  # the run ended before save_best_after, or before an episode did
+
+    def write_best(self) -> None:
+        """Write best.pth if there is a better learner than the one written before."""
+        if self._best is not None:
+            save(self.folder / "best.pth", self._best)
+            self._best, self._best_written = None, time.monotonic()
+
+    def take_best(self, resumed: Path, state: Mapping[str, Any], score: str) -> None:
+        """Copy the best checkpoint beside a resumed one, if it is the one that this run has to beat.
+
+        Args:
+            resumed: The file that training resumes from.
+            state: What it holds.
+            score: Under which key the best mean reward stands in it.
+        """
+        best = resumed.absolute().with_name("best.pth")
+        if best.parent != self.folder and best.exists() and load(best).get(score) == state[score]:
+            write_bytes(self.folder / "best.pth", best.read_bytes())
+
+    def last_good(self) -> str:
+        """Say which is the newest checkpoint written, or about to be."""
+        written = [path for name in ("last", "best") if (path := self.folder / f"{name}.pth").exists()]
+        good = written[0] if written else self.folder / "best.pth" if self._best is not None else None
+        return f"the last good checkpoint is {good}" if good else "no checkpoint had been written yet"
 
 
 def get_random_state() -> dict[str, Any]:

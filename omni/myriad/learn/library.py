@@ -10,7 +10,6 @@ import copy
 import math
 import os
 import random
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -24,14 +23,11 @@ from torch import nn
 
 from omni.myriad.env.threads import single_threaded
 from omni.myriad.errors import MyriadError
-from omni.myriad.files import map_leaves
+from omni.myriad.files import writing
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.base import Epoch, ExportModule, Listener, Observations, learner_name, room
-from omni.myriad.learn.ppo import ActionRange, RewardShaper, check_end, update_threads
+from omni.myriad.learn.ppo import PPO, ActionRange, RewardShaper, check_end, read_ppo, update_threads, warn_of_lacks
 from omni.myriad.learn.record.meters import EpisodeMeter, ExtrasMeter
-
-BEST_SECONDS = 5.0  # best.pth reaches the disk at most this often, and at the end
-LAST_SECONDS = 60.0  # last.pth is rewritten this often, against crashes
 
 _WATCHED = ("action", "observation", "reward")  # in the order of cause and effect within a step
 
@@ -131,7 +127,7 @@ class Stage:
             time_outs = infos.get("time_outs") if self.bootstraps else None
             time_outs = torch.zeros_like(dones) if time_outs is None else time_outs.bool().clone()
             self.episodes.step(rewards, shaped, dones)
-            self.extras.step(infos.get("episode", {}), self.device)
+            self.extras.step(infos, self.device)
             watched = (actions, self.observations["obs"], shaped)
             finite = torch.stack([value.isfinite().all() for value in watched])
             self._spoilt = torch.where(finite, self._spoilt, self._spoilt.clamp(max=self._steps))
@@ -166,7 +162,7 @@ class LibraryLearner(Generic[AnyLibrary]):
         make: Callable[[Stage], AnyLibrary],
         resume: dict[str, Any] | None,
     ) -> None:
-        self.config, self.env, self.folder = config, env, run_dir / "checkpoints"
+        self.config, self.env, folder = config, env, run_dir / "checkpoints"
         params = copy.deepcopy(dict(config["train"]["params"]))
         self.settings = settings = params["config"]
         if config.get("max_iterations"):
@@ -175,7 +171,8 @@ class LibraryLearner(Generic[AnyLibrary]):
             settings["save_frequency"] = int(config["save_every"])
         check_end(settings, resume)
         self.max_epochs, self.max_frames = settings["max_epochs"], settings["max_frames"]
-        self.folder.mkdir(parents=True, exist_ok=True)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
         if "OMP_NUM_THREADS" not in os.environ:
             torch.set_num_threads(update_threads(params, len(os.sched_getaffinity(0))))
         self._stop_requested = False
@@ -185,8 +182,9 @@ class LibraryLearner(Generic[AnyLibrary]):
             self.library = make(self.stage)
         self.metadata = checkpoint.describe(config, env)
         self.latest = Epoch(learning_rate=self.library.learning_rate)
-        self._best: dict[str, Any] | None = None
-        self._best_written, self._last_written = 0.0, time.monotonic()
+        self.checkpoints = checkpoint.Keeper(
+            folder, settings.get("save_frequency", 0), self._state, self._rollout_state
+        )
         self._resumed = resume
         if resume is not None:
             self._resume(resume)
@@ -201,7 +199,7 @@ class LibraryLearner(Generic[AnyLibrary]):
 
     def actor(self) -> Any:
         """Return the best policy that was kept, or the last."""
-        path = checkpoint.kept(self.folder)
+        path = checkpoint.kept(self.checkpoints.folder)
         state = checkpoint.load(path) if path else checkpoint.plain(self._state())
         return room(self.config).make_actor(self.config, self.env, state, path or "checkpoint")
 
@@ -215,14 +213,14 @@ class LibraryLearner(Generic[AnyLibrary]):
             while not self._is_done():
                 self._train_epoch()
                 listener(self.latest)
-                self._save_what_is_due()
-            self._finish()
+                self.checkpoints.save_what_is_due(self.latest.epoch)
+            self.checkpoints.finish()
         except KeyboardInterrupt:
             self._require_finite_weights()
-            self._finish()
+            self.checkpoints.finish()
             raise
         finally:
-            self._write_best()
+            self.checkpoints.write_best()
 
     def _train_epoch(self) -> None:
         start, stage, before = time.perf_counter(), self.stage, self.latest
@@ -252,6 +250,7 @@ class LibraryLearner(Generic[AnyLibrary]):
             update_seconds=end - stage.last_step,
             epoch_frames=frames,
             episodes=episodes,
+            reward_so_far=float(stage.episodes.so_far()),
             reward_best=before.reward_best,
             learning_rate=self.library.learning_rate,
             clip_range=self.settings.get("e_clip"),
@@ -263,7 +262,7 @@ class LibraryLearner(Generic[AnyLibrary]):
         is_best = reward is not None and (best is None or reward > best)
         if is_best and self.latest.epoch >= self.settings.get("save_best_after", 100):
             self.latest.reward_best = reward
-            self._best = self._copied_state()
+            self.checkpoints.keep_best()
 
     def _is_done(self) -> bool:
         latest = self.latest
@@ -288,10 +287,9 @@ class LibraryLearner(Generic[AnyLibrary]):
             self._fail(f"network weight {wrong} is not finite after the update")
 
     def _fail(self, what: str) -> NoReturn:
-        written = [path for name in ("last", "best") if (path := self.folder / f"{name}.pth").exists()]
-        good = written[0] if written else self.folder / "best.pth" if self._best is not None else None
-        saved = f"the last good checkpoint is {good}" if good else "no checkpoint had been written yet"
-        raise MyriadError(f"training stopped in epoch {self.latest.epoch + 1}: {what}; {saved}") from None
+        raise MyriadError(
+            f"training stopped in epoch {self.latest.epoch + 1}: {what}; {self.checkpoints.last_good()}"
+        ) from None
 
     # -- checkpoints --------------------------------------------------------------------------------------------------
 
@@ -307,42 +305,14 @@ class LibraryLearner(Generic[AnyLibrary]):
             "myriad": self.metadata,
         }
 
-    def _copied_state(self) -> dict[str, Any]:
-        return map_leaves(lambda leaf: leaf.detach().clone() if isinstance(leaf, torch.Tensor) else leaf, self._state())
-
-    def _save(self, name: str) -> None:
-        """Write a checkpoint that training can resume from."""
-        rollout = {
+    def _rollout_state(self) -> dict[str, Any]:
+        return {
             "num_envs": self.stage.num_envs,
             "observations": self.stage.observations,
             "episodes": self.stage.episodes.state(),
             "env_state": self.env.get_env_state(),
             "random": checkpoint.get_random_state(),
         }
-        checkpoint.save(self.folder / f"{name}.pth", self._state() | {"rollout": rollout})
-        if name == "last":
-            self._last_written = time.monotonic()
-
-    def _save_what_is_due(self) -> None:
-        now, every = time.monotonic(), self.settings.get("save_frequency", 0)
-        if every > 0 and self.latest.epoch % every == 0:
-            self._save(f"epoch_{self.latest.epoch}")
-            self._save("last")
-        elif now - self._last_written > LAST_SECONDS:
-            self._save("last")
-        if now - self._best_written > BEST_SECONDS:
-            self._write_best()
-
-    def _finish(self) -> None:
-        """Write last.pth, and see to it that there is a best."""
-        self._save("last")
-        if self._best is None and not (self.folder / "best.pth").exists():
-            self._best = self._copied_state()  # the run ended before save_best_after, or before an episode did
-
-    def _write_best(self) -> None:
-        if self._best is not None:
-            checkpoint.save(self.folder / "best.pth", self._best)
-            self._best, self._best_written = None, time.monotonic()
 
     def _resume(self, state: dict[str, Any]) -> None:
         """Take over a learner, and the best checkpoint beside it if it is the one that this run has to beat."""
@@ -359,10 +329,7 @@ class LibraryLearner(Generic[AnyLibrary]):
             reward_best=state["reward_best"],
             learning_rate=self.library.learning_rate,
         )
-        best = Path(self.config["checkpoint"]).absolute().with_name("best.pth")
-        beaten = best.parent != self.folder and best.exists()
-        if beaten and checkpoint.load(best).get("reward_best") == state["reward_best"]:
-            shutil.copyfile(best, self.folder / "best.pth")
+        self.checkpoints.take_best(Path(self.config["checkpoint"]), state, "reward_best")
 
     def _begin(self) -> None:
         """Reset the environments, or put them back where the checkpoint left them."""
@@ -378,6 +345,29 @@ class LibraryLearner(Generic[AnyLibrary]):
         self.stage.begin({name: value.to(self.stage.device) for name, value in rollout["observations"].items()})
         self.stage.episodes.load(rollout["episodes"])
         checkpoint.set_random_state(rollout["random"])
+
+
+def learner_maker(
+    library: Callable[[PPO, Stage], AnyLibrary],
+    lacks: Mapping[str, tuple[Any, ...]],
+    read: Callable[[Mapping[str, Any], Any], PPO] = read_ppo,
+) -> Callable[..., LibraryLearner[AnyLibrary]]:
+    """Return the `make_learner` of a room; see `omni.myriad.learn.base`.
+
+    Args:
+        library: Makes the library's runner from settings and a stage.
+        lacks: Settings of which the library has these values alone.
+        read: Reads settings from a configuration and an environment.
+    """
+
+    def make_learner(
+        config: Mapping[str, Any], env: Any, run_dir: Path, resume: dict[str, Any] | None = None
+    ) -> LibraryLearner[AnyLibrary]:
+        warn_of_lacks(config, lacks)
+        ppo = read(config, env)
+        return LibraryLearner(config, env, run_dir, lambda stage: library(ppo, stage), resume)
+
+    return make_learner
 
 
 def seed_all(seed: int) -> None:

@@ -10,13 +10,14 @@ import resource
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import torch
 
+from omni.myriad.env.vec_env import Watcher
 from omni.myriad.errors import Interrupted, MyriadError, afterwards
 from omni.myriad.learn import checkpoint, ranks, rollout
 from omni.myriad.learn.base import Actor, Epoch, Learner, Listener, Watch, room
@@ -32,6 +33,8 @@ def train(
     run_dir: str | os.PathLike[str],
     watch: Watch | None = None,
     resume: State | None = None,
+    finished: Callable[[Learner], object] | None = None,
+    told: Sequence[Listener] = (),
 ) -> tuple[dict[str, Any], Learner]:
     """Train a policy, and return the summary that is also written to `run_dir`/summary.json, and the learner.
 
@@ -42,6 +45,8 @@ def train(
         run_dir: The run's folder, created if missing.
         watch: Told of the learner before it trains, and of each epoch.
         resume: What `checkpoint.load` returned for `checkpoint`, to resume from.
+        finished: Called with the learner after training came to its end, before the run's record is closed.
+        told: Listeners of each epoch beside the run's record.
 
     Raises:
         MyriadError: If the configuration or the checkpoint is wrong, or training stopped being finite.
@@ -59,12 +64,13 @@ def train(
         raise MyriadError(f"num_envs={env.num_envs} here and {number} on the first rank: every rank needs as many")
     learner: Learner = room(config).make_learner(config, env, run_dir, resume)
     status, summary, recorder, progress, received = "failed", {}, None, None, []
-    listeners: list[Listener] = [watch] if watch else []
+    count = ranks.count()
+    listeners: list[Listener] = [*told, *([watch] if watch else [])]
 
     def close() -> None:
         if progress is not None:
             progress.close()
-        summary.update(_summary(config, env, learner.latest, checkpoints, status))
+        summary.update(_summary(config, env, learner.latest, checkpoints, status, count))
         if recorder is not None:
             recorder.close(summary)
 
@@ -82,14 +88,16 @@ def train(
         if watch is not None:
             watch.started(learner, run_dir)
         try:
-            with _stop_on_signals(learner, received):
+            with _stop_on_signals(learner, received, getattr(env, "watchers", ())):
                 learner.train(lambda epoch: [listener(epoch) for listener in listeners])
         except KeyboardInterrupt:
             status = "interrupted"
             message = f"stopped after epoch {learner.latest.epoch}; resume with checkpoint={run_dir}"
             raise Interrupted(message, *received[:1]) from None
         status = "finished"
-    ranks.leave()  # not where something went wrong: there, the others would be waited for
+        ranks.leave()  # not where something went wrong: there, the others would be waited for
+        if finished is not None:
+            finished(learner)
     return summary, learner
 
 
@@ -114,6 +122,9 @@ def play(config: Mapping[str, Any], env: Any, path: Path, episodes: int, state: 
     result = {"task": config["task_name"], "checkpoint": str(path), "episodes": len(rewards)}
     for name, values in (("reward", rewards), ("episode_length", lengths)):
         result |= {f"{name}_mean": float(values.mean()), f"{name}_std": float(values.std(unbiased=False))}
+    # From the least to the most, in steps of 5 %.
+    quantiles = torch.quantile(rewards.double().sort().values, torch.linspace(0.0, 1.0, 21, dtype=torch.double))
+    result["reward_quantiles"] = quantiles.tolist()
     return result | {"reward_min": float(rewards.min()), "reward_max": float(rewards.max())}
 
 
@@ -133,12 +144,13 @@ def make_actor(config: Mapping[str, Any], env: Any, state: State, path: str | os
 
 
 @contextlib.contextmanager
-def _stop_on_signals(learner: Learner, received: list[int]) -> Iterator[None]:
+def _stop_on_signals(learner: Learner, received: list[int], watchers: Iterable[Watcher] = ()) -> Iterator[None]:
     """Let the first signal that would end the process finish the step at hand and save; a second one stops at once.
 
     Args:
         learner: Told to stop.
         received: The signal's number is appended.
+        watchers: Told to hold the environment up no longer.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -156,6 +168,8 @@ def _stop_on_signals(learner: Learner, received: list[int]) -> Iterator[None]:
     def request_stop(number: int, _frame: FrameType | None) -> None:
         received.append(number)
         learner.stop()
+        for watcher in watchers:
+            watcher.release()
         restore()
         if number == signal.SIGHUP:  # to write to a terminal that was closed is an error
             with open(os.devnull, "w") as nowhere:
@@ -170,14 +184,16 @@ def _stop_on_signals(learner: Learner, received: list[int]) -> Iterator[None]:
         restore()
 
 
-def _summary(config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Path, status: str) -> dict[str, Any]:
+def _summary(
+    config: Mapping[str, Any], env: Any, latest: Epoch, checkpoints: Path, status: str, count: int
+) -> dict[str, Any]:
     kept = checkpoint.kept(checkpoints)
     return {
         "task": config["task_name"],
         "status": status,
         "seed": config["seed"],
         "num_envs": env.num_envs,
-        "ranks": ranks.count(),
+        "ranks": count,
         "engine": config["engine"]["name"],
         "device": str(env.device),
         "frames": latest.frames,

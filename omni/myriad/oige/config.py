@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import refuse_bomb
 from omni.myriad.oige import PACKAGE
 
 _TASK_UTIL = "utils/task_util.py"
@@ -99,12 +102,22 @@ def put_task(config: DictConfig, checkout: Path, task: str, train: str) -> None:
         config.pipeline = "${if:${eq:${sim_device},cpu},cpu,gpu}"
 
 
-def _read(file: Path) -> DictConfig:
-    """Return a YAML file over those beside it that its list of defaults names."""
-    content = OmegaConf.load(file)
-    assert isinstance(content, DictConfig)
-    names = [name for name in content.pop("defaults", []) if name != "_self_"]
-    return OmegaConf.merge(*(_read(file.with_name(f"{name}.yaml")) for name in names), content)  # type: ignore[return-value]
+def _read(file: Path, over: tuple[Path, ...] = ()) -> DictConfig:
+    """Return a YAML file over those beside it that its list of defaults names.
+
+    Raises:
+        MyriadError: If it cannot be read, or is too much, or is its own default.
+    """
+    if file in over:
+        raise MyriadError(f"{file} is among its own defaults.")
+    refuse_bomb(file)
+    try:
+        content = OmegaConf.load(file)
+        assert isinstance(content, DictConfig), "it is no dictionary"
+        names = [file.with_name(f"{name}.yaml") for name in content.pop("defaults", []) if name != "_self_"]
+    except (OmegaConfBaseException, YAMLError, OSError, ValueError, AssertionError) as error:
+        raise MyriadError(f"{file} cannot be read: {str(error).splitlines()[0]}") from None
+    return OmegaConf.merge(*(_read(name, (*over, file)) for name in names), content)  # type: ignore[return-value]
 
 
 def _defaults(checkout: Path) -> DictConfig:

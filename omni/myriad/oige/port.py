@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.files import refuse_bomb
 
 Change = tuple[int, str, str]
 """Line, what is there, what becomes of it."""
@@ -125,6 +126,7 @@ def report(file: Path) -> str:
     for yaml in file.resolve().parent.parent.glob(f"cfg/task/{name}.yaml"):
         from omegaconf import OmegaConf
 
+        refuse_bomb(yaml)
         content = OmegaConf.to_container(OmegaConf.load(yaml), resolve=False)
         assert isinstance(content, dict)
         lines += [f"{yaml}:", *(f"  {line}" for line in yaml_changes(content))]

@@ -43,6 +43,9 @@ class RLTask(rl_task.RLTask):
         super().__init__(name, env, sim_config=self._sim_config)
         self.rl_device = self._cfg["rl_device"]
 
+    def make_terrain(self) -> None:
+        """Return nothing: sections of that name are the task's own."""
+
     def make_randomizer(self) -> None:
         """Leave it to their own."""
 

@@ -141,7 +141,10 @@ def golden_pairs(trainer: TrainerSide, recording: Recording, sequential: bool) -
         "actions": actions.tolist(),
     }
     if measurements is not None:
-        commands = [_commands(action, description["action_terms"], description["robot"]) for action in actions]
+        commands: list[dict[str, dict[str, float]]] = []
+        for action in actions:
+            before = commands[-1] if sequential and commands else {}
+            commands.append(_commands(action, description["action_terms"], description["robot"], before))
         golden |= {"measurements": measurements.tolist(), "commands": commands}
     return golden
 
@@ -168,14 +171,22 @@ def _measured(observations: np.ndarray, terms: list[dict[str, Any]]) -> tuple[np
     return measured, again
 
 
-def _commands(action: np.ndarray, terms: list[dict[str, Any]], robot: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Return what an action commands, by kind and joint, inside what the joints can do.
+def _commands(
+    action: np.ndarray,
+    terms: list[dict[str, Any]],
+    robot: Mapping[str, Any],
+    before: Mapping[str, Mapping[str, float]],
+) -> dict[str, dict[str, float]]:
+    """Return what an action commands after the commands before it, by kind and joint, inside what the joints can do.
 
     Worked out here as well as in the runtime: its self-test then compares it with code that is not its own.
     """
     commands: dict[str, dict[str, float]] = {"effort": {}, "position": {}, "velocity": {}}
     for term in terms:
-        wanted = action[slice(*term["slice"])].astype(np.float64) * term["scale"] + term["offset"]
+        base = term["offset"]
+        if term["cumulative"] and before:
+            base = [before[term["kind"]][joint] for joint in term["joint_names"]]
+        wanted = action[slice(*term["slice"])].astype(np.float64) * term["scale"] + base
         for joint, value in zip(term["joint_names"], wanted.tolist(), strict=True):
             at = robot["joint_names"].index(joint)
             largest = None if term["kind"] == "position" else robot[f"{term['kind']}_limit"][at]

@@ -25,7 +25,7 @@ import numpy as np
 import onnxruntime
 
 METADATA_KEY = "myriad"
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 TOLERANCE = 1e-4
 """Greatest difference of an action in the self-test: another processor rounds sums in another order."""
 LARGEST = 1e6
@@ -67,6 +67,7 @@ class _Output:
     offset: np.ndarray
     low: np.ndarray
     high: np.ndarray
+    cumulative: bool
 
 
 class Policy:
@@ -170,7 +171,7 @@ class Policy:
     # -- acting -------------------------------------------------------------------------------------------------------
 
     def reset(self, batch: int = 1) -> None:
-        """Begin an episode: zero recurrent states, no last action, no last measurement.
+        """Begin an episode: zero recurrent states, no last action or measurement, cumulative commands at their start.
 
         Args:
             batch: How many observations `infer` is given at once.
@@ -181,6 +182,8 @@ class Policy:
         }
         self._batch = batch
         self.last_action = np.zeros(self._action_size, np.float32)
+        # What an action of 0 commands: cumulative commands go on from the last ones.
+        self._bases = [output.offset for output in self._outputs]
         self._last_stamp = -math.inf
         self._next_due: float | None = None
 
@@ -244,10 +247,12 @@ class Policy:
         action = self.infer(np.clip((quantities - self._offset) * self._scale, self._low, self._high))
         self.last_action = action
         command = Command()
-        for output in self._outputs:
-            values = np.clip(action[output.index] * output.scale + output.offset, output.low, output.high)
+        for i, output in enumerate(self._outputs):
+            values = np.clip(action[output.index] * output.scale + self._bases[i], output.low, output.high)
             if not np.isfinite(values).all():
                 raise PolicyError(f"the {output.kind} commanded is not finite")
+            if output.cumulative:
+                self._bases[i] = values
             getattr(command, output.kind).update(zip(output.names, values.tolist(), strict=True))
         return command
 
@@ -496,6 +501,7 @@ def _check_metadata(meta: Mapping[str, Any], session: Any) -> None:
         stop = _check_term(term, stop, names)
         _demand(term["kind"] in ("effort", "position", "velocity"), f"{term['name']} commands {term['kind']}")
         _demand(len(term["joint_names"]) == term["slice"][1] - term["slice"][0], f"{term['name']} lacks joints")
+        _demand(type(term.get("cumulative", False)) is bool, f"{term['name']} is cumulative: {term.get('cumulative')}")
     _demand(stop in (0, _action_size(meta["actions"]["space"])), "terms do not add up to the action")
     for what in ("actions", "observations"):
         if meta[what].get("clip") is not None:
@@ -591,6 +597,7 @@ def _outputs(terms: list[dict[str, Any]], place: Mapping[str, int], joints: Mapp
                 offset=np.array(term["offset"], np.float64)[order],
                 low=np.array([bound[0] for bound in bounds]),
                 high=np.array([bound[1] for bound in bounds]),
+                cumulative=term.get("cumulative", False),
             )
         )
     return outputs

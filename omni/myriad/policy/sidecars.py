@@ -32,6 +32,11 @@ def sidecar_texts(meta: Mapping[str, Any]) -> dict[str, str]:
     return {name: yaml.safe_dump(value, **style) for name, value in plain.items()}
 
 
+def _action_type(term: Mapping[str, Any]) -> str:
+    """Return the class of an action there; a cumulative one has no class there, and none that fits."""
+    return ("Cumulative" if term["cumulative"] else "") + _ACTION_TYPES[term["kind"]]
+
+
 def io_descriptors(meta: Mapping[str, Any]) -> dict[str, Any]:
     """Return what Isaac Lab exports with a policy: each term's names and shapes, the robot's joints, the time steps."""
     joints, timing = meta["joints"], meta["timing"]
@@ -44,7 +49,7 @@ def io_descriptors(meta: Mapping[str, Any]) -> dict[str, Any]:
     actions = [
         {
             **described(term, "Action"),
-            "action_type": _ACTION_TYPES[term["kind"]],
+            "action_type": _action_type(term),
             **{key: term[key] for key in ("clip", "joint_names", "offset", "scale")},
             "shape": [len(term["joint_names"])],
         }
@@ -110,7 +115,7 @@ def deploy_config(meta: Mapping[str, Any]) -> dict[str, Any]:
         return [joints["names"].index(name) for name in term["joint_names"]]
 
     actions = {
-        _ACTION_TYPES[term["kind"]]: {
+        _action_type(term): {
             "clip": None if term["clip"] is None else [term["clip"]] * len(term["joint_names"]),
             **{key: term[key] for key in ("joint_names", "scale", "offset")},
             "joint_ids": ids(term),

@@ -19,7 +19,6 @@ from typing import Any
 from omni.myriad.app.options import options
 from omni.myriad.app.run_folder import find_checkpoint
 from omni.myriad.app.schema import PlayVerb, Publish
-from omni.myriad.benchmark.machine import describe
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import write_bytes, write_json
 from omni.myriad.learn import checkpoint
@@ -62,7 +61,7 @@ def publish(config: dict[str, Any], asked: Publish, settings: Sequence[str]) -> 
         "median": record.medians(seeds),
         "seeds": seeds,
         "command": record.command_of(run_dirs[0], seeds, asked.episodes),
-        "machine": describe(config["sim_device"]),
+        "machine": record.machine_of(run_dirs[0]),
         "versions": versions(),
         "git": git_revision(),
         "date": time.strftime("%Y-%m-%d"),

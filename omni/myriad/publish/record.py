@@ -66,6 +66,11 @@ def command_of(run_dir: Path, seeds: Sequence[Mapping[str, Any]], episodes: int)
     return shlex.join([COMMAND, "publish", *settings, f"seeds={numbers}", f"episodes={episodes}"])
 
 
+def machine_of(run_dir: Path) -> dict[str, Any]:
+    """Return what a run was trained on."""
+    return json.loads((run_dir / "run.json").read_text())["machine"]
+
+
 def median_of(seeds: Sequence[Mapping[str, Any]]) -> int:
     """Return the index of the run whose played reward is the median; of an even number the lower of both."""
     order = sorted(range(len(seeds)), key=lambda index: seeds[index]["reward_mean"])

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A camera on a robot that stands on a chequered floor under an open sky."""
+"""A camera on a robot that stands on a chequered floor, or on uneven ground, under an open sky."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIELD_OF_VIEW = math.radians(38.0)
 _SAMPLES = 4  # rays per pixel
 _LIGHT = (-0.45, 0.55, -0.75)  # where the sun shines to
 _FLOOR = (0.62, 0.68, 0.76)
-_HORIZON, _ZENITH = np.array([0.84, 0.90, 0.95]), np.array([0.36, 0.56, 0.82])
+_HORIZON, _ZENITH = (255.0 * np.array(colour, np.float32) for colour in ((0.84, 0.90, 0.95), (0.36, 0.56, 0.82)))
 _HAZE = 26.0  # m in which the floor fades into the horizon
 _HAIR = 3e-4  # m
 _SIZES = {
@@ -38,7 +38,7 @@ class Camera:
 
     Args:
         link_names: The links, in the order of the poses that `draw` is given.
-        shapes: What they look like.
+        shapes: What they look like, and the ground; without any there is a floor at z = 0.
         width: Pixels.
         height: Pixels.
 
@@ -62,15 +62,17 @@ class Camera:
                 form["mesh"] = newton.Mesh(shape.points, shape.triangles, compute_inertia=False)
             place = self._wp.transform(self._wp.vec3(*shape.position), self._wp.quat(*shape.rotation))
             add = getattr(builder, f"add_shape_{shape.kind}")
-            add(links[shape.link], xform=place, color=shape.colour, **form)
-        floor = builder.add_ground_plane(color=_FLOOR)
+            add(links[shape.link] if shape.link else -1, xform=place, color=shape.colour, **form)
+        is_uneven = any(not shape.link for shape in shapes)
+        floor = None if is_uneven else builder.add_ground_plane(color=_FLOOR)
         self._model = builder.finalize(device=_DEVICE)
         self._state = self._model.state()
         self._camera = camera(self._model)
         light = np.array(_LIGHT) / np.linalg.norm(_LIGHT)
         self._camera.create_default_light(direction=self._wp.vec3f(*light))
         self._camera.set_ambient_light((0.32, 0.34, 0.38), (0.16, 0.15, 0.14))
-        self._camera.assign_checkerboard_material(shape_indices=np.array([floor], np.uint32))
+        if floor is not None:
+            self._camera.assign_checkerboard_material(shape_indices=np.array([floor], np.uint32))
         config = self._camera.default_render_config
         config.enable_shadows = config.enable_textures = True
         config.anti_aliasing = camera.AntiAliasing.MSAA  # rays for all samples, one shading per surface
@@ -80,7 +82,8 @@ class Camera:
         self._colour = self._camera.allocate_image_color(1, width, height)
         self._depth = self._camera.allocate_image_depth(1, width, height)
         self._hit = self._camera.allocate_image_shape_index(1, width, height)
-        self._directions = self._rays.numpy()[:, :, :, 1].mean(axis=2)
+        directions = self._rays.numpy()[:, :, :, 1].mean(axis=2)
+        self._directions = (directions / np.linalg.norm(directions, axis=-1, keepdims=True)).astype(np.float32)
 
     def draw(self, positions: np.ndarray, orientations: np.ndarray, eye: ArrayLike, target: ArrayLike) -> np.ndarray:
         """Return a picture, (height, width, 3) uint8.
@@ -106,8 +109,9 @@ class Camera:
             depth_image=self._depth,
             shape_index_image=self._hit,
         )
-        colour = self._colour.numpy()[0].view(np.uint8).reshape(self.height, self.width, 4)[..., :3] / 255.0
-        return _under_the_sky(colour, self._depth.numpy()[0], self._hit.numpy()[0], self._directions @ rotation.T)
+        colour = self._colour.numpy()[0].view(np.uint8).reshape(self.height, self.width, 4)[..., :3]
+        upward = self._directions @ rotation[2].astype(np.float32)
+        return _under_the_sky(colour, self._depth.numpy()[0], self._hit.numpy()[0], upward)
 
 
 def needed(module: str, package: str) -> Any:
@@ -133,11 +137,11 @@ def _look(eye: np.ndarray, target: np.ndarray) -> np.ndarray:
     return np.stack((right, np.cross(right, forward), -forward), axis=1)
 
 
-def _under_the_sky(colour: np.ndarray, depth: np.ndarray, hit: np.ndarray, directions: np.ndarray) -> np.ndarray:
-    """Paint a sky where rays met nothing, and let what is far fade into it."""
-    elevation = directions[..., 2] / np.linalg.norm(directions, axis=-1)
-    sky = _HORIZON + (_ZENITH - _HORIZON) * np.clip(elevation * 1.6, 0.0, 1.0)[..., None]
-    haze = 1.0 - np.exp(-((np.maximum(depth, 0.0) / _HAZE) ** 2))
+def _under_the_sky(colour: np.ndarray, depth: np.ndarray, hit: np.ndarray, upward: np.ndarray) -> np.ndarray:
+    """Paint a sky where rays met nothing, and let what is far fade into it; `upward` are the rays' z, of length 1."""
+    height = np.clip(upward * 1.6, 0.0, 1.0)[..., None]
+    sky = _HORIZON + (_ZENITH - _HORIZON) * height
+    haze = 1.0 - np.exp(-((np.maximum(depth, 0.0) / _HAZE) ** 2), dtype=np.float32)
     haze[hit == _NOTHING] = 1.0
     mixed = colour + (sky - colour) * haze[..., None]
-    return (np.clip(mixed, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
+    return (np.clip(mixed, 0.0, 255.0) + np.float32(0.5)).astype(np.uint8)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from pxr import Gf, Usd, UsdGeom, UsdPhysics
 
-from omni.myriad.engine.base import ENV_0_PATH
+from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 
 _GREY = (0.6, 0.6, 0.6)
 
@@ -21,7 +21,7 @@ class Shape:
     """A shape on a link.
 
     Args:
-        link: Name of the link.
+        link: Name of the link; nothing for what never moves.
         kind: "sphere", "capsule", "cylinder", "box" or "mesh".
         size: Radius; radius and half height (along z); half extents; nothing for a mesh. In m.
         position: In the link's frame, m.
@@ -63,6 +63,42 @@ def robot_shapes(stage: Usd.Stage, link_names: Sequence[str], colliders: bool = 
         if prim.HasAPI(UsdPhysics.CollisionAPI) if colliders else seen:
             in_link = cache.GetLocalToWorldTransform(prim) * cache.GetLocalToWorldTransform(link).GetInverse()
             shapes += _shapes_of(prim, name, Gf.Transform(in_link))
+    return shapes
+
+
+def is_held(stage: Usd.Stage, path: str) -> bool:
+    """Tell whether a robot is fastened to the world: by a fixed joint that names one body alone."""
+    for prim in Usd.PrimRange(stage.GetPrimAtPath(path), Usd.TraverseInstanceProxies()):
+        joint = UsdPhysics.FixedJoint(prim)
+        if joint and not (joint.GetBody0Rel().GetTargets() and joint.GetBody1Rel().GetTargets()):
+            return True
+    return False
+
+
+def ground_shapes(stage: Usd.Stage, low: np.ndarray, high: np.ndarray) -> list[Shape]:
+    """Return the part of the uneven ground between two places, (2,) in m each, in the world's frame; none for a plane.
+
+    Args:
+        stage: The stage that a task authored.
+        low: Least x and y.
+        high: Greatest x and y.
+    """
+    shapes = []
+    for prim in stage.Traverse():
+        if not prim.IsA(UsdGeom.Mesh) or prim.GetPath().HasPrefix(ENVS_PATH):
+            continue
+        mesh = UsdGeom.Mesh(prim)
+        points = np.array(mesh.GetPointsAttr().Get(), np.float32)
+        if len(points) <= 4:  # the square by which Isaac Sim shows a plane
+            continue
+        triangles = np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32).reshape(-1, 3)
+        inside = np.all((points[:, :2] >= low) & (points[:, :2] <= high), axis=-1)
+        triangles = triangles[inside[triangles].all(axis=-1)]
+        used, corners = np.unique(triangles, return_inverse=True)
+        if len(used):
+            colour = tuple(float(c) for c in mesh.GetDisplayColorAttr().Get()[0])
+            corners = corners.ravel().astype(np.int32)
+            shapes.append(Shape("", "mesh", (), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), colour, points[used], corners))  # type: ignore[arg-type]
     return shapes
 
 

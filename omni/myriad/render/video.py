@@ -9,17 +9,21 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from rich.progress import track
 
-from omni.myriad.engine.base import ENV_0_PATH
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import replacing
 from omni.myriad.render.camera import FIELD_OF_VIEW, Camera, needed
-from omni.myriad.render.shapes import Shape, robot_shapes
+from omni.myriad.render.poses import Poses
+from omni.myriad.render.shapes import Shape, ground_shapes, robot_shapes
 
 FRAMES_PER_SECOND = 30
 _MARGIN = 1.25  # how much more than the robot is in the picture
 _CALM = 0.4  # s over which the camera's path is smoothed: it knows where the robot will go
 _ELEVATION = math.radians(15.0)
+_SEEN = 15.0  # m around a robot's path in which uneven ground is drawn
+_CLEARANCE = 0.4  # m from the camera to uneven ground
 
 
 def film_robot(
@@ -45,24 +49,57 @@ def film_robot(
     Raises:
         MyriadError: If newton or imageio-ffmpeg is not installed, or the robot has no shapes to be drawn.
     """
-    imageio_ffmpeg = needed("imageio_ffmpeg", "imageio-ffmpeg")
+    shapes = shapes_around(stage, link_names, np.concatenate(positions)) if len(positions) else []
+    return draw_film(link_names, shapes, positions, orientations, dt, path, captions, True)
+
+
+def shapes_around(stage: Any, link_names: Sequence[str], reached: np.ndarray) -> list[Shape]:
+    """Return a robot's shapes, and the uneven ground around where it has been; none where nothing of it is visible.
+
+    Args:
+        stage: The USD stage with the robot in environment 0.
+        link_names: Its links.
+        reached: Places of its links in the world in m, (N, 3).
+    """
     shapes = robot_shapes(stage, link_names)
+    ground = ground_shapes(stage, reached[:, :2].min(axis=0) - _SEEN, reached[:, :2].max(axis=0) + _SEEN)
+    return [*shapes, *ground] if shapes else []
+
+
+def draw_film(
+    link_names: Sequence[str],
+    shapes: Sequence[Shape],
+    positions: Sequence[np.ndarray],
+    orientations: Sequence[np.ndarray],
+    dt: float,
+    path: Path,
+    captions: Sequence[str] = (),
+    shows_progress: bool = False,
+    size: tuple[int, int] = (640, 368),
+    frames_per_second: int = FRAMES_PER_SECOND,
+) -> Path:
+    """Do what `film_robot` does with shapes that were read before, in whichever process and size."""
+    imageio_ffmpeg = needed("imageio_ffmpeg", "imageio-ffmpeg")
     if not shapes:
         raise MyriadError("The robot has no visible shapes, so there is nothing to film: say video=False.")
-    camera = Camera(link_names, shapes)
-    step = 1.0 / FRAMES_PER_SECOND
+    ground = [shape for shape in shapes if not shape.link]
+    camera = Camera(link_names, shapes, *size)
+    step = 1.0 / frames_per_second
     moments = [min(round(k * step / dt), len(positions) - 1) for k in range(max(1, int(len(positions) * dt / step)))]
-    eyes, targets = follow([positions[m] for m in moments], link_names, shapes)
+    eyes, targets = follow([positions[m] for m in moments], link_names, shapes, frames_per_second)
+    for eye in eyes:
+        _keep_above(eye, ground)
     target_file = path.with_suffix(".mp4")
-    size, options = (camera.width, camera.height), ["-crf", "22", "-movflags", "+faststart"]
+    options = ["-crf", "22", "-movflags", "+faststart"]
     with replacing(target_file) as temporary:
         writer = imageio_ffmpeg.write_frames(
-            str(temporary), size, fps=FRAMES_PER_SECOND, codec="libx264", quality=None, output_params=options,
+            str(temporary), size, fps=frames_per_second, codec="libx264", quality=None, output_params=options,
             ffmpeg_log_level="error",
         )  # fmt: skip
         writer.send(None)
+        frames = list(zip(moments, eyes, targets, strict=True))
         try:
-            for moment, eye, target in zip(moments, eyes, targets, strict=True):
+            for moment, eye, target in track(frames, f"Drawing {target_file.name}", disable=not shows_progress):
                 picture = camera.draw(positions[moment], orientations[moment], eye, target)
                 writer.send(np.ascontiguousarray(_captioned(picture, captions[moment]) if captions else picture))
         finally:
@@ -78,61 +115,36 @@ def film_robot(
 
 
 class Film:
-    """Poses of all that moves in environment 0 of a running task, taken step after step: robots, bodies and markers.
+    """Poses of all that moves in environment 0 of a running task, taken step after step.
 
     Args:
         task: The task.
-
-    Attributes:
-        names: Of links as "Robot/link", of others as they are called below the environment.
     """
 
     def __init__(self, task: Any) -> None:
         self._task, self._world = task, task.world
-        bodies = {
-            _below_env(path): (view, row)
-            for view in self._world.scene.bodies().values()
-            if not view.is_non_root_articulation_link
-            for row, path in enumerate(view.prim_paths[: view.count // task.num_envs])
-        }
-        self._bodies = bodies
-        links = [
-            f"{_below_env(robot.prim_paths[0])}/{name}"
-            for robot in self._world.robots().values()
-            for name in robot.body_names
-        ]
-        self.names = [*links, *bodies, *task.markers]
-        self._positions: list[np.ndarray] = []
-        self._orientations: list[np.ndarray] = []
+        self._poses = Poses(task)
+        self._env_0 = torch.zeros(1, dtype=torch.long, device=task.device)
+        self._taken: list[np.ndarray] = []
         self._captions: list[str] = []
 
     def take(self, reward: float) -> None:
         """Add the present poses, and the reward of the episode so far."""
-        origin, parts = self._task._env_pos[:1], []
-        for robot in self._world.robots().values():
-            positions, orientations = self._world.link_poses(robot)
-            parts.append((positions[0], orientations[0]))
-        for view, row in self._bodies.values():
-            parts.append(view.get_world_poses(indices=[row]))
-        parts += [(marker.positions[:1] + origin, marker.orientations[:1]) for marker in self._task.markers.values()]
-        positions, orientations = (
-            np.concatenate([part.cpu().numpy() for part in each]) for each in zip(*parts, strict=True)
+        dt = self._world.physics_dt * self._task.control_frequency_inv
+        self._captions.append(
+            f"{self._task.name}   {self._world.version}   {len(self._taken) * dt:.1f} s   reward {reward:.1f}"
         )
-        self._positions.append(positions)
-        self._orientations.append(orientations)
-        self._captions.append(f"{self._task.name}   {self._world.version}   reward {reward:.1f}")
+        self._taken.append(self._poses.read(self._env_0)[0].cpu().numpy())
 
     def write(self, path: Path, seconds: float) -> Path:
         """Draw what was taken, up to a length in s, and return the MP4 file's path; see `film_robot`."""
         dt = self._world.physics_dt * self._task.control_frequency_inv
         frames = max(1, math.ceil(seconds / dt))
-        poses = self._positions[:frames], self._orientations[:frames]
-        return film_robot(self._world.stage, self.names, *poses, dt, path, self._captions[:frames])
-
-
-def _below_env(path: str) -> str:
-    """Return what a prim of an environment lies in: Robot for /World/envs/env_0/Robot/torso."""
-    return path.split("/")[ENV_0_PATH.count("/") + 1]
+        taken = self._taken[:frames]
+        positions, orientations = [pose[:, :3] for pose in taken], [pose[:, 3:] for pose in taken]
+        return film_robot(
+            self._world.stage, self._poses.names, positions, orientations, dt, path, self._captions[:frames]
+        )
 
 
 def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:
@@ -140,12 +152,15 @@ def _captioned(picture: np.ndarray, caption: str) -> np.ndarray:
     from PIL import Image, ImageDraw
 
     image = Image.fromarray(picture)
-    ImageDraw.Draw(image).text((12, 10), caption, fill=(20, 24, 32), font_size=18)
+    ImageDraw.Draw(image).text((12, 10), caption, fill=(20, 24, 32), font_size=picture.shape[1] // 36)
     return np.asarray(image)
 
 
 def follow(
-    positions: Sequence[np.ndarray], link_names: Sequence[str], shapes: Sequence[Shape]
+    positions: Sequence[np.ndarray],
+    link_names: Sequence[str],
+    shapes: Sequence[Shape],
+    frames_per_second: int = FRAMES_PER_SECOND,
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Return where the camera is and what it looks at, frame by frame: beside the robot, square to its path.
 
@@ -155,6 +170,7 @@ def follow(
         positions: Of the links in m, (links, 3), for each frame.
         link_names: The links.
         shapes: What they look like.
+        frames_per_second: Frames in a second.
     """
     path = np.stack(positions)
     moving = np.ptp(path, axis=0).max(axis=-1) > 1e-3
@@ -167,10 +183,18 @@ def follow(
     azimuth = math.radians(-60.0 if span[0] >= span[1] else 20.0)  # beside a path along x, or along y
     direction = np.array([math.cos(azimuth), math.sin(azimuth), 0.0]) * math.cos(_ELEVATION)
     direction[2] = math.sin(_ELEVATION)
-    targets = _smooth(centres, _CALM * FRAMES_PER_SECOND)
+    targets = _smooth(centres, _CALM * frames_per_second)
     eyes = targets + distance * direction
     eyes[:, 2] = np.maximum(eyes[:, 2], 0.2)  # above the floor
     return list(eyes), list(targets)
+
+
+def _keep_above(eye: np.ndarray, ground: Sequence[Shape]) -> None:
+    """Lift a camera that is in the ground, or just above it."""
+    for shape in ground:
+        assert shape.points is not None
+        near = np.abs(shape.points[:, :2] - eye[:2]).max(axis=-1) < _CLEARANCE
+        eye[2] = max(eye[2], shape.points[near, 2].max(initial=-np.inf) + _CLEARANCE)
 
 
 def _smooth(path: np.ndarray, frames: float) -> np.ndarray:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Buffers that take what a beginner writes: rewards as a column, observations before anybody has said how many."""
+"""Buffers: rewards and their terms, and what takes what a beginner writes."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import torch
@@ -24,6 +25,43 @@ class Rewards(torch.Tensor):
         if isinstance(value, torch.Tensor) and value.shape == (*self.shape, 1):
             value = value.squeeze(-1)
         super().__setitem__(key, value)
+
+
+class RewardTerms:
+    """The terms that a reward is the sum of, and their means over environments and steps, kept on the device.
+
+    Args:
+        terms: By name, (num_envs,) float each, or a number that never changes.
+        num_envs: Number of environments.
+        device: Where they are.
+
+    Attributes:
+        names: Of the terms.
+        values: Those of the last step, (terms, num_envs).
+    """
+
+    def __init__(self, terms: Mapping[str, torch.Tensor | float], num_envs: int, device: torch.device) -> None:
+        self.names = tuple(terms)
+        rows = torch.ones((len(terms) + 1, num_envs), device=device)  # the last one counts steps
+        self._rows, self.values = rows, rows[:-1]
+        self._fixed = {
+            name: torch.full((num_envs,), float(value), device=device)
+            for name, value in terms.items()
+            if not isinstance(value, torch.Tensor)
+        }
+        self._sums = torch.zeros(len(rows), device=device)
+
+    def sum(self, terms: Mapping[str, torch.Tensor | float]) -> torch.Tensor:
+        """Take in the terms of a step, and return their sums, (num_envs,)."""
+        torch.stack([self._fixed.get(name, terms[name]) for name in self.names], out=self.values)  # type: ignore[arg-type]
+        self._sums += self._rows.mean(dim=1)
+        return self.values.sum(dim=0)
+
+    def take(self) -> dict[str, torch.Tensor]:
+        """Return the mean of each term over all environments and the steps since the last call, on the device."""
+        means = self._sums[:-1] / self._sums[-1].clamp(min=1.0)
+        self._sums.zero_()
+        return dict(zip(self.names, means.unbind(), strict=True))
 
 
 class FirstObservation:

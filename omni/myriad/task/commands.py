@@ -15,7 +15,8 @@ from omni.myriad.maths import normalize_angle
 
 _RANGES = ("linear_x", "linear_y", "yaw")
 _HEADING = {"heading": None, "heading_share": 1.0, "heading_gain": 0.5}
-_SETTINGS = {**dict.fromkeys(_RANGES, (0.0, 0.0)), **_HEADING, "standing_share": 0.0, "resampling_time": None}
+_STANDING = {"standing_share": 0.0, "stands_below": 0.0}
+_SETTINGS = {**dict.fromkeys(_RANGES, (0.0, 0.0)), **_HEADING, **_STANDING, "resampling_time": None}
 
 
 class VelocityCommands:
@@ -28,7 +29,8 @@ class VelocityCommands:
             from. `resampling_time`, in s, is the range of times after which a command is drawn again; without it one
             lasts an episode. `standing_share` of the commands are to stand still. With `heading`, a range of directions
             in the world in rad, `heading_share` of the commands say a direction, and their turning rate is
-            `heading_gain` (1/s) times what is missing, within `yaw`.
+            `heading_gain` (1/s) times what is missing, within `yaw`. Who would go slower than `stands_below` (m/s) is
+            to stand where it is, and to look along x if it has a direction, as in OmniIsaacGymEnvs' AnymalTerrain.
         num_envs: Number of environments.
         dt: Control step in s.
         device: Where the tensors are.
@@ -38,6 +40,7 @@ class VelocityCommands:
         headings: The directions, (num_envs,), nan for those that say a turning rate.
         ages: Steps that the commands have lasted, (num_envs,).
         lasting: Steps after which they are drawn again, (num_envs,).
+        share: Part of the ranges that commands are drawn from, about 0: a curriculum's `value` may be put here.
 
     Raises:
         MyriadError: If a setting is unknown or is no range.
@@ -54,6 +57,8 @@ class VelocityCommands:
         time = given["resampling_time"]
         self._steps = None if time is None else tuple(ends / dt for ends in _range("resampling_time", time))
         self._heading_share, self._standing_share = given["heading_share"], given["standing_share"]
+        self._slowest = given["stands_below"]
+        self.share: Tensor | float = 1.0
         self._gain, self._device = given["heading_gain"], device
         self.values = torch.zeros((num_envs, 3), device=device)
         self.headings = torch.full((num_envs,), math.nan, device=device)
@@ -108,6 +113,7 @@ class VelocityCommands:
         """Return new commands, directions and how long they last, for so many environments."""
         device = self._device
         values = self._lower + (self._upper - self._lower) * torch.rand((count, 3), device=device)
+        values = self.share * values
         headings = torch.full((count,), math.nan, device=device)
         chance = torch.rand((count, 2), device=device)
         stands = chance[:, 0] < self._standing_share
@@ -116,6 +122,10 @@ class VelocityCommands:
             least, most = self._headings
             drawn = least + (most - least) * torch.rand(count, device=device)
             headings = torch.where((chance[:, 1] < self._heading_share) & ~stands, drawn, headings)
+        if self._slowest > 0.0:
+            slow = values[:, :2].norm(dim=-1) <= self._slowest
+            values.masked_fill_(slow.unsqueeze(-1), 0.0)
+            headings = torch.where(slow & ~headings.isnan(), 0.0, headings)
         lasting = torch.full((count,), math.inf, device=device)
         if self._steps is not None:
             lasting.uniform_(*self._steps)

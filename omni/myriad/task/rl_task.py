@@ -16,13 +16,15 @@ from omni.myriad.engine import ENV_0_PATH, ENVS_PATH, Engine, Scene, SimConfig
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
 from omni.myriad.task.actuators import ProportionalDerivative, author_actuators, moving_joints, read_actuators
-from omni.myriad.task.buffers import FirstObservation, Rewards
+from omni.myriad.task.buffers import FirstObservation, Rewards, RewardTerms
+from omni.myriad.task.curriculum import Curriculum, TerrainLevels
 from omni.myriad.task.markers import Marker, MarkerShape, author_marker, make_marker
 from omni.myriad.task.observation import Observation, Quantities
 from omni.myriad.task.randomization import Randomizer, make_randomizer
 from omni.myriad.task.robot import About, Robots, robot_view
 from omni.myriad.task.symmetry import Mirror, Symmetry
 from omni.myriad.task.terms import ActionTerm, ImageTerm, ObservationTerm, check_terms
+from omni.myriad.task.terrain import Terrain
 
 if TYPE_CHECKING:
     from pxr import Usd
@@ -74,7 +76,13 @@ class RLTask:
         time_out_buf: True where the episode ended by the step limit alone, (num_envs,).
         env_frames: Frames that the policy has been trained on so far, for curricula.
         extras: What else goes to the trainer; scalars in `extras["episode"]` are logged.
+        reward_terms: The terms that `sum_rewards` was given; None for a task that does not say them.
         markers: What `add_marker` made, by name.
+        terrain: The ground that all environments share, where the YAML has a section `env.terrain`; else None. Without
+            it there is a plane.
+        levels: Where on it episodes start (`TerrainLevels`), or None.
+        curricula: Numbers that change as robots learn, by name: put a `Curriculum` here, and update it in `is_done` or
+            later.
     """
 
     robot: Any = ""
@@ -112,6 +120,14 @@ class RLTask:
         if self.num_actions is None and not self._defines("action_terms") and not type(self).robot:
             raise MyriadError(f"Task {name} does not say its num_actions: set num_actions = ... in the class.")
         self.markers: dict[str, Marker] = {}
+        self.curricula: dict[str, Curriculum] = {}
+        # Under two names: OmniIsaacGymEnvs' tasks have a terrain of their own.
+        self.terrain = self._ground = self.make_terrain()
+        self.levels = self._levels = None if self._ground is None else TerrainLevels(self._ground, self._num_envs)
+        if self._levels is not None:
+            # Here, too, so that checkpoints and captured resets have them.
+            self.terrain_levels, self.terrain_columns = self._levels.levels, self._levels.columns
+            self.terrain_origins = self._levels.origins
         self._about: dict[str, About] = {}
         self._motors: list[ProportionalDerivative] = []
         self._filled: dict[str, Observation] = {}
@@ -143,6 +159,7 @@ class RLTask:
         self.time_out_buf = torch.zeros(n, device=device, dtype=torch.bool)
         self.env_frames = 0
         self.extras: dict[str, Any] = {}
+        self.reward_terms: RewardTerms | None = None
 
     def _allocate_observations(self) -> None:
         def buffer(size: str) -> Any:
@@ -196,6 +213,11 @@ class RLTask:
     def make_randomizer(self) -> Randomizer | None:
         """Return what changes by chance, as the YAML's `domain_randomization` says; None for nothing."""
         return make_randomizer(self)
+
+    def make_terrain(self) -> Terrain | None:
+        """Return the ground that the YAML's section `env.terrain` says; None for a plane."""
+        section = self._task_cfg["env"].get("terrain")
+        return None if section is None else Terrain(section, self._device)
 
     def _take_terms(self, size: str) -> Sequence[Any]:
         """Ask for the terms of a size, and set it from them if there are any."""
@@ -354,7 +376,10 @@ class RLTask:
         if type(self).robot:  # of the class: an instance has the view there
             self.add_robot("Robot", type(self).robot, self.robot_position)
         sim = self._task_cfg["sim"]
-        if sim["add_ground_plane"]:
+        if self._ground is not None:
+            self._ground.add_to(self.world)
+            self._env_spacing = 0.0  # they share it, and episodes start anywhere on it
+        elif sim["add_ground_plane"]:
             material = sim["default_physics_material"]
             self.world.add_ground_plane(
                 "/World/defaultGroundPlane",
@@ -484,6 +509,16 @@ class RLTask:
         """Fill `rew_buf`."""
         raise NotImplementedError(f"Task {self.name} must define calculate_metrics().")
 
+    def sum_rewards(self, terms: Mapping[str, torch.Tensor | float]) -> torch.Tensor:
+        """Return the sum of a reward's terms, (num_envs,), and keep them: their means are logged and shown by name.
+
+        Args:
+            terms: By name, (num_envs,) float each, the same names in every step; a number is one that never changes.
+        """
+        if self.reward_terms is None:
+            self.reward_terms = self.extras["reward_terms"] = RewardTerms(terms, self._num_envs, self._device)
+        return self.reward_terms.sum(terms)
+
     def is_done(self) -> None:
         """Fill `reset_buf`; by default episodes end at the step limit alone.
 
@@ -498,17 +533,34 @@ class RLTask:
     def reset_idx(self, env_ids: torch.Tensor) -> None:
         """Start new episodes in environments `env_ids`, (M,) int64, and clear their `reset_buf` and `progress_buf`.
 
-        By default robots are put back to where they were when physics started, at rest. A subclass may call this, and
-        then change what starts otherwise.
+        By default robots are put back to where they were when physics started, at rest; on a terrain, to where
+        `start_points` says. A subclass may call this, and then change what starts otherwise.
         """
+        starts = self.start_points(env_ids)
         for name, robot in self.world.robots().items():
             joints, positions, orientations = (start[env_ids] for start in self._starts[name])
-            robot.set_world_poses(positions, orientations, indices=env_ids)
+            robot.set_world_poses(positions + starts, orientations, indices=env_ids)
             robot.set_velocities(torch.zeros((len(env_ids), 6), device=self._device), indices=env_ids)
             robot.set_joint_positions(joints, indices=env_ids)
             robot.set_joint_velocities(torch.zeros_like(joints), indices=env_ids)
         self.reset_buf[env_ids] = 0
         self.progress_buf[env_ids] = 0
+
+    def start_points(self, env_ids: torch.Tensor, asked: torch.Tensor | float = 0.0) -> torch.Tensor:
+        """Return where on the terrain new episodes start, (M, 3) in m from the origin; zeros without a terrain.
+
+        With a curriculum environments change levels here, as far as the first robot's root has come in the episode.
+
+        Args:
+            env_ids: Environments whose episodes have ended, (M,).
+            asked: How far the robots were asked to go in m, (M,) or one number.
+        """
+        if self._levels is None:
+            return torch.zeros((len(env_ids), 3), device=self._device)
+        robot = next(iter(self.world.robots().values()))
+        positions = robot.get_world_poses(clone=False)[0][env_ids]
+        self._levels.update(env_ids, positions, asked, self.progress_buf[env_ids] > 0)
+        return self._levels.origins[env_ids]
 
     def reset(self) -> None:
         """Mark every environment for reset."""
@@ -528,11 +580,20 @@ class RLTask:
         torch.ge(self.progress_buf, self._max_episode_length - 1, out=self.time_out_buf)
         self.is_done()
         self.get_extras()
+        self._report_curricula()
         self._check_buffers()
         self.reset_buf.ne_(0)  # learners reckon with 0 and 1
         self.time_out_buf &= self.reset_buf.bool()
         self.extras["time_outs"] = self.time_out_buf
         return self.obs_buf, self.rew_buf, self.reset_buf, self.extras
+
+    def _report_curricula(self) -> None:
+        """Add the mean terrain level and the curricula's numbers to what is logged."""
+        numbers = {name: curriculum.value for name, curriculum in self.curricula.items()}
+        if self._levels is not None:
+            numbers["terrain_level"] = self._levels.levels.float().mean()
+        if numbers:
+            self.extras["episode"] = {**self.extras.get("episode", {}), **numbers}
 
     def _check_buffers(self) -> None:
         # Shapes only: looking at values would wait for the GPU.

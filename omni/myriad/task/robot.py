@@ -132,6 +132,11 @@ class Robots(ArticulationView):
             efforts = torch.clamp(efforts, -self._effort_limits, self._effort_limits)
         super().set_joint_efforts(efforts, indices, **joints)
 
+    def _note_stiffness(self, dofs: Tensor | None) -> None:
+        """Say once where position targets move nothing: no drives, and no motors that are computed here."""
+        if self.motors is None:
+            super()._note_stiffness(dofs)
+
     def _levers(self, place: _Places) -> Tensor:
         """Return the ways from the links' centres of mass, whose velocities engines know, to the frames."""
         if self._coms is None:

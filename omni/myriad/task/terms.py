@@ -194,6 +194,9 @@ ActionKind = Literal["effort", "position", "velocity"]
 class ActionTerm:
     """A slice of an action, one number per joint: the joint is commanded action * scale + offset.
 
+    A cumulative one moves the command by action * scale a step, from `offset` at the start of an episode on, and the
+    command stays inside `clip` and the joint's limits.
+
     Args:
         kind: What is commanded: "effort" (N or N m), "position" (m or rad) or "velocity" (m/s or rad/s).
         joint_names: The joints, in the order of the actions.
@@ -201,6 +204,7 @@ class ActionTerm:
         offset: What is added, for all joints or one each, in `unit`.
         clip: Least and greatest command, in `unit`; None where only the action is clipped.
         unit: Unit of the command.
+        cumulative: Whether an action moves the command, instead of being it.
     """
 
     kind: ActionKind
@@ -209,6 +213,7 @@ class ActionTerm:
     offset: Numbers = 0.0
     clip: tuple[float, float] | None = None
     unit: str = ""
+    cumulative: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(ActionKind):
@@ -313,7 +318,7 @@ def terms_table(task: RLTask) -> Table:
             table.add_row(
                 term["name"],
                 place,
-                term["unit"],
+                term["unit"] + " a step" * term.get("cumulative", False),
                 term.get("frame", ""),
                 _short(term.get("scale", [])),
                 f"{noise['kind']} {noise['amount']:g}" if noise else "",

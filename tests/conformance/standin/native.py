@@ -237,6 +237,19 @@ class PhysicsCore:
         return kit.Subscription([], 0, fn)
 
 
+class RuntimeStage:
+    """usdrt.Usd.Stage: the open stage, as far as a cloner asks for its physics scenes."""
+
+    @staticmethod
+    def Attach(stage_id: int) -> RuntimeStage:  # noqa: N802
+        return RuntimeStage()
+
+    def GetPrimsWithTypeName(self, name: str) -> list[Sdf.Path]:  # noqa: N802
+        if name != "UsdPhysicsScene":
+            raise NotImplementedError(f"the stand-in for Kit does not look for prims of type {name}")
+        return [prim.GetPath() for prim in kit.CONTEXT.stage.Traverse() if prim.IsA(UsdPhysics.Scene)]
+
+
 class SimulationRegistryEventType(enum.Enum):
     """omni.physics.core's engine events; none is ever sent here."""
 
@@ -371,7 +384,7 @@ def install() -> None:
         SimulationRegistryEventType=SimulationRegistryEventType,
     )
     provide("usdrt", Gf=Gf, Sdf=Sdf)
-    provide("usdrt.Usd", Stage=type("Stage", (), {"Attach": staticmethod(lambda stage_id: object())}))
+    provide("usdrt.Usd", Stage=RuntimeStage)
 
     manager = SimulationManagerInterface()
     native = {

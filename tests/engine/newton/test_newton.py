@@ -237,13 +237,15 @@ def test_too_little_room_is_an_error_that_names_the_setting(env_of):
 
 
 def test_room_is_made_before_it_runs_out(env_of):
-    env = env_of("task=Ant", "num_envs=4", "engine=newton")
-    env.engine._room["constraints_per_env"] = 20
-    env.reset()
+    env, same = env_of("task=Ant", "num_envs=4", "engine=newton"), env_of("task=Ant", "num_envs=4", "engine=newton")
+    env.engine._room["constraints_per_env"] = 3  # so few that steps must be made again
+    for each in (env, same):
+        torch.manual_seed(0)
+        each.reset()
     for _ in range(60):
-        obs, *_ = env.step(torch.zeros(4, 8))
-    assert env.engine.solver.mjw_data.njmax == 40
-    assert torch.isfinite(obs["obs"]).all()
+        obs, wanted = env.step(torch.zeros(4, 8))[0]["obs"], same.step(torch.zeros(4, 8))[0]["obs"]
+    assert env.engine.solver.mjw_data.njmax in (24, 48)
+    torch.testing.assert_close(obs, wanted, rtol=0, atol=1e-3)
 
 
 def test_the_bare_loop_moves_what_views_read(made):

@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from omni.myriad.learn.record.meters import EpisodeMeter, ExtrasMeter
+from omni.myriad.task.buffers import RewardTerms
 
 
 def test_episodes_by_hand() -> None:
@@ -42,8 +43,19 @@ def test_window_smaller_than_an_epoch() -> None:
 def test_extras() -> None:
     meter = ExtrasMeter()
     value = torch.tensor(1.0)
-    meter.step({"a": value}, "cpu")
+    meter.step({"episode": {"a": value}}, "cpu")
     value.fill_(2.0)  # the task reuses its buffer
-    meter.step({"a": value, "b": 5.0}, "cpu")
+    meter.step({"episode": {"a": value, "b": 5.0}}, "cpu")
     assert {name: float(mean) for name, mean in meter.take().items()} == {"a": 1.5, "b": 5.0}
     assert meter.take() == {}
+
+
+def test_terms_of_the_reward_are_averaged_over_environments_and_steps() -> None:
+    terms = RewardTerms({"alive": 0.5, "speed": torch.zeros(2)}, 2, torch.device("cpu"))
+    meter = ExtrasMeter()
+    for speeds in ([1.0, 2.0], [3.0, 6.0]):
+        total = terms.sum({"alive": 0.5, "speed": torch.tensor(speeds)})
+        assert total.tolist() == [0.5 + speeds[0], 0.5 + speeds[1]]
+        meter.step({"reward_terms": terms}, "cpu")
+    assert {name: float(mean) for name, mean in meter.take().items()} == {"reward/alive": 0.5, "reward/speed": 3.0}
+    assert float(meter.take()["reward/speed"]) == 0.0, "it starts again"

@@ -61,7 +61,10 @@ def test_panel_in_a_terminal() -> None:
 def test_no_episode_yet_and_no_end() -> None:
     progress = Progress("Ant", -1, -1, Console(file=io.StringIO()))
     progress(make_epoch(1, None))
-    assert progress.line(make_epoch(1, None)).endswith("reward - (best -)  length -  - left")
+    epoch = make_epoch(1, None)
+    assert progress.line(epoch).endswith("reward - (best -)  length -  - left")
+    epoch.reward_so_far = 12.34
+    assert progress.line(epoch).endswith("reward 12.3 so far (best -)  length -  - left")
 
 
 def test_sparkline() -> None:

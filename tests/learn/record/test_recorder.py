@@ -61,9 +61,15 @@ def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     env = CartPoleEnv(16, 20)
     cfg = make_cfg(env, max_iterations=2) | {"wandb_activate": True, "wandb_project": "test", "wandb_group": ""}
+    for name in ("films/epoch_1.mp4", "exported/policy.onnx"):
+        (tmp_path / "run" / name).parent.mkdir(parents=True)
+        (tmp_path / "run" / name).write_bytes(b"as if made by others")
     summary = train(cfg, env, tmp_path / "run")
     assert summary["status"] == "finished"
-    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+    (record,) = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
+    said = record.read_bytes()
+    for name in (b"exported/policy.onnx", b"report.html", b"curve.png", b"films/epoch_1.mp4", b"summary.json"):
+        assert name in said, "it is in the artifact"
 
 
 def test_wandb_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +50,7 @@ def train(folder: Path, epochs: int = EPOCHS, resume: str = "", fault: str = "",
     torch.randn_like = env.normal
     torch.normal = lambda mean, std: mean + std * env.normal(mean)  # with which torch's distributions do
     if ranks.rank() == 1 and fault in FAULTS:
-        env.poison[HORIZON + 3] = FAULTS[fault]
+        env.poison[HORIZON + 3] = noted(folder, FAULTS[fault])
     minibatch_size = env.num_envs * HORIZON // MINIBATCHES
     config = make_cfg(env, max_iterations=epochs, horizon_length=HORIZON, minibatch_size=minibatch_size, **settings)
     config["checkpoint"] = resume
@@ -68,6 +69,16 @@ def divide(*_: torch.Tensor) -> None:
     raise ZeroDivisionError("a defect of rank 1")
 
 
+def noted(folder: Path, fault: Callable[..., object]) -> Callable[..., None]:
+    """Return a fault that leaves a file behind just before it happens."""
+
+    def happen(*arguments: torch.Tensor) -> None:
+        (folder / "failed").touch()
+        fault(*arguments)
+
+    return happen
+
+
 FAULTS = {"error": fail, "defect": divide, "killed": lambda *_: os.kill(os.getpid(), signal.SIGKILL)}
 
 
@@ -79,7 +90,7 @@ def main(folder: Path, what: str, resume: str = "") -> None:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         time.sleep(600.0)
     if what == "deaf":
-        fail()
+        noted(folder, fail)()
     epochs = 10**6 if what == "endless" else EPOCHS
     learned = train(folder, epochs, resume, what, lean=what != "stock", save_frequency=1 if what == "endless" else 0)
     torch.save(learned, folder / f"rank_{rank}.pt")

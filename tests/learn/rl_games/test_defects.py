@@ -36,7 +36,7 @@ def test_a_compiled_critic_of_its_own_resumes(tmp_path):
     for learning in (learner.agent, learner.agent.central_value_net):
         learning.model = torch.compile(learning.model, backend="eager")
     learner.prepare()
-    learner.checkpoints.save("last", learner.rollout.episodes)
+    learner.checkpoints.save("last")
     path = tmp_path / "compiled/checkpoints/last.pth"
     state = checkpoint.load(path)
     assert not any("_orig_mod" in name for name in state["assymetric_vf_nets"])

@@ -69,6 +69,21 @@ def test_resume_is_exact(learner: str, tmp_path: Path) -> None:
     assert whole["learner"]["last_lr"] != 3e-3  # the schedule too
 
 
+def test_a_setting_that_schedules_change_counts_on_resume_where_it_is_another(tmp_path: Path) -> None:
+    run("mlp", tmp_path, 3)
+    last = tmp_path / "checkpoints" / "last.pth"
+    state, env = checkpoint.load(last), make_env("mlp")
+
+    def resumed(**settings: Any) -> tuple[float, float, float]:
+        agent = make_learner(make_cfg(env, **settings) | {"checkpoint": last}, env, tmp_path / "new", state).agent
+        return agent.last_lr, agent.optimizer.param_groups[0]["lr"], agent.entropy_coef
+
+    schedules = state["learner"]["last_lr"]
+    assert schedules != 3e-3  # which was the setting
+    assert resumed() == (schedules, schedules, 0.0)
+    assert resumed(learning_rate=7e-4, entropy_coef=0.01) == (7e-4, 7e-4, 0.01)
+
+
 @pytest.mark.parametrize("learner", [name for name in LEARNERS if name != "asymmetric lstm"])
 def test_same_mathematics_as_rl_games(learner: str, tmp_path: Path) -> None:
     # Both learn the same to the bit, but for two differences on purpose: what normalisers count, left out here, and

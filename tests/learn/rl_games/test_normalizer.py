@@ -17,6 +17,15 @@ def test_update_by_hand() -> None:
     assert normalizer.count == 3
 
 
+def test_what_is_not_absurd_is_left_as_it_is_to_the_bit() -> None:
+    torch.manual_seed(0)
+    normalizer = RunningMeanStd((3,))
+    for _ in range(5):
+        samples = torch.randn(256, 3).exp() * torch.tensor([1e-4, 1.0, 1e4])
+        assert torch.equal(normalizer._within_reach(samples), samples)
+        normalizer.update(samples)
+
+
 def test_forward_feeds_nothing() -> None:
     normalizer = RunningMeanStd((3,)).train()
     normalizer(torch.randn(5, 3))

@@ -37,6 +37,7 @@ _WARM_UP_STEPS_PER_SECOND = 10_000
 Steps of 0.1 ms leave the authored state nearly alone: robots fall by less than a micrometre. Much shorter ones would
 not, since a contact's rounding error is divided by the step. What is authored within its rest offset of something else,
 or with loops that do not close, is put right in these steps as in any others: tasks that start there write it again.
+PhysX is loaded at this rate, too, which is why `usd.write_contact_offsets` writes what it would derive from it.
 """
 
 
@@ -69,7 +70,7 @@ class IsaacSimEngine(Engine):
             isaacsim.ArticulationView, isaacsim.RigidPrimView, world.scene.add, world.scene.remove_object
         )
         self.env_positions = torch.zeros(0, 3, device=self.device)
-        self._steps_per_second = sim_config.steps_per_second
+        self._sim_config = sim_config
         settings = sim_config.config["engine"]
         self._render_interval: int = settings["render_interval"]
         self._use_env_ids: bool = settings["enable_env_ids"]
@@ -137,6 +138,8 @@ class IsaacSimEngine(Engine):
         self.num_envs, self._spacing = num_envs, spacing
         usd.break_instances(self.stage.GetPrimAtPath(ENV_0_PATH))
         usd.anchor_joints(self.stage.GetPrimAtPath(ENV_0_PATH))
+        in_env_0 = Usd.PrimRange(self.stage.GetPrimAtPath(ENV_0_PATH))
+        usd.write_contact_offsets((prim for prim in in_env_0 if prim.HasAPI(UsdPhysics.CollisionAPI)), self._sim_config)
         self._cloner = GridCloner(spacing=spacing)
         self._cloner.define_base_env(ENVS_PATH)
         positions = self._cloner.clone(
@@ -178,8 +181,10 @@ class IsaacSimEngine(Engine):
     def _starting(self) -> Iterator[None]:
         if self._cloner is None:
             raise MyriadError(NO_ENVIRONMENTS)
+        shared = self._shared_colliders()
+        usd.write_contact_offsets(shared, self._sim_config)
         if not (self._filtered or self._use_env_ids):
-            self._filter_collisions()
+            self._filter_collisions(shared)
             self._filtered = True
         rate = self.stage.GetPrimAtPath(PHYSICS_SCENE_PATH).GetAttribute(_STEPS_PER_SECOND)
         rate.Set(_WARM_UP_STEPS_PER_SECOND)
@@ -187,7 +192,7 @@ class IsaacSimEngine(Engine):
             yield
         finally:
             # Written as a whole number, because World.set_physics_dt would truncate 1 / dt.
-            rate.Set(self._steps_per_second)
+            rate.Set(self._sim_config.steps_per_second)
         for view in self.scene.views():
             # Up to 4.2 views connect to physics on request alone; later ones have done so, and do nothing here.
             view.initialize(self.world.physics_sim_view)
@@ -205,17 +210,23 @@ class IsaacSimEngine(Engine):
         eye = target + torch.tensor([1.0, 1.0, 0.5]) * max(self._spacing, 1.0)
         set_camera_view(eye.numpy(), target.numpy())
 
-    def _filter_collisions(self) -> None:
-        """Let clones touch what is outside all environments, such as the ground, and no clone of another one."""
+    def _shared_colliders(self) -> list[Usd.Prim]:
+        """Return what all environments touch, such as the ground."""
         everything = iter(Usd.PrimRange(self.stage.GetPseudoRoot()))
         shared = []
         for prim in everything:
             if prim.GetPath() == ENVS_PATH:
                 everything.PruneChildren()
             elif prim.HasAPI(UsdPhysics.CollisionAPI):
-                shared.append(str(prim.GetPath()))
+                shared.append(prim)
+        return shared
+
+    def _filter_collisions(self, shared: list[Usd.Prim]) -> None:
+        """Let clones touch what they share, and no clone of another one."""
         paths = [f"{ENVS_PATH}/env_{env_id}" for env_id in range(self.num_envs)]
-        self._cloner.filter_collisions(PHYSICS_SCENE_PATH, _COLLISIONS_PATH, paths, shared)
+        self._cloner.filter_collisions(
+            PHYSICS_SCENE_PATH, _COLLISIONS_PATH, paths, [str(prim.GetPath()) for prim in shared]
+        )
 
     def _sort_environments(self) -> None:
         """Bring `env_positions` into the order in which PhysX, not the cloner, holds the environments.

@@ -6,10 +6,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
-import torch
 import warp
 
-from omni.myriad.errors import MyriadError
+from omni.myriad.engine.bare_loop import TORQUES, draw_torques, only_robot
 
 if TYPE_CHECKING:
     from .engine import NewtonEngine
@@ -18,9 +17,6 @@ wp: Any = warp  # its functions take more than their types say
 
 READS = ("joint_q", "joint_qd")
 """What a learner would look at: roots and joints, in Newton's own memory."""
-
-_TORQUES = 16
-"""Random torques are drawn beforehand and used in turn, so that drawing them costs the loop nothing."""
 
 
 class BareLoop:
@@ -40,15 +36,11 @@ class BareLoop:
     """
 
     def __init__(self, engine: NewtonEngine, max_effort: float, decimation: int) -> None:
-        robots = list(engine.shards[0].layout.robots.values())
-        if len(robots) != 1:
-            raise MyriadError(f"The bare loop needs one articulation per environment, and this task has {len(robots)}.")
+        dofs = only_robot(list(engine.shards[0].layout.robots.values())).dofs
         engine.step(decimation)  # makes the solver and compiles its kernels
         self._engine, self._decimation = engine, decimation
-        dofs = robots[0].dofs
         self._efforts = wp.to_torch(engine.control.joint_f).view(engine.num_envs, -1)[:, dofs[0] : dofs[-1] + 1]
-        shape = (_TORQUES, *self._efforts.shape)
-        self._torques = (torch.rand(shape, device=engine.device) * 2.0 - 1.0) * max_effort
+        self._torques = draw_torques(self._efforts, max_effort)
         self.seconds = {"write": 0.0, "step": 0.0, "read": 0.0}
         self.state = {name: wp.to_torch(getattr(engine.state, name)) for name in READS}
         engine.solver.mjw_model.opt.run_rne_postconstraint = False
@@ -72,7 +64,7 @@ class BareLoop:
         with self._engine.on_stream() as stream:
             for index in range(steps):
                 start = clock()
-                self._efforts.copy_(self._torques[index % _TORQUES])
+                self._efforts.copy_(self._torques[index % TORQUES])
                 written = clock()
                 wp.capture_launch(self._graph, stream=stream)
                 self.seconds["write"] += written - start

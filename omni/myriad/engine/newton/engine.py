@@ -13,10 +13,12 @@ from functools import partial
 from typing import Any
 
 import newton
+import numpy as np
 import torch
 import warp
 from mujoco_warp import OverflowType
 from newton import ModelFlags
+from pxr import UsdPhysics
 
 from omni.myriad.engine.base import ENVS_PATH, Engine
 from omni.myriad.engine.newton import kernels, scene
@@ -37,6 +39,12 @@ _EAGER_STEPS = 1
 
 _CHECK_EVERY = 16
 """Steps between two looks at whether buffers were large enough; a look waits for nothing."""
+
+_MEASURED_STEPS = 64
+"""Steps at the beginning after which somebody waits to see whether there was room, and which are made again if not."""
+
+_MOST_ROOM = 4096
+"""Contacts and constraints of an environment beyond which something else is wrong."""
 
 _ENOUGH = 0.75
 """Part of a buffer that may be used before a larger one is made, where its size is left to the engine."""
@@ -166,11 +174,33 @@ class NewtonEngine(Engine):
             if self._settings[setting] != "auto":
                 self._room[setting] = int(self._settings[setting])
         self._all: dict[int, torch.Tensor] = {}
+        self._height_fields: list[scene.HeightField] = []
+
+    def add_height_field(
+        self,
+        prim_path: str,
+        heights: np.ndarray,
+        cell: float,
+        corner: tuple[float, float],
+        wall_slope: float,
+        static_friction: float = 1.0,
+        dynamic_friction: float = 1.0,
+        restitution: float = 0.0,
+    ) -> None:
+        """Author uneven ground, shared by all environments: to be seen; MuJoCo has the heights, without walls."""
+        material = static_friction, dynamic_friction, restitution
+        super().add_height_field(prim_path, heights, cell, corner, wall_slope, *material)
+        prim = self.stage.GetPrimAtPath(f"{prim_path}/mesh")
+        prim.RemoveAPI(UsdPhysics.MeshCollisionAPI)
+        prim.RemoveAPI(UsdPhysics.CollisionAPI)
+        self._height_fields.append(scene.HeightField(prim_path, heights, cell, corner, dynamic_friction))
 
     def _start(self) -> None:
         check(self.stage)
         with self.on_stream():
-            self.model, layout = scene.load(self.stage, self._positions, self._gravity, self._wp_device)
+            self.model, layout = scene.load(
+                self.stage, self._positions, self._gravity, self._wp_device, self._height_fields
+            )
             self.state, self.control = self.model.state(), self.model.control()
             newton.eval_fk(self.model, self.state.joint_q, self.state.joint_qd, self.state)
         # MuJoCo sees meshes as their convex hulls, which is right for bodies alone.
@@ -273,6 +303,8 @@ class NewtonEngine(Engine):
     def step(self, num_steps: int = 1) -> None:
         """Advance all environments by `num_steps` physics steps, on CUDA as one graph from the second time on.
 
+        Buffers whose size is left to the engine grow in the first steps, which are made again where they had no room.
+
         Raises:
             MyriadError: If a buffer of the solver's was too small in an earlier step: results since are wrong.
         """
@@ -281,19 +313,34 @@ class NewtonEngine(Engine):
         with_wrenches = self.wants_wrenches or self._steps < _EAGER_STEPS
         with self.on_stream() as stream:
             self._prepare()
-            if self._eager_steps < _EAGER_STEPS:
-                self._advance(num_steps, with_wrenches)
-                self._eager_steps += 1
-            else:
-                key = num_steps, with_wrenches
-                if key not in self._graphs:
-                    self._graphs[key] = self.record(partial(self._advance, *key))
-                wp.capture_launch(self._graphs[key], stream=stream)
+            before = self._what_steps_change() if self._steps < _MEASURED_STEPS else []
+            self._run(num_steps, with_wrenches, stream)
+            while before and self._make_room(self.seen.tolist()):
+                for now, then in zip(self._what_steps_change(copy=False), before, strict=True):
+                    now.copy_(then)
+                self.seen[0] = 0
+                self._run(num_steps, with_wrenches, stream)
         self.is_stale = False
         self._steps += 1
-        if self._steps % _CHECK_EVERY == 0 or self._steps == 1:
+        if self._steps % _CHECK_EVERY == 0:
             self._check_buffers()
         self._step_seconds += time.perf_counter() - start
+
+    def _run(self, num_steps: int, with_wrenches: bool, stream: Any) -> None:
+        key = num_steps, with_wrenches
+        if self._eager_steps < _EAGER_STEPS:
+            self._advance(*key)
+            self._eager_steps += 1
+            return
+        if key not in self._graphs:
+            self._graphs[key] = self.record(partial(self._advance, *key))
+        wp.capture_launch(self._graphs[key], stream=stream)
+
+    def _what_steps_change(self, copy: bool = True) -> list[torch.Tensor]:
+        """Return what a step needs to be made again."""
+        arrays = self.state.joint_q, self.state.joint_qd, self.state.body_f, self.solver.mjw_data.qacc_warmstart
+        tensors = [wp.to_torch(array) for array in arrays]
+        return [tensor.clone() for tensor in tensors] if copy else tensors
 
     def record(self, function: Callable[[], None]) -> Any:
         """Return a graph of what a function launches with Warp."""
@@ -390,23 +437,34 @@ class NewtonEngine(Engine):
             self._seen_here.copy_(self.seen)
         elif not self._looked.query():
             return
-        bits, constraints, contacts = self._seen_here.tolist()
+        with self.on_stream():
+            self._make_room(self._seen_here.tolist())
+        if self._looked is not None:
+            self._seen_here.copy_(self.seen, non_blocking=True)
+            self._looked.record()
+
+    def _make_room(self, seen: list[int]) -> bool:
+        """Make buffers larger that may run out, and tell whether the last step did not find room.
+
+        Raises:
+            MyriadError: If it did not, and cannot be made again.
+        """
+        bits, constraints, contacts = seen
         data = self.solver.mjw_data
         room = {"contacts_per_env": data.naconmax // self.num_envs, "constraints_per_env": data.njmax}
-        for name, setting in _TOO_SMALL.items():
-            if bits & int(OverflowType[name]):
+        needed = {"contacts_per_env": -(-contacts // self.num_envs), "constraints_per_env": constraints}
+        full = {setting: name for name, setting in _TOO_SMALL.items() if bits & int(OverflowType[name])}
+        for setting, name in full.items():
+            if self._settings[setting] != "auto" or self._steps >= _MEASURED_STEPS or room[setting] >= _MOST_ROOM:
                 raise MyriadError(
                     f"Newton's solver had no room for what touches ({name.lower()}), and results are wrong since: "
                     f"raise engine.{setting} above {room[setting]}."
                 )
-        needed = {"contacts_per_env": -(-contacts // self.num_envs), "constraints_per_env": constraints}
-        for setting, most in needed.items():
-            if self._settings[setting] == "auto" and most > _ENOUGH * room[setting]:
-                self._room[setting] = 2 * room[setting]
-                logger.info("%s: %d of %d used, %d from now on", setting, most, room[setting], self._room[setting])
-        if any(size is not None and size > room[setting] for setting, size in self._room.items()):
-            with self.on_stream():
-                self._make_solver()
-        if self._looked is not None:
-            self._seen_here.copy_(self.seen, non_blocking=True)
-            self._looked.record()
+        small = [setting for setting, most in needed.items() if most > _ENOUGH * room[setting]]
+        small = {setting for setting in small if self._settings[setting] == "auto"} | full.keys()
+        for setting in small:
+            self._room[setting] = 2 * room[setting]
+            logger.info("%s: %d of %d used, twice that from now on", setting, needed[setting], room[setting])
+        if small:
+            self._make_solver()
+        return bool(full)

@@ -263,7 +263,8 @@ class Quantities:
         """Return what pushes bodies in the next step: force, torque and the point in the world, (prims, 9)."""
         engine = self._engine
         forces = self._quantity(engine.state, "body_f", bodies[:, None] * 6 + torch.arange(6))
-        poses = self._quantity(engine.state, "body_q", bodies[:, None] * 7 + torch.arange(7), engine.refresh_links)
+        links = bodies[:, None] * 7 + torch.arange(7)
+        poses = self._quantity(engine.state, "body_q", links, before_read=engine.refresh_links)
         centres = self._quantity(engine.model, "body_com", bodies[:, None] * 3 + torch.arange(3))
         data = torch.zeros(len(forces.data), 9, device=engine.device)
 

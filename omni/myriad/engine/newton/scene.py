@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,6 +69,42 @@ class Robot:
     fixed_tendon_count: int = 0
 
 
+@dataclass(frozen=True)
+class HeightField:
+    """Uneven ground: see `Engine.add_height_field`.
+
+    Attributes:
+        path: Its name.
+        heights: In m, (rows along x, columns along y).
+        cell: Distance of neighbouring heights in m.
+        corner: Where the first height is, x and y in m.
+        friction: In motion.
+    """
+
+    path: str
+    heights: np.ndarray
+    cell: float
+    corner: tuple[float, float]
+    friction: float
+
+    def add_to(self, builder: newton.ModelBuilder) -> None:
+        """Add it to a model as a body that never moves.
+
+        MuJoCo cuts cells along the other diagonal than `usd.height_field_mesh`, so it gets the ground turned by a
+        quarter: there x is our y, and y is our -x.
+        """
+        rows, columns = self.heights.shape
+        half = 0.5 * self.cell * (rows - 1), 0.5 * self.cell * (columns - 1)
+        turned = np.ascontiguousarray(self.heights[::-1])  # its rows are along y, from the least one on
+        field = newton.Heightfield(turned, rows, columns, half[1], half[0])
+        place = wp.vec3(self.corner[0] + half[0], self.corner[1] + half[1], 0.0)
+        quarter = wp.quat_from_axis_angle(wp.vec3(0.0, 0.0, 1.0), 0.5 * math.pi)
+        config = newton.ModelBuilder.ShapeConfig(mu=self.friction)
+        builder.add_shape_heightfield(
+            xform=wp.transform(place, quarter), heightfield=field, cfg=config, label=self.path
+        )
+
+
 class Layout:
     """Where environment 0's prims are found in the arrays of one world.
 
@@ -119,7 +156,8 @@ def _read_robot(builder: newton.ModelBuilder, joints: list[int]) -> Robot:
         name = builder.joint_label[joint].rsplit("/", 1)[-1]
         coords += range(builder.joint_q_start[joint], builder.joint_q_start[joint] + count)
         dofs += range(builder.joint_qd_start[joint], builder.joint_qd_start[joint] + count)
-        names += [name] if count == 1 else [f"{name}:{axis}" for axis in range(count)]
+        axes = [builder.joint_axis[builder.joint_qd_start[joint] + axis] for axis in range(count)]
+        names += [name] if count == 1 else [f"{name}:{_number_of(axis)}" for axis in axes]  # as PhysX calls them
         turns += [False] * num_linear + [True] * num_angular
         at += [link] * count
     return Robot(
@@ -138,8 +176,17 @@ def _read_robot(builder: newton.ModelBuilder, joints: list[int]) -> Robot:
     )
 
 
+def _number_of(axis: Any) -> int:
+    """Return 0, 1 or 2 for an axis along x, y or z."""
+    return int(np.argmax(np.abs(np.array(axis))))
+
+
 def load(
-    stage: Usd.Stage, positions: list[tuple[float, float, float]], gravity: list[float], device: str
+    stage: Usd.Stage,
+    positions: list[tuple[float, float, float]],
+    gravity: list[float],
+    device: str,
+    height_fields: Sequence[HeightField] = (),
 ) -> tuple[newton.Model, Layout]:
     """Build Newton's model: environment 0 once in a world of its own for each position, and what all worlds share.
 
@@ -148,6 +195,7 @@ def load(
         positions: Where the environments stand in m.
         gravity: Acceleration in m/s^2, (3,).
         device: Warp's name of the device.
+        height_fields: Uneven ground that all worlds share.
     """
     environment = _read(stage, root_path=ENV_0_PATH)
     drives = _read_joint_settings(stage, environment)
@@ -155,6 +203,8 @@ def load(
     environment.gravity = wp.vec3(*gravity)
     builder = _read(stage, ignore_paths=[f"{ENVS_PATH}(/.*)?$"])
     builder.gravity = wp.vec3(*gravity)
+    for field in height_fields:
+        field.add_to(builder)
     builder.replicate(environment, len(positions), xforms=[wp.transform(at, wp.quat_identity()) for at in positions])
     model: Any = builder.finalize(device=device)
     # Newton's own limits of joints bounce, with a fourteenth of the critical damping, where PhysX's do not.
@@ -191,8 +241,10 @@ def _read_joint_settings(stage: Usd.Stage, builder: newton.ModelBuilder) -> list
         prim = stage.GetPrimAtPath(path) if path.startswith("/") else Usd.Prim()
         num_linear, num_angular = builder.joint_dof_dim[joint]
         for axis in range(num_linear + num_angular if prim else 0):
-            kind, unit = ("linear", 1.0) if axis < num_linear else ("angular", math.radians(1.0))
             dof = builder.joint_qd_start[joint] + axis
+            kind, unit = ("linear", 1.0) if axis < num_linear else ("angular", math.radians(1.0))
+            if not (prim.IsA(UsdPhysics.RevoluteJoint) or prim.IsA(UsdPhysics.PrismaticJoint)):
+                kind = ("trans" if axis < num_linear else "rot") + "XYZ"[_number_of(builder.joint_axis[dof])]
             builder.joint_armature[dof] = _read_number(prim, f"physxJointAxis:{kind}:armature", 0.0)
             velocity = _read_number(prim, f"physxJointAxis:{kind}:maxJointVelocity", UNLIMITED / unit)
             builder.joint_velocity_limit[dof] = min(velocity * unit, UNLIMITED)

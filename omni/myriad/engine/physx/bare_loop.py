@@ -10,14 +10,12 @@ from __future__ import annotations
 import threading
 import time
 
-import torch
-
 from omni.myriad.engine import usd
+from omni.myriad.engine.bare_loop import TORQUES, draw_torques, only_robot
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.engine.physx.engine import PHASES, PhysXEngine
 from omni.myriad.engine.physx.ledger import Kind
 from omni.myriad.engine.physx.quantity import Quantity, describe_parts
-from omni.myriad.errors import MyriadError
 
 _EFFORT = "ARTICULATION_DOF_ACTUATION_FORCE"
 
@@ -29,9 +27,6 @@ READS = (
     "ARTICULATION_LINK_INCOMING_JOINT_FORCE",
 )
 """What is read after each environment step: all that OmniIsaacGymEnvs' Ant observes."""
-
-_TORQUES = 16
-"""Random torques are drawn beforehand and used in turn, so that drawing them costs the loop nothing."""
 
 
 class BareLoop:
@@ -55,10 +50,8 @@ class BareLoop:
         self._engine = engine
         self._decimation = decimation
         self.seconds: dict[str, float] = dict.fromkeys(PHASES, 0.0)
-        roots = [str(prim.GetPath())[len(ENV_0_PATH) :] for prim in usd.articulation_roots(engine.stage)]
-        if len(roots) != 1:
-            raise MyriadError(f"The bare loop needs one articulation per environment, and this task has {len(roots)}.")
-        paths = [[f"{ENVS_PATH}/env_{env}{roots[0]}" for env in shard.env_ids] for shard in engine.shards]
+        root = str(only_robot(usd.articulation_roots(engine.stage)).GetPath())[len(ENV_0_PATH) :]
+        paths = [[f"{ENVS_PATH}/env_{env}{root}" for env in shard.env_ids] for shard in engine.shards]
         # As controls, which the engine does not read again after its own steps.
         efforts, *reads = (Quantity(engine, paths, TensorType[name], Kind.CONTROL) for name in (_EFFORT, *READS))
         self.state = {name: quantity.data for name, quantity in zip(READS, reads, strict=True)}
@@ -66,7 +59,7 @@ class BareLoop:
         self._reads = [
             [(read.bindings[shard], read.parts[shard]) for read in reads] for shard in range(len(engine.shards))
         ]
-        drawn = [(torch.rand_like(efforts.data) * 2.0 - 1.0) * max_effort for _ in range(_TORQUES)]
+        drawn = draw_torques(efforts.data, max_effort)
         lengths = [len(shard.env_ids) for shard in engine.shards]
         self._torques = [list(of_shard) for of_shard in zip(*(describe_parts(t, lengths) for t in drawn), strict=True)]
         engine.ledger.synchronize()
@@ -105,7 +98,7 @@ class BareLoop:
         clock = time.perf_counter
         for index in range(steps):
             start = clock()
-            efforts.write(torques[index % _TORQUES])
+            efforts.write(torques[index % TORQUES])
             written = clock()
             for _ in range(self._decimation):
                 step(dt)

@@ -6,9 +6,11 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -170,19 +172,22 @@ class PhysXEngine(Engine):
         self.ledger.clear()
 
     def _start(self) -> None:
-        layer = scene.flatten(self.stage, self.device, self.replicate)
+        apart = len(set(self._positions)) == self.num_envs
+        layer = scene.flatten(self.stage, self.device, self.replicate, apart)
         num_shards = self._num_shards()
         without_contacts = self._sim_config.sim_params.get("disable_contact_processing", False)
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
         logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
         try:
-            for first, last in itertools.pairwise(bounds):
-                positions = self._positions[first:last]
-                if self.replicate:
-                    usda = scene.shard_usda(layer, first, positions[0])
-                else:
-                    usda = scene.part_usda(layer, range(first, last))
-                self.shards.append(Shard(usda, first, positions, self.device, without_contacts))
+            with tempfile.TemporaryDirectory(prefix="myriad-") as folder:
+                scene.set_large_meshes_aside(layer, Path(folder))
+                for first, last in itertools.pairwise(bounds):
+                    positions = self._positions[first:last]
+                    if self.replicate:
+                        usda = scene.shard_usda(layer, first, positions[0])
+                    else:
+                        usda = scene.part_usda(layer, range(first, last))
+                    self.shards.append(Shard(usda, first, positions, self.device, without_contacts))
             if num_shards > 1:
                 self._threads = ThreadPoolExecutor(num_shards - 1, thread_name_prefix="shard")
                 list(self._threads.map(lambda shard: shard.clone(self.replicate), self.shards))

@@ -24,21 +24,34 @@ _device_type: str | None = None
 """Device of the process: PhysX cannot leave CPU mode again, and GPU mode needs it unset from the start."""
 
 _REPEATS_SHOWN = 3
+_KINDS_SHOWN = 3  # of warnings
+_SHOW_ALL = "MYRIAD_PHYSX_WARNINGS"
+"""Environment variable that shows all warnings of PhysX."""
 
 _TASKS = "/proc/self/task"
 """Where Linux lists the threads of this process."""
 
 
 class _Repeats(logging.Filter):
-    """Let each native message through a few times: a diverged robot would otherwise repeat itself every step."""
+    """Let each native message through a few times: a diverged robot would otherwise repeat itself every step.
+
+    Of warnings, the first few kinds alone: others that follow would stand before the line that says what was wrong.
+    """
 
     def __init__(self) -> None:
         super().__init__()
         self._seen: dict[str, int] = {}
+        self._kinds = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
         template = re.sub(r"\d+", "#", record.getMessage())
         self._seen[template] = self._seen.get(template, 0) + 1
+        if self._seen[template] == 1 and record.levelno <= logging.WARNING and not os.environ.get(_SHOW_ALL):
+            self._kinds += 1
+            if self._kinds > _KINDS_SHOWN:
+                self._seen[template] = _REPEATS_SHOWN  # none of its kind
+                record.msg, record.args = f"PhysX has more to warn of, which {_SHOW_ALL}=1 shows", ()
+                return self._kinds == _KINDS_SHOWN + 1
         if self._seen[template] == _REPEATS_SHOWN:
             record.msg, record.args = f"{record.getMessage()} (further messages like this are hidden)", ()
         return self._seen[template] <= _REPEATS_SHOWN

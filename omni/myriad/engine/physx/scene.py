@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+
 import torch
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 
@@ -10,15 +13,26 @@ from omni.myriad.engine import usd
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.errors import MyriadError
 
+logger = logging.getLogger(__name__)
+
 _COLLISION_GROUP_PATH = "/World/collisionGroups/envs"
 
+_LARGE = 100
+"""Points of a mesh outside of the environments from which on it is read from a file."""
 
-def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True) -> Sdf.Layer:
+
+def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True, apart: bool = True) -> Sdf.Layer:
     """Compose the stage into one layer that shards can be cut from, with its first environment or, else, all of them.
 
     On the CPU, where PhysX has no environment ids, an environment that is a single robot without self-collisions gets a
     collision group that filters itself, so that robots of different environments pass through each other. Other
     environments are kept apart by distance alone.
+
+    Args:
+        stage: What the task authored.
+        device: What simulates.
+        replicate: Whether PhysX makes the other environments of the first one.
+        apart: Whether there is a distance from one environment to the next.
 
     Raises:
         MyriadError: See `check`.
@@ -27,11 +41,44 @@ def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True) -> S
         stage = _without_copies(stage)
     check(stage)
     env_0 = stage.GetPrimAtPath(ENV_0_PATH)
-    if replicate and device.type == "cpu" and _robots_never_touch(env_0):
+    filtered = replicate and device.type == "cpu" and _robots_never_touch(env_0)
+    if device.type == "cpu" and not (apart or filtered):
+        logger.warning(
+            "Environments share a place, and their robots will push each other: on a CPU PhysX keeps them apart only "
+            "where each is a single robot without self-collisions (task.sim.<robot>.enable_self_collisions=False)."
+        )
+    if filtered:
         group = UsdPhysics.CollisionGroup.Define(stage, _COLLISION_GROUP_PATH)
         group.GetCollidersCollectionAPI().CreateIncludesRel().SetTargets([ENVS_PATH])
         group.CreateFilteredGroupsRel().SetTargets([_COLLISION_GROUP_PATH])
     return stage.Flatten()
+
+
+def set_large_meshes_aside(layer: Sdf.Layer, folder: Path) -> None:
+    """Move what holds a large mesh outside of the environments into files, which each shard's text then refers to.
+
+    A terrain of five million triangles would be 200 MB of text.
+
+    Args:
+        layer: What `flatten` returned.
+        folder: Where the files are written; they are needed until the shards are there.
+    """
+    world = layer.GetPrimAtPath("/World")
+    large = [spec.name for spec in world.nameChildren if spec.path != ENVS_PATH and _num_points(spec) >= _LARGE]
+    for name in large:
+        aside = Sdf.Layer.CreateAnonymous(".usdc")
+        Sdf.CopySpec(layer, world.path.AppendChild(name), aside, Sdf.Path.absoluteRootPath.AppendChild(name))
+        aside.defaultPrim = name
+        file = folder / f"{name}.usdc"
+        aside.Export(str(file))
+        del world.nameChildren[name]
+        prim = Sdf.PrimSpec(world, name, Sdf.SpecifierDef)
+        prim.referenceList.Prepend(Sdf.Reference(str(file)))
+
+
+def _num_points(spec: Sdf.PrimSpec) -> int:
+    points = spec.attributes.get("points")
+    return len(points.default or ()) if points else sum(_num_points(child) for child in spec.nameChildren)
 
 
 def check(stage: Usd.Stage) -> None:

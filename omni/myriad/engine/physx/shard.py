@@ -13,9 +13,6 @@ from omni.myriad.engine.physx import runtime
 
 logger = logging.getLogger(__name__)
 
-COLLECT_EVERY = 1000
-"""Steps after which ovphysx is asked for what became of them. Its memory grows all the same (docs/reliability.md)."""
-
 
 class Shard:
     """A PhysX instance with its own stage, stepped by one thread at a time.
@@ -45,7 +42,6 @@ class Shard:
         self._positions = positions
         self._bindings: list[Any] = []
         self._attached = False
-        self._uncollected = 0
         self._physx: Any = runtime.create_instance(device, disable_contact_processing)
         self._stage = ovstage.Stage(f"myriad_{id(self)}")
         try:
@@ -71,10 +67,6 @@ class Shard:
         """Advance by `num_steps` steps of `dt` seconds; the interpreter lock is released meanwhile."""
         for _ in range(num_steps):
             self._physx.step_sync(dt)
-            self._uncollected += 1
-            if self._uncollected == COLLECT_EVERY:
-                self._physx.wait_all()
-                self._uncollected = 0
 
     def bind(self, prim_paths: list[str], tensor_type: int) -> Any:
         """Create a tensor binding whose rows follow `prim_paths`."""

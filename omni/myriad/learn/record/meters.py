@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import torch
@@ -52,6 +53,10 @@ class EpisodeMeter:
         """Begin the episodes again where `envs`, (num_envs,) bool, says so, as if they had never begun."""
         self.running.masked_fill_(envs.unsqueeze(1), 0.0)
 
+    def so_far(self) -> torch.Tensor:
+        """Return the mean reward that the running episodes have brought so far, (1,), on the device."""
+        return self.running[:, :1].mean(0)
+
     def close_epoch(self, finished: list[float]) -> int:
         """Move the averages by the episodes finished in the epoch, and return how many those were.
 
@@ -86,23 +91,27 @@ class EpisodeMeter:
 
 
 class ExtrasMeter:
-    """Average the scalars that a task reports in `extras["episode"]` over an epoch, on the device."""
+    """Average what a task reports over an epoch, on the device: scalars of `extras["episode"]`, terms of the reward."""
 
     def __init__(self) -> None:
         """Start empty."""
         self.sums: dict[str, torch.Tensor] = {}
         self.counts: dict[str, int] = {}
+        self.terms: Any = None
 
-    def step(self, values: dict[str, torch.Tensor | float], device: torch.device | str) -> None:
-        """Take in one step's scalars; a task may reuse their buffers."""
-        for name, value in values.items():
+    def step(self, extras: Mapping[str, Any], device: torch.device | str) -> None:
+        """Take in one step's extras; a task may reuse their buffers."""
+        self.terms = extras.get("reward_terms")
+        for name, value in extras.get("episode", {}).items():
             if name not in self.sums:
                 self.sums[name], self.counts[name] = torch.zeros((), device=device), 0
             self.sums[name] += value
             self.counts[name] += 1
 
     def take(self) -> dict[str, torch.Tensor]:
-        """Return the means, still on the device, and start again."""
+        """Return the means, still on the device, and start again; those of the reward's terms are reward/<name>."""
         means = {name: total / self.counts[name] for name, total in self.sums.items()}
+        if self.terms is not None:
+            means |= {f"reward/{name}": mean for name, mean in self.terms.take().items()}
         self.sums, self.counts = {}, {}
         return means

@@ -90,8 +90,10 @@ class Progress:
         return (
             f"epoch {_of(epoch.epoch, self.max_epochs)}  frames {_count(epoch.frames)}  "
             f"{_count(epoch.frames_per_second)} steps/s ({split})  "
-            f"reward {_number(epoch.reward_mean)} (best {_number(epoch.reward_best)})  "
-            f"length {_number(epoch.episode_length_mean)}  {_clock(self.seconds_left(epoch))} left"
+            f"reward {_reward(epoch)} (best {_number(epoch.reward_best)})  "
+            f"length {_number(epoch.episode_length_mean)}  "
+            + "".join(f"{_spoken(name)} {_number(value)}  " for name, value in epoch.extras.items() if "/" not in name)
+            + f"{_clock(self.seconds_left(epoch))} left"
             + (f"  {self.faults} faults" if self.faults else "")
         )
 
@@ -127,10 +129,12 @@ class Progress:
 
         score = Table.grid(Column(style="dim", no_wrap=True), Column(no_wrap=True), padding=(0, 2))
         spark = sparkline(list(self.rewards), 24)
-        score.add_row("mean reward", Text.assemble((_number(epoch.reward_mean), "bold green"), "  ", (spark, "green")))
+        score.add_row("mean reward", Text.assemble((_reward(epoch), "bold green"), "  ", (spark, "green")))
         score.add_row("best", _number(epoch.reward_best))
         score.add_row("episode length", _number(epoch.episode_length_mean))
         score.add_row("frames", _of(epoch.frames, self.max_frames, " of ", _count))
+        for name, value in epoch.extras.items():
+            score.add_row(_spoken(name), _number(value))
         if self.faults:
             score.add_row("faults", f"{self.faults} environments reset")
         score.add_row("steps/s", Text(_count(epoch.frames_per_second), "bold"))
@@ -178,6 +182,16 @@ def _shares(epoch: Epoch) -> list[tuple[str, float, str]]:
 
 def _of(value: int, total: int, between: str = "/", show: Callable[[int], str] = str) -> str:
     return between.join(map(show, (value, total) if total > 0 else (value,)))
+
+
+def _reward(epoch: Epoch) -> str:
+    if epoch.reward_mean is None and epoch.reward_so_far is not None:
+        return f"{_number(epoch.reward_so_far)} so far"
+    return _number(epoch.reward_mean)
+
+
+def _spoken(name: str) -> str:
+    return name.replace("_", " ")
 
 
 def _number(value: float | None) -> str:

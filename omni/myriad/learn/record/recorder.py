@@ -15,6 +15,7 @@ from typing import Any
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import replacing, write_json, write_text, writing
 from omni.myriad.learn.base import Epoch
+from omni.myriad.learn.record.report import write_report
 
 _COLUMNS = (
     "epoch", "frames", "seconds", "reward_mean", "reward_best", "episode_length_mean", "episodes", "learning_rate",
@@ -77,11 +78,11 @@ class Recorder:
 
     def __call__(self, epoch: Epoch) -> None:
         """Write one epoch down."""
-        row = {name: getattr(epoch, name) for name in _COLUMNS} | epoch.losses
+        row = {name: getattr(epoch, name) for name in _COLUMNS} | epoch.losses | epoch.extras
         with writing(self.run_dir / "progress.csv"):
-            if self._csv is None:
+            if self._csv is None or not row.keys() <= set(self._columns):
                 self._csv = self._open_csv(epoch.epoch, list(row))
-            self._csv.writerow(row.values())
+            self._csv.writerow([row.get(name) for name in self._columns])
             self._file.flush()
         located = scalars(epoch)
         with writing(self.run_dir / "summaries"):
@@ -94,11 +95,15 @@ class Recorder:
 
     def _open_csv(self, first_epoch: int, columns: list[str]) -> Any:
         path = self.run_dir / "progress.csv"
+        if self._csv is not None:
+            self._file.close()
         header, *old = self._read_csv()
+        header = header if header[:1] == columns[:1] else []
+        self._columns = [*header, *(name for name in columns if name not in header)]
         # Resumed in place: what came after the checkpoint is about to be repeated.
-        rows = [row for row in old if header == columns and int(row[0]) < first_epoch]
+        rows = [row for row in old if header and int(row[0]) < first_epoch]
         text = io.StringIO(newline="")
-        csv.writer(text).writerows([columns, *rows])
+        csv.writer(text).writerows([self._columns, *(row + [""] * (len(self._columns) - len(header)) for row in rows)])
         write_text(path, text.getvalue())
         # Open for the length of the run, and never through a link that somebody put there.
         self._file = open(path, "a", newline="", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW))  # noqa: SIM115
@@ -113,11 +118,13 @@ class Recorder:
         return [header, *(row for row in rows if len(row) == len(header))]
 
     def close(self, summary: Mapping[str, Any]) -> None:
-        """Write summary.json and curve.png, and close everything, each of them also where another cannot be."""
+        """Write summary.json, curve.png and report.html, and close everything, each also where another cannot be."""
         with writing(self.run_dir), contextlib.ExitStack() as closing:
             if self.wandb_run is not None:
                 closing.callback(self.wandb_run.finish, exit_code=0 if summary["status"] == "finished" else 1)
                 closing.callback(self.wandb_run.summary.update, dict(summary))
+                closing.callback(log_artifacts, self.wandb_run, self.run_dir)
+            closing.callback(write_report, self.run_dir)
             closing.callback(self._draw, f"{summary['task']}, {summary['num_envs']} environments")
             closing.callback(write_json, self.run_dir / "summary.json", summary)
             if self._csv is not None:
@@ -200,6 +207,21 @@ def start_wandb(cfg: Mapping[str, Any], run_dir: Path) -> Any:
         with contextlib.suppress(wandb.errors.Error):
             return wandb.init(mode=os.environ.get("WANDB_MODE"), **options)  # type: ignore[arg-type]
     return wandb.init(mode="offline", **options)
+
+
+def log_artifacts(wandb_run: Any, run_dir: Path) -> None:
+    """Give a Weights & Biases run what a training leaves: policy, report, curve, film and settings, as one artifact."""
+    import wandb
+
+    artifact = wandb.Artifact(f"run-{wandb_run.id}", type="run")
+    films = sorted((run_dir / "films").glob("*.mp4"))[-1:]
+    names = ("exported/policy.onnx", "report.html", "curve.png", "config.yaml", "run.json", "summary.json")
+    for path in [*(run_dir / name for name in names), *films]:
+        if path.is_file():
+            artifact.add_file(str(path), name=path.relative_to(run_dir).as_posix())
+    wandb_run.log_artifact(artifact)
+    if films:
+        wandb_run.log({"film": wandb.Video(str(films[-1]), format="mp4")})
 
 
 def _netrc_has_wandb() -> bool:

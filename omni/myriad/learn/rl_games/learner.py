@@ -168,14 +168,14 @@ class RlGamesLearner:
                 self.latest = self._close_epoch(start, played, updated, losses)
                 if is_first:
                     listener(self.latest)
-                    checkpoints.save_what_is_due(self.rollout.episodes)
+                    checkpoints.save_what_is_due(agent.epoch_num)
                 done = self._is_done()
             if is_first:
-                checkpoints.finish(self.rollout.episodes)
+                checkpoints.finish()
         except KeyboardInterrupt:
             self._require_finite_weights()
             if is_first:
-                checkpoints.finish(self.rollout.episodes)
+                checkpoints.finish()
             raise
 
     def prepare(self) -> None:
@@ -278,7 +278,8 @@ class RlGamesLearner:
         of_ranks = torch.cat([episodes.finished, *scalars])
         ranks.add_up(of_ranks)
         own = [self.rollout.signs(), *(value.float().reshape(1) for value in extras.values())]
-        fetched = torch.cat([of_ranks, *own]).tolist()
+        fetched = torch.cat([of_ranks, *own, episodes.so_far()]).tolist()
+        so_far = fetched.pop()
         finished, (healthy, absurd_rewards, faults), numbers = fetched[:4], fetched[4:7], fetched[7:]
         summed, signs, numbers = numbers[: len(losses)], numbers[len(losses) :][:4], numbers[len(losses) + 4 :]
         absurd.zero_()
@@ -299,6 +300,7 @@ class RlGamesLearner:
         return {
             "losses": values,
             "extras": means,
+            "reward_so_far": so_far,
             "episodes": episodes.close_epoch(finished),
             "faults": int(faults),
             "rewards": (signs[0], signs[1]) if signs[0] <= signs[1] else None,
@@ -344,6 +346,5 @@ class RlGamesLearner:
             yield from learning.model.named_buffers()
 
     def _fail(self, what: str) -> NoReturn:
-        good = self.checkpoints.last_good()
-        saved = f"the last good checkpoint is {good}" if good else "no checkpoint had been written yet"
+        saved = self.checkpoints.last_good()
         raise MyriadError(f"training stopped in epoch {self.agent.epoch_num}: {what}; {saved}") from None

@@ -88,7 +88,7 @@ class Rollout:
         if self._is_faulty is not None:
             result["faulty"] = self._is_faulty
         self._run_after(result)
-        self.extras.step(infos.get("episode", {}), agent.ppo_device)
+        self.extras.step(infos, agent.ppo_device)
 
     def _act_and_store(self, inputs: Tensors) -> dict[str, torch.Tensor]:
         agent = self.agent

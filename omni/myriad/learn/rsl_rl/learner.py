@@ -9,7 +9,6 @@ import logging
 import math
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -18,8 +17,8 @@ from rsl_rl.runners import OnPolicyRunner
 from rsl_rl.utils import resolve_class
 from tensordict import TensorDict
 
-from omni.myriad.learn.library import LibraryActor, LibraryLearner, Stage, explained, load_policy
-from omni.myriad.learn.ppo import CONSTANT, PPO, ActionRange, merged, read_ppo, warn_of_lacks
+from omni.myriad.learn.library import LibraryActor, Stage, explained, learner_maker, load_policy
+from omni.myriad.learn.ppo import CONSTANT, PPO, ActionRange, merged, read_ppo
 
 logger = logging.getLogger(__name__)
 
@@ -28,19 +27,6 @@ _LACKS = {
     "normalize_advantage": (True,),
     "lr_schedule": ("adaptive", *CONSTANT),
 }
-
-
-def make_learner(
-    config: Mapping[str, Any], env: Any, run_dir: Path, resume: dict[str, Any] | None = None
-) -> LibraryLearner[RslRl]:
-    """Return a learner, ready to train; see `omni.myriad.learn.base`.
-
-    Raises:
-        MyriadError: If a setting is wrong or the checkpoint holds another network.
-    """
-    warn_of_lacks(config, _LACKS)
-    ppo = read_ppo(config, env)
-    return LibraryLearner(config, env, run_dir, lambda stage: RslRl(ppo, stage), resume)
 
 
 def make_actor(
@@ -166,3 +152,6 @@ def _logged() -> Iterator[None]:
         yield
     for line in printed.getvalue().splitlines():
         logger.debug("rsl_rl: %s", line)
+
+
+make_learner = learner_maker(RslRl, _LACKS)

@@ -11,7 +11,6 @@ import math
 import os
 import warnings
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,8 +23,8 @@ from stable_baselines3.common.vec_env import VecEnv, VecNormalize
 from torch import nn
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.learn.library import LibraryActor, LibraryLearner, Stage, explained
-from omni.myriad.learn.ppo import CONSTANT, PPO, ActionRange, activation_class, merged, read_ppo, warn_of_lacks
+from omni.myriad.learn.library import LibraryActor, Stage, explained, learner_maker
+from omni.myriad.learn.ppo import CONSTANT, PPO, ActionRange, activation_class, merged, read_ppo
 
 _LACKS = {
     "normalize_value": (False,),
@@ -36,19 +35,6 @@ _LACKS = {
 _MORE = {"device", "sde_sample_freq", "target_kl", "use_sde"}
 _CLIP = 5.0  # standard deviations, as in rl-games
 _EPSILON = 1e-8  # added to variances
-
-
-def make_learner(
-    config: Mapping[str, Any], env: Any, run_dir: Path, resume: dict[str, Any] | None = None
-) -> LibraryLearner[Sb3]:
-    """Return a learner, ready to train; see `omni.myriad.learn.base`.
-
-    Raises:
-        MyriadError: If a setting is wrong or the checkpoint holds another network.
-    """
-    warn_of_lacks(config, _LACKS)
-    ppo = _read(config, env)
-    return LibraryLearner(config, env, run_dir, lambda stage: Sb3(ppo, stage), resume)
 
 
 def make_actor(
@@ -251,3 +237,6 @@ class Sb3:
         self.model.policy.optimizer.load_state_dict(learner["optimizer"])
         self.model.num_timesteps = learner["num_timesteps"]
         self._resumed = True
+
+
+make_learner = learner_maker(Sb3, _LACKS, _read)

@@ -6,7 +6,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -21,27 +20,14 @@ from skrl.trainers.torch import StepTrainer
 from torch import nn
 
 from omni.myriad.errors import MyriadError
-from omni.myriad.learn.library import LibraryActor, LibraryLearner, Stage, explained
-from omni.myriad.learn.ppo import CONSTANT, PPO, ActionRange, activation_class, merged, read_ppo, warn_of_lacks
+from omni.myriad.learn.library import LibraryActor, Stage, explained, learner_maker
+from omni.myriad.learn.ppo import CONSTANT, PPO, ActionRange, activation_class, merged, read_ppo
 
 _LACKS = {"normalize_advantage": (True,), "lr_schedule": ("adaptive", *CONSTANT)}
 _ACTS = ("policy", "observation_preprocessor")
 _FOREVER = 10**9  # timesteps, for a trainer that is stepped from outside
 
 skrl_logger.setLevel(logging.WARNING)
-
-
-def make_learner(
-    config: Mapping[str, Any], env: Any, run_dir: Path, resume: dict[str, Any] | None = None
-) -> LibraryLearner[Skrl]:
-    """Return a learner, ready to train; see `omni.myriad.learn.base`.
-
-    Raises:
-        MyriadError: If a setting is wrong or the checkpoint holds another network.
-    """
-    warn_of_lacks(config, _LACKS)
-    ppo = read_ppo(config, env)
-    return LibraryLearner(config, env, run_dir, lambda stage: Skrl(ppo, stage), resume)
 
 
 def make_actor(
@@ -264,3 +250,6 @@ class Skrl:
 def _part(state: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Return the part of a state whose names begin with a module's."""
     return {key.removeprefix(f"{name}."): value for key, value in state.items() if key.startswith(f"{name}.")}
+
+
+make_learner = learner_maker(Skrl, _LACKS)

@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The page: who looks is told to the source; in a browser (nightly) robots move, pause, and nothing complains."""
+
+import io
+import re
+import shutil
+import subprocess
+import sys
+import threading
+import time
+from multiprocessing import Pipe
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from omni.myriad.places import ROOT
+from omni.myriad.viewer.wire import pack, unpack
+
+pytest.importorskip("viser")  # which Isaac Sim's Python lacks
+from omni.myriad.viewer.page import Page, numbers_table
+from tests.viewer.client import Client
+
+SCENE = {
+    "kind": "scene",
+    "task": "Ball",
+    "title": "<b>Ball</b>",
+    "engine": "none",
+    "device": "cpu",
+    "num_envs": 4,
+    "links": ["Ball/ball", "target"],
+    "shapes": [
+        {
+            "link": link, "kind": kind, "size": size, "position": [0, 0, 0], "rotation": [0, 0, 0, 1],
+            "colour": [0.9, 0.1, 0.1], "collider": collider,
+        }
+        for link, kind, size, collider in (
+            ("Ball/ball", "sphere", [0.5], False), ("Ball/ball", "capsule", [0.1, 0.3], True),
+            ("target", "box", [0.1, 0.1, 0.1], False), ("target", "cylinder", [0.1, 0.1], False),
+        )
+    ],
+    "terms": [],
+    "dt": 0.1,
+    "has_command": True,
+    "num_markers": 1,
+    "is_plane": True,
+    "policies": ["best.pth"],
+}  # fmt: skip
+
+
+@pytest.fixture
+def page():
+    here, there = Pipe()
+    here.send_bytes(pack(SCENE))
+    opened = Page(there, "127.0.0.1", 0)
+    thread = threading.Thread(target=opened.run)
+    thread.start()
+    yield opened, here
+    here.close()
+    thread.join(10)
+    assert not thread.is_alive(), "it ends with the run"
+
+
+def asked(connection, seconds=10.0):
+    assert connection.poll(seconds), "nothing was asked"
+    return unpack(connection.recv_bytes())[0]
+
+
+def test_somebody_looks_from_when_a_browser_comes_until_it_leaves(page):
+    opened, run = page
+    assert not run.poll(0.2), "nobody looks"
+    client = Client(opened.port)
+    assert asked(run) == {"do": "watch", "on": True}
+    poses = np.zeros((2, 2, 7), np.float32)
+    poses[..., 3] = 1.0
+    arrays = {"poses": poses, "rewards": np.ones(2), "progress": np.ones(2), "observation": np.ones((1, 3))}
+    run.send_bytes(pack({"kind": "frame", "envs": [0, 1], "paused": False, "speed": None, "steps": 1}, arrays))
+    assert sum(client.read(2.0)) > 1000, "shapes and poses"
+    assert "&lt;b&gt;" in opened._status.content
+    client.close()
+    assert asked(run) == {"do": "watch", "on": False}
+
+
+def test_numbers_are_a_table_of_terms_in_which_text_is_text():
+    table = numbers_table([{"name": "<i>height", "slice": [0, 2]}], np.array([1.5, -2.0, 9.0]), "a note")
+    assert "&lt;i&gt;height" in table and "1.5  -2" in table and ">9<" not in table
+
+
+@pytest.mark.nightly
+def test_in_a_browser_robots_move_until_they_are_paused(tmp_path):
+    browser = next(filter(None, map(shutil.which, ("chromium", "google-chrome", "chromium-browser"))), None)
+    assert browser, "this test needs Chromium: apt-get install chromium"
+    from PIL import Image
+    from playwright.sync_api import sync_playwright
+
+    command = [sys.executable, "-m", "omni.myriad", "train", "task=Ant", "num_envs=16", "sim_device=cpu", "viewer=True"]
+    command += ["viewer_port=0", "max_iterations=100000", f"train_dir={tmp_path}", "experiment=seen"]
+    log = tmp_path / "log"
+    with log.open("w") as out, subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out) as training:
+        try:
+            address = _wait_for(log, r"Live page: (http://127\.0\.0\.1:\d+)")
+            with sync_playwright() as playwright:
+                options = ["--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"]
+                window = playwright.chromium.launch(executable_path=browser, args=options)
+                tab = window.new_page(viewport={"width": 900, "height": 600})
+                errors: list[str] = []
+                tab.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+                tab.on("pageerror", lambda error: errors.append(str(error)))
+                tab.goto(address)
+                tab.get_by_text("into its episode").wait_for(timeout=60_000)
+                time.sleep(5.0)
+
+                def picture():
+                    shot = Image.open(io.BytesIO(tab.screenshot(clip={"x": 0, "y": 200, "width": 560, "height": 400})))
+                    return np.asarray(shot.convert("RGB")).astype(int)
+
+                first, second = picture(), (time.sleep(2.0), picture())[1]
+                assert np.abs(first - second).max() > 60, "robots move"
+                tab.get_by_role("button", name="Pause").click()
+                tab.get_by_text("Go on").wait_for(timeout=20_000)
+                time.sleep(5.0)
+                first, second = picture(), (time.sleep(2.0), picture())[1]
+                assert np.abs(first - second).max() < 40, "a pause stops them"
+                epochs = (tmp_path / "seen" / "progress.csv").read_text()
+                time.sleep(1.0)
+                assert (tmp_path / "seen" / "progress.csv").read_text() == epochs, "and the training"
+                tab.get_by_role("button", name="Go on").click()
+                tab.get_by_role("tab", name="Observation").click()
+                tab.get_by_text("joint_positions").wait_for(timeout=20_000)
+                assert errors == []
+                window.close()
+        finally:
+            training.terminate()
+            assert training.wait(60) == 143, log.read_text()
+
+
+def _wait_for(log: Path, what: str) -> str:
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        if found := re.search(what, log.read_text()):
+            return found[1]
+        time.sleep(0.2)
+    raise AssertionError(log.read_text())
