@@ -3,8 +3,8 @@
 
 Tasks import what they need from here: `RLTask`, `ArticulationView`, `RigidPrimView`, and `ObservationTerm`, `Noise`,
 `ImageTerm` and `ActionTerm`, with which they say what they observe and command; `VelocityCommands` for robots that
-follow some. The views are the classes of the engine that runs, so they can be imported once `make_engine` has chosen
-one. `make` gives everybody else a task as a gymnasium environment.
+follow some, and `Symmetry` for those with a left and a right. The views are the classes of the engine that runs, so
+they can be imported once `make_engine` has chosen one. `make` gives everybody else a task as a gymnasium environment.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from omni.myriad.engine import ArticulationView, RigidPrimView, Scene
     from omni.myriad.task.commands import VelocityCommands
     from omni.myriad.task.rl_task import RLTask
+    from omni.myriad.task.symmetry import Symmetry
     from omni.myriad.task.terms import ActionTerm, ImageTerm, Noise, ObservationTerm
 
 __version__ = "0.1.0"
@@ -29,6 +30,7 @@ __all__ = [
     "RLTask",
     "RigidPrimView",
     "Scene",
+    "Symmetry",
     "VelocityCommands",
     "make",
 ]
@@ -52,6 +54,10 @@ def __getattr__(name: str) -> Any:
         from omni.myriad.task import terms
 
         return getattr(terms, name)
+    if name == "Symmetry":
+        from omni.myriad.task.symmetry import Symmetry
+
+        return Symmetry
     if name == "VelocityCommands":
         from omni.myriad.task.commands import VelocityCommands
 
