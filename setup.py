@@ -8,9 +8,9 @@ from setuptools.command.build_py import build_py
 
 DATA = [
     str(path)
-    for folder in ("tasks", "cfg", "assets")
+    for folder in ("tasks", "cfg", "assets", "policies")
     for path in Path(folder).rglob("*")
-    if path.is_file() and "__pycache__" not in path.parts
+    if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".mp4"  # films are for the repository
 ]
 
 

@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """Train each task and hold its score against tests/bands.toml: python3 tests/check_bands.py brief --output results.
 
+A run that is done already is held against the band of its task by --run: check_bands.py full Ant --run runs/Ant_...
+
 Needs Python 3.11 and nothing else, so that it runs on the machine that starts the containers.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import shlex
 import shutil
@@ -54,6 +57,31 @@ def judge(reward: float | None, band: list[float]) -> str:
     return ""
 
 
+def judge_time(progress: Path, goal: float, most: float) -> str:
+    """Return what is wrong with the time that a training took to its goal, nothing if it was in time.
+
+    Args:
+        progress: The run's progress.csv.
+        goal: Mean episode reward that has to be passed while training.
+        most: Seconds of training within which it has to be.
+    """
+    with open(progress, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["reward_mean"]]
+    seconds = next((float(row["seconds"]) for row in rows if float(row["reward_mean"]) >= goal), None)
+    if seconds is None:
+        return f"a mean episode reward of {goal:g} was never reached"
+    return "" if seconds <= most else f"{goal:g} was reached after {seconds:.1f} s, not within {most:g} s"
+
+
+def judge_run(run_dir: Path, band: dict[str, Any]) -> tuple[float | None, str]:
+    """Return a run's mean episode reward at the end, and what is wrong with the run, nothing if it is in its band."""
+    reward = json.loads((run_dir / "summary.json").read_text())["reward_mean"]
+    complaint = judge(reward, band["reward"])
+    if not complaint and "goal" in band:
+        complaint = judge_time(run_dir / "progress.csv", band["goal"], band["seconds"])
+    return reward, complaint
+
+
 def check(task: str, band: dict[str, Any], launcher: list[str], runs: Path, output: Path) -> Outcome:
     """Train a task and judge its score; its summary and curve are copied to `output`."""
     name = f"bands_{task}_{time.strftime('%Y-%m-%d_%H-%M-%S')}"
@@ -65,11 +93,11 @@ def check(task: str, band: dict[str, Any], launcher: list[str], runs: Path, outp
     if code:
         return Outcome(task, seconds, None, f"training ended with exit code {code}")
     run_dir = runs / name
-    reward = json.loads((run_dir / "summary.json").read_text())["reward_mean"]
+    reward, complaint = judge_run(run_dir, band)
     for file in ("summary.json", "curve.png", "progress.csv"):
         if (run_dir / file).is_file():
             shutil.copyfile(run_dir / file, output / f"{task}-{file}")
-    return Outcome(task, seconds, reward, judge(reward, band["reward"]))
+    return Outcome(task, seconds, reward, complaint)
 
 
 def junit(suite: str, outcomes: list[Outcome]) -> str:
@@ -96,11 +124,18 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--launcher", default="./myriad", help="how a verb is run, such as './myriad container run'")
     parser.add_argument("--runs", type=Path, default=ROOT / "runs", help="where the runs' folders appear")
     parser.add_argument("--output", type=Path, default=Path("bands"), help="folder for junit.xml, summaries and curves")
+    parser.add_argument("--run", type=Path, help="folder of a run of the one task that is named, instead of training")
     given = parser.parse_args(argv)
     suite = bands[given.suite]
     unknown = sorted(set(given.tasks) - set(suite))
     if unknown:
         parser.error(f"no band for {', '.join(unknown)}; there are: {', '.join(suite)}")
+    if given.run:
+        if len(given.tasks) != 1 or not (given.run / "summary.json").is_file():
+            parser.error("--run needs one task and the folder of a finished run of it")
+        reward, complaint = judge_run(given.run, suite[given.tasks[0]])
+        print(f"{given.run}: {complaint or f'mean episode reward {reward:.1f}, as it should be'}")
+        return int(bool(complaint))
     given.output.mkdir(parents=True, exist_ok=True)
     launcher = shlex.split(given.launcher)
     outcomes = [check(task, suite[task], launcher, given.runs, given.output) for task in given.tasks or suite]

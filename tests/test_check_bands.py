@@ -63,6 +63,35 @@ def test_judge(reward, complaint):
     assert complaint in found and bool(found) == bool(complaint)
 
 
+def run_of(folder, rewards, ended=480.0):
+    """Write what a run leaves behind that gained these rewards, 2 s apart."""
+    rows = [f"{2 * k},{reward}" for k, reward in enumerate(rewards, start=1)]
+    (folder / "progress.csv").write_text("\n".join(["seconds,reward_mean", *rows]))
+    (folder / "summary.json").write_text(f'{{"reward_mean": {ended}}}')
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("seconds", "complaint"),
+    [(6, ""), (5.9, "400 was reached after 6.0 s, not within 5.9 s"), (100, "")],
+)
+def test_a_goal_has_to_be_passed_in_time(tmp_path, seconds, complaint):
+    run = run_of(tmp_path, ["", 300, 400, 480])
+    band = {"reward": [400, 500], "goal": 400, "seconds": seconds}
+    assert check_bands.judge_run(run, band) == (480.0, complaint)
+    assert check_bands.judge_run(run, band | {"goal": 481})[1] == "a mean episode reward of 481 was never reached"
+    assert "lies outside" in check_bands.judge_run(run, band | {"reward": [1, 2]})[1]
+
+
+def test_a_finished_run_is_held_to_the_band_of_its_task(tmp_path, capsys):
+    run = run_of(tmp_path, [300, 480])
+    assert check_bands.main(["full", "Cartpole", "--run", str(run)]) == 0
+    assert "as it should be" in capsys.readouterr().out
+    assert check_bands.main(["full", "Ant", "--run", str(run)]) == 1
+    with pytest.raises(SystemExit):
+        check_bands.main(["full", "Ant", "--run", str(tmp_path / "none")])
+
+
 def test_scores_inside_their_bands_pass(bands, tmp_path):
     code, report, output = bands("brief", REWARD_Cartpole="480", REWARD_Ant="4000")
     assert code == 0
@@ -104,4 +133,5 @@ def test_every_task_has_bands_that_can_be():
         for band in suite.values():
             lowest, highest = band["reward"]
             assert 0 < lowest < highest
+            assert ("goal" in band) == ("seconds" in band) and band.get("goal", lowest) < highest
     assert Path(check_bands.ROOT / ".github/workflows/gpu.yml").read_text().count("check_bands.py") >= 1

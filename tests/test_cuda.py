@@ -19,7 +19,10 @@ import torch
 import omni.myriad.env.capture
 from omni.myriad.app.config import load_config
 from omni.myriad.app.runs import make_env
-env = make_env(load_config(["task={task}", "num_envs=64", "engine.shards={shards}", "sim_device=cuda"]))
+config = load_config(["task={task}", "num_envs=64", "engine.shards={shards}", "sim_device=cuda"])
+if {randomized}:
+    config["task"]["domain_randomization"] = dict(randomize=True, randomization_params={randomized})
+env = make_env(config)
 if not {graph}:
     omni.myriad.env.capture._EAGER_CALLS = 10**9
 generator = torch.Generator().manual_seed(1)
@@ -135,15 +138,42 @@ def run(script: str) -> None:
 def rollout(tmp_path_factory):
     folder = tmp_path_factory.mktemp("rollouts")
 
-    def roll(task, shards, graph, name):
+    def roll(task, shards, graph, name, randomized=None):
         file = folder / f"{name}.pt"
-        run(ROLLOUT.format(task=task, shards=shards, graph=graph, file=file))
+        run(ROLLOUT.format(task=task, shards=shards, graph=graph, file=file, randomized=randomized))
         return torch.load(file, weights_only=True)
 
     return roll
 
 
-@pytest.mark.parametrize("task", ["Cartpole", "Ant"])
+def drawn(low, high, operation, **more):
+    parameters = {"distribution": "uniform", "distribution_parameters": [low, high]}
+    return {"operation": operation, **parameters, **more}
+
+
+RANDOMIZED = {
+    "observations": {"on_interval": drawn(-0.1, 0.1, "additive", frequency_interval=1)},
+    "latency": {"actions": [0.0, 1.5], "observations": [0.0, 0.5]},
+    "sensors": {"joint_positions": {"bias": [-0.1, 0.1]}, "*": {"dropout": 0.05}},
+    "articulation_views": {
+        "ant_view": {
+            "body_masses": {"on_reset": drawn(0.8, 1.2, "scaling")},
+            "payload": {"names": "torso", "on_reset": drawn(0.0, 0.5, "additive")},
+            "material_properties": {"on_reset": drawn(0.5, 1.0, "direct", num_buckets=16)},
+            "velocity": {"on_interval": drawn(-0.5, 0.5, "additive", frequency_interval=7)},
+        }
+    },
+}
+
+
+def test_graphs_change_nothing_of_what_is_drawn_by_chance(rollout):
+    eager = rollout("Ant", 1, False, "randomized_eager", RANDOMIZED)
+    assert torch.isfinite(eager).all()
+    assert torch.equal(eager, rollout("Ant", 1, True, "randomized_graph", RANDOMIZED))
+    assert not torch.equal(eager, rollout("Ant", 1, False, "not_randomized"))
+
+
+@pytest.mark.parametrize("task", ["Cartpole", "Ant", "Anymal"])
 def test_graphs_and_shards_change_nothing(rollout, task):
     eager = rollout(task, 1, False, f"{task}_eager")
     assert torch.isfinite(eager).all()

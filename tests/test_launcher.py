@@ -137,7 +137,8 @@ def test_unknown_verb_unlike_any_lists_them(checkout):
     assert done.returncode == 2
     assert (
         done.stderr == "myriad: no verb 'reticulate-splines'. "
-        "The verbs are: train play export deploy benchmark sweep import new robots port soak test "
+        "The verbs are: train play export deploy benchmark publish runs view report compare sweep import new robots "
+        "port soak test "
         "gui verify-isaacsim container doctor python help\n"
     )
 

@@ -96,7 +96,8 @@ from omni.myriad.__main__ import main
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (-signal.SIGINT, "")
-    ready = "import signal\nimport omni.myriad.__main__\nprint(signal.getsignal(signal.SIGINT))"
+    ready = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)\nimport omni.myriad.__main__\n"
+    ready += "print(signal.getsignal(signal.SIGINT))"
     done = subprocess.run([sys.executable, "-c", ready], cwd=ROOT, capture_output=True, text=True)
     assert "default_int_handler" in done.stdout
 

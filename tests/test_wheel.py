@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("tasks", "cfg", "assets")
+FOLDERS = ("tasks", "cfg", "assets", "policies")
 
 
 def run(*command: object, cwd: Path) -> str:
@@ -42,7 +42,7 @@ def test_a_wheel_holds_tasks_configuration_assets_and_the_command(wheel):
         path.relative_to(ROOT).as_posix()
         for folder in FOLDERS
         for path in (ROOT / folder).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
+        if path.is_file() and "__pycache__" not in path.parts and path.suffix != ".mp4"
     }
     assert "tasks/classic/cartpole.py" in wanted and {f"omni/myriad/_data/{name}" for name in wanted} <= names
     assert {path.relative_to(ROOT).as_posix() for path in (ROOT / "omni").rglob("*.py")} <= names

@@ -3,8 +3,9 @@
 
 Tasks import what they need from here: `RLTask`, `ArticulationView`, `RigidPrimView`, `CameraView`, and
 `ObservationTerm`, `Noise`, `ImageTerm` and `ActionTerm`, with which they say what they observe and command;
-`VelocityCommands` for robots that follow some. The views are the classes of the engine that runs, so they can be
-imported once `make_engine` has chosen one. `make` gives everybody else a task as a gymnasium environment.
+`VelocityCommands` for robots that follow some, and `Symmetry` for those with a left and a right. The views are the
+classes of the engine that runs, so they can be imported once `make_engine` has chosen one. `make` gives everybody else
+a task as a gymnasium environment.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from omni.myriad.engine import ArticulationView, CameraView, RigidPrimView, Scene
     from omni.myriad.task.commands import VelocityCommands
     from omni.myriad.task.rl_task import RLTask
+    from omni.myriad.task.symmetry import Symmetry
     from omni.myriad.task.terms import ActionTerm, ImageTerm, Noise, ObservationTerm
 
 __version__ = "0.1.0"
@@ -30,6 +32,7 @@ __all__ = [
     "RLTask",
     "RigidPrimView",
     "Scene",
+    "Symmetry",
     "VelocityCommands",
     "make",
 ]
@@ -53,6 +56,10 @@ def __getattr__(name: str) -> Any:
         from omni.myriad.task import terms
 
         return getattr(terms, name)
+    if name == "Symmetry":
+        from omni.myriad.task.symmetry import Symmetry
+
+        return Symmetry
     if name == "VelocityCommands":
         from omni.myriad.task.commands import VelocityCommands
 

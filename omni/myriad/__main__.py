@@ -55,6 +55,11 @@ VERBS = {
         ("physx", "export", "deploy"),
     ),
     "benchmark": Verb(cli.benchmark, "measure speed: {myriad} benchmark task=Ant num_envs=4096,16384", ("physx",)),
+    "publish": Verb(
+        cli.publish,
+        "train, play, export and judge the policies that ship: {myriad} publish task=Cartpole seeds=1,2,3",
+        ("physx", "export", "deploy"),
+    ),
     "runs": Verb(reporting.list_runs, "list the runs, with their scores", ()),
     "view": Verb(reporting.view, "open a live page of a training that runs: {myriad} view RUN", ("viewer",)),
     "report": Verb(reporting.write_reports, "write a run's report.html again: {myriad} report RUN", ()),

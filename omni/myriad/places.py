@@ -20,5 +20,5 @@ def child_environment() -> dict[str, str]:
 
 
 def data_folder(name: str) -> Path:
-    """Return the folder of `tasks`, `cfg` or `assets`, which setup.py puts into wheels."""
+    """Return the folder of `tasks`, `cfg`, `assets` or `policies`, which setup.py puts into wheels."""
     return (_PACKAGE / "_data" if IN_WHEEL else ROOT) / name

@@ -7,13 +7,16 @@ import torch
 
 from omni.myriad import ActionTerm, Noise, ObservationTerm, RLTask, VelocityCommands
 from omni.myriad.maths import get_euler_xyz, normalize_angle, quat_from_euler_xyz, quat_rotate_inverse, torch_rand_float
+from omni.myriad.task.curriculum import Curriculum
 from omni.myriad.task.terrain import grid_points
 
 
 class VelocityTracking(RLTask):
     """A robot of the catalogue follows velocities by position targets about its home, on flat ground or on a terrain.
 
-    On a terrain heights are above the ground, and the ground around the robot is observed, too: `env.heightScan`.
+    On a terrain heights are above the ground, and the ground around the robot is observed, too: `env.heightScan`. With
+    a section `env.commandCurriculum` commands come from a part of their ranges, which grows with the share of episodes
+    without a fall (`Curriculum`).
 
     Rewards are of the kind that mjlab and legged_gym pay, in reward per second. Feet touch the ground where they are
     low: contacts are not asked for.
@@ -51,6 +54,9 @@ class VelocityTracking(RLTask):
         # Here, too, so that checkpoints and captured resets have them.
         self.commanded, self.command_headings = self.command.values, self.command.headings
         self.command_ages, self.command_lasting = self.command.ages, self.command.lasting
+        if cfg.get("commandCurriculum"):
+            self.curricula["command_share"] = Curriculum("command_share", cfg["commandCurriculum"], device)
+            self.command.share = self.curricula["command_share"].value
         self.actions = torch.zeros((self.num_envs, self.num_actions), device=device)
         self.last_actions = torch.zeros_like(self.actions)
         self.down = torch.tensor([0.0, 0.0, -1.0], device=device).repeat(self.num_envs, 1)
@@ -199,6 +205,8 @@ class VelocityTracking(RLTask):
         measured = ended & (self.sums[:, 0] > 0.0)
         self.errors[:] = torch.where(measured.unsqueeze(-1), errors, self.errors)
         self.survived[:] = torch.where(ended, self.time_out_buf.float(), self.survived)
+        for curriculum in self.curricula.values():
+            curriculum.update(ended, self.survived)
 
     def get_extras(self) -> None:
         """Report the errors of the last episodes, in m/s and rad/s, and the share of them without a fall."""

@@ -3,7 +3,7 @@
 
 import torch
 
-from omni.myriad import ActionTerm, ObservationTerm, RLTask, Scene, VelocityCommands
+from omni.myriad import ActionTerm, ObservationTerm, RLTask, Scene, Symmetry, VelocityCommands
 from omni.myriad.maths import quat_rotate, quat_rotate_inverse, tensor_clamp, torch_rand_float
 
 
@@ -16,6 +16,7 @@ class Anymal(RLTask):
 
     robot = "anymal_c"
     capturable = True
+    symmetry = Symmetry(swaps={"LF": "RF", "LH": "RH"}, flips=("*_HAA",))
 
     def set_up_scene(self, scene: Scene) -> None:
         """Put the robot a little above the ground."""

@@ -163,18 +163,20 @@ class AnymalTerrain(RLTask):
         hips = (self.dof_pos - self.default_dof_pos)[:, self.hips].abs().sum(-1)
         touching = (self.thigh_contacts.norm(dim=-1) > 1.0).sum(-1)
         self.fallen = (self.base_contacts.norm(dim=-1) > 1.0) | (touching > 1)
-        per_second = (
-            cfg["linearVelocityXYRewardScale"] * torch.exp(-error / 0.25)
-            + cfg["angularVelocityZRewardScale"] * torch.exp(-turn_error / 0.25)
-            + cfg["linearVelocityZRewardScale"] * self.linear_velocity[:, 2].square()
-            + cfg["angularVelocityXYRewardScale"] * self.angular_velocity[:, :2].square().sum(-1)
-            + cfg["orientationRewardScale"] * self.gravity[:, :2].square().sum(-1)
-            + cfg["baseHeightRewardScale"] * (self.height - 0.52).square()
-            + cfg["torqueRewardScale"] * self.torques.square().sum(-1)
-            + cfg["jointAccRewardScale"] * (self.last_dof_vel - self.dof_vel).square().sum(-1)
-            + cfg["actionRateRewardScale"] * (self.last_actions - self.actions).square().sum(-1)
-            + cfg["hipRewardScale"] * hips
-            + cfg["fallenOverRewardScale"] * self.fallen
+        per_second = self.sum_rewards(
+            {
+                "linear": cfg["linearVelocityXYRewardScale"] * torch.exp(-error / 0.25),
+                "angular": cfg["angularVelocityZRewardScale"] * torch.exp(-turn_error / 0.25),
+                "bounce": cfg["linearVelocityZRewardScale"] * self.linear_velocity[:, 2].square(),
+                "roll": cfg["angularVelocityXYRewardScale"] * self.angular_velocity[:, :2].square().sum(-1),
+                "upright": cfg["orientationRewardScale"] * self.gravity[:, :2].square().sum(-1),
+                "height": cfg["baseHeightRewardScale"] * (self.height - 0.52).square(),
+                "torques": cfg["torqueRewardScale"] * self.torques.square().sum(-1),
+                "acceleration": cfg["jointAccRewardScale"] * (self.last_dof_vel - self.dof_vel).square().sum(-1),
+                "action_rate": cfg["actionRateRewardScale"] * (self.last_actions - self.actions).square().sum(-1),
+                "hips": cfg["hipRewardScale"] * hips,
+                "fall": cfg["fallenOverRewardScale"] * self.fallen,
+            }
         )
         lost = cfg["terminalReward"] * self.dt * (self.fallen & ~self.time_is_up())
         self.rew_buf[:] = (self.dt * per_second).clamp(min=0.0) + lost

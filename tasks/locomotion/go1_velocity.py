@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Go1Velocity: Unitree's quadruped Go1 walks as it is told, on flat ground."""
 
+from omni.myriad import Symmetry
+
 from ._velocity import VelocityTracking
 
 
@@ -9,3 +11,4 @@ class Go1Velocity(VelocityTracking):
 
     robot = "go1"
     feet = ("FL", "FR", "RL", "RR")
+    symmetry = Symmetry(swaps={"FL_": "FR_", "RL_": "RR_"}, flips=("*_hip*",))

@@ -3,6 +3,8 @@
 
 import torch
 
+from omni.myriad import Symmetry
+
 from ._locomotion import Locomotion
 
 
@@ -10,6 +12,11 @@ class Humanoid(Locomotion):
     """OmniIsaacGymEnvs' Humanoid, to the number: 87 observations, 21 actions, 1000 steps at 60 Hz."""
 
     feet = ("left_foot", "right_foot")
+    symmetry = Symmetry(
+        swaps={"left": "right"},
+        flips=("lower_waist:0", "pelvis", "*_foot:1"),
+        signs={"foot_forces": (-1.0, 1.0, 1.0, 1.0, -1.0, -1.0)},
+    )
 
     def post_reset(self) -> None:
         """Start with all joints at 0, as the robot is authored; views are off by 2e-7 rad, each engine's otherwise."""

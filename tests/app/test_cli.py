@@ -60,7 +60,7 @@ def test_each_verb_takes_its_own_settings(capsys):
         ("export", ["opset=16", "engine=physx"], ["seed=3", "engine.shards=2", "task.env.clipActions=2", "num_envs=3"]),
         ("deploy", ["video=False", "seed=3"], ["task=Ant", "num_envs=8", "train=AntPPO", "+task.env.goal=1"]),
         ("play", ["episodes=3", "engine.shards=2"], ["max_iterations=3", "wandb_activate=True", "opset=17"]),
-        ("train", ["max_iterations=3", "+task.env.goal=1", "task.env.resetDist=2"], ["opset=17", "video=False"]),
+        ("train", ["max_iterations=3", "+task.env.goal=1", "task.env.resetDist=2"], ["opset=17", "trials=3"]),
         ("benchmark", ["torch_deterministic=True"], ["experiment=a", "checkpoint=b"]),
     ):
         with pytest.raises(SystemExit) as exit_info:
@@ -84,3 +84,23 @@ def test_the_exit_code_is_also_written_for_the_launcher(error, code, capsys, tmp
     monkeypatch.setenv("MYRIAD_EXIT_CODE", str(tmp_path / "code"))
     ended(raising(error), capsys)
     assert (tmp_path / "code").read_text() == code
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cores", "workers"),
+    [
+        ([], 2, ["-n", "2", "--dist", "worksteal"]),
+        (["-m", "nightly"], 16, ["-n", "4", "--dist", "worksteal"]),
+        ([], 1, []),
+        (["tests/app"], 2, []),
+        (["tests/test_main.py::test_x", "-q"], 2, []),
+    ],
+)
+def test_the_whole_suite_is_shared_among_cores_and_a_part_is_not(monkeypatch, tmp_path, arguments, cores, workers):
+    became = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(cli.os, "execv", lambda python, command: became.append(command[1:]))
+    monkeypatch.setattr(cli.os, "sched_getaffinity", lambda pid: set(range(cores)))
+    monkeypatch.setattr(cli, "find_spec", lambda name: name == "xdist")
+    cli.test(arguments)
+    assert became == [["-m", "pytest", *workers, *arguments]]

@@ -160,9 +160,13 @@ def test_randomization_is_the_same_in_a_captured_step(launched_env_of, tmp_path)
     params = {
         "observations": {"on_interval": always("additive", 0.25, frequency_interval=3)},
         "actions": {"on_reset": always("scaling", 0.5)},
+        "latency": {"actions": [0.5, 0.5], "observations": [1.25, 1.25]},
+        "sensors": {"positions": {"bias": [0.1, 0.1]}, "*": {"dropout": 0.2}},
         "articulation_views": {
             "robots": {
                 "body_masses": {"on_reset": always("scaling", 1.5)},
+                "payload": {"on_reset": always("additive", 0.7), "names": "*ole"},
+                "damping": {"on_reset": always("additive", 0.2)},
                 "joint_velocities": {"on_interval": always("additive", 0.1, frequency_interval=4)},
             }
         },
@@ -189,6 +193,9 @@ STILL = "task.env.resetPositionNoise=[[0,0],[0,0],[0,0]]"
         ("Quadcopter",),
         ("Ingenuity", STILL),
         ("Crazyflie", "task.env.thrustNoise=0.0"),
+        pytest.param(
+            ("Anymal", "task.env.learn.terminationHeight=0.0"), marks=pytest.mark.nightly
+        ),  # pip has to bring the robot
     ],
 )
 def test_capture_changes_no_bit(launched_env_of, task):

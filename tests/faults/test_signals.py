@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -37,9 +36,14 @@ def epochs(folder):
     return len(file.read_text().splitlines()) - 1 if file.exists() else 0
 
 
+def heed():
+    """Let a child heed signals that the shell around us, or nohup, has it ignore."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 def start(folder, **options):
     with (folder / "output.txt").open("w") as output:
-        heed = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # also where the shell around us does not
         pipes = {"stdout": output, "stderr": subprocess.STDOUT, "preexec_fn": heed, **options}
         return subprocess.Popen(ENDLESS, cwd=folder, **pipes)
 

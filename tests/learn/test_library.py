@@ -69,7 +69,7 @@ def test_resume_is_exact(name: str, tmp_path: Path) -> None:
 def test_run_folder(name: str, tmp_path: Path) -> None:
     env = CartPoleEnv(32, 20)
     summary = train(configure(name, env, max_iterations=6) | {"save_every": 2}, env, tmp_path)
-    expected = ["checkpoints", "curve.png", "progress.csv", "summaries", "summary.json"]
+    expected = ["checkpoints", "curve.png", "progress.csv", "report.html", "summaries", "summary.json"]
     assert sorted(path.name for path in tmp_path.iterdir()) == expected
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
     assert names == ["best.pth", "epoch_2.pth", "epoch_4.pth", "epoch_6.pth", "last.pth"]

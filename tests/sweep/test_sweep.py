@@ -25,7 +25,7 @@ from omni.myriad.sweep.training import About, read_progress, runs
 
 TINY = ["task=Cartpole", "num_envs=16", "sim_device=cpu", "train.params.config.horizon_length=8"]
 GAMMA, RATE = "train.params.config.gamma", "train.params.config.learning_rate"
-EPOCHS = 12
+EPOCHS = 8
 
 
 def wait(until: Callable[[], bool], seconds: float = 240.0) -> None:
@@ -52,9 +52,9 @@ def begun(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_a_grid_is_trained_ranked_and_survives_a_kill(tmp_path: Path) -> None:
-    folder = tmp_path / "grid"
-    where = [f"train_dir={tmp_path}", "experiment=grid"]
+def test_a_setting_is_trained_with_every_seed_ranked_and_survives_a_kill(tmp_path: Path) -> None:
+    folder = tmp_path / "seeds"
+    where = [f"train_dir={tmp_path}", "experiment=seeds"]
 
     def kill() -> None:
         wait((folder / "000" / "checkpoints" / "epoch_2.pth").exists)
@@ -62,13 +62,14 @@ def test_a_grid_is_trained_ranked_and_survives_a_kill(tmp_path: Path) -> None:
 
     killer = threading.Thread(target=kill)
     killer.start()
-    grid = ["search=grid", "sweep.gamma=[0.5,0.99]", "seeds=1,2", f"max_iterations={EPOCHS}", "save_every=1"]
-    sweep.run([*TINY, *where, *grid])
+    drawn = ["trials=1", "sweep.gamma=uniform(0.5,0.99)", "seeds=1,2", f"max_iterations={EPOCHS}", "save_every=1"]
+    sweep.run([*TINY, *where, *drawn])
     killer.join()
 
-    # Every setting with every seed, each in an ordinary run's folder.
-    tried = {(about.settings[GAMMA], about.settings["seed"]) for _, about in runs(folder)}
-    assert tried == {(gamma, seed) for gamma in (0.5, 0.99) for seed in (1, 2)}
+    # One draw with both seeds, each in an ordinary run's folder.
+    abouts = [about.settings for _, about in runs(folder)]
+    (gamma,) = {settings[GAMMA] for settings in abouts}
+    assert 0.5 <= gamma <= 0.99 and {settings["seed"] for settings in abouts} == {1, 2}
     for run, about in runs(folder):
         assert json.loads((run / "summary.json").read_text())["status"] == "finished"
         written = (run / "config.yaml").read_text()
@@ -84,10 +85,10 @@ def test_a_grid_is_trained_ranked_and_survives_a_kill(tmp_path: Path) -> None:
 
     # The best can be trained.
     rows = list(csv.DictReader((folder / "ranking.csv").read_text().splitlines()))
-    assert [row["rank"] for row in rows] == ["1", "2"]
-    assert float(rows[0]["reward_mean"]) >= float(rows[1]["reward_mean"])
+    last = [read_progress(run)[-1]["reward_mean"] for run, _ in runs(folder)]
+    assert [float(row["reward_mean"]) for row in rows] == [pytest.approx(sum(last) / 2, rel=1e-4)]
     config = load_config([f"settings={folder / 'best.yaml'}"], "train")
-    assert config["train"]["params"]["config"]["gamma"] == float(rows[0][GAMMA])
+    assert config["train"]["params"]["config"]["gamma"] == float(rows[0][GAMMA]) == gamma
     assert (config["num_envs"], config["max_iterations"]) == (16, EPOCHS)
 
     # A folder is swept once.
@@ -164,7 +165,7 @@ def test_ray_that_is_not_there_is_one_line(address: str, said: str, tmp_path: Pa
 def test_a_sweep_that_was_ended_goes_on(number: signal.Signals, tmp_path: Path) -> None:
     folder = tmp_path / "s"
     settings = [*TINY, f"train_dir={tmp_path}", "experiment=s", "sweep.gamma=[0.9,0.95,0.99]", "trials=3"]
-    process = begun(*settings, "max_iterations=150", "save_every=1", "search=optuna")
+    process = begun(*settings, "max_iterations=60", "save_every=1", "search=optuna")
     wait((folder / "000" / "checkpoints" / "epoch_5.pth").exists)
     wait(lambda: bool(list((folder / "ray").glob("experiment_state*"))))
     trainer = pid_of(folder / "000")
@@ -186,7 +187,7 @@ def test_a_sweep_that_was_ended_goes_on(number: signal.Signals, tmp_path: Path) 
     ]
     assert len(finished) >= 3
     assert (folder / "000" / "console.log").read_text().count("Run folder:") == 2
-    assert [row["epoch"] for row in read_progress(folder / "000")] == list(range(1, 151))
+    assert [row["epoch"] for row in read_progress(folder / "000")] == list(range(1, 61))
 
 
 @pytest.mark.nightly
@@ -202,7 +203,7 @@ def test_trials_of_a_node_that_is_killed_go_on_on_another(tmp_path: Path) -> Non
         folder = tmp_path / "s"
         settings = [*TINY, f"train_dir={tmp_path}", "experiment=s", "sweep.gamma=[0.9,0.95]", "trials=2"]
         address = f"ray_address={cluster.address}"
-        process = begun(*settings, "search=grid", "max_iterations=150", "save_every=1", address)
+        process = begun(*settings, "search=grid", "max_iterations=60", "save_every=1", address)
         wait(lambda: all((folder / name / "checkpoints" / "epoch_5.pth").exists() for name in ("000", "001")))
         cluster.remove_node(second, allow_graceful=False)
         said, _ = process.communicate(timeout=400)
@@ -212,7 +213,7 @@ def test_trials_of_a_node_that_is_killed_go_on_on_another(tmp_path: Path) -> Non
     starts = [(run / "console.log").read_text().count("Run folder:") for run, _ in runs(folder)]
     assert sorted(starts) == [1, 2]
     for run, _ in runs(folder):
-        assert [row["epoch"] for row in read_progress(run)] == list(range(1, 151))
+        assert [row["epoch"] for row in read_progress(run)] == list(range(1, 61))
 
 
 @pytest.mark.nightly

@@ -125,9 +125,13 @@ def test_what_is_wrong_is_said(settings, message):
 
 def test_commands_are_drawn_from_the_part_of_their_ranges_that_a_curriculum_says():
     curriculum = Curriculum("share", {"start": 0.1, "up_above": 0.0, "step": 0.4, "episodes": 1}, CPU)
-    commands = VelocityCommands({"linear_x": [-1.0, 2.0]}, 500, 0.02, CPU)
+    settings = {"linear_x": [-1.0, 2.0], "yaw": [-1.0, 1.0], "heading": [3.0, 3.0]}
+    commands = VelocityCommands(settings, 500, 0.02, CPU)
     commands.share = curriculum.value
     everywhere = torch.arange(500)
+    commands.draw(everywhere)
+    commands.step(torch.zeros(500))
+    torch.testing.assert_close(commands.values[:, 2], torch.full((500,), 0.1))
     commands.draw(everywhere)
     assert -0.1 <= commands.values[:, 0].min() < -0.08 and 0.18 < commands.values[:, 0].max() <= 0.2
     feed(curriculum, 1.0)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Domain randomization: every attribute read back from PhysX, noise beside what it is added to, mistakes by name."""
 
+import itertools
 import math
 
 import pytest
@@ -9,7 +10,9 @@ import torch
 from omni.myriad.app.config import load_config
 from omni.myriad.app.runs import make_env
 from omni.myriad.errors import MyriadError
+from omni.myriad.task.imperfect import Delay, Sensors
 from omni.myriad.task.randomization import AddedNoise, Distribution, Rule
+from omni.myriad.task.terms import ObservationTerm
 
 N = 8
 
@@ -23,9 +26,9 @@ def env_with():
     """Build an environment of a task with randomization; closes them all."""
     envs = []
 
-    def build(task, params, *overrides):
+    def build(task, params, *overrides, **settings):
         config = load_config(["sim_device=cpu", f"task={task}", f"num_envs={N}", *overrides])
-        config["task"]["domain_randomization"] = {"randomize": True, "randomization_params": params}
+        config["task"]["domain_randomization"] = {"randomize": True, "randomization_params": params, **settings}
         envs.append(make_env(config))
         return envs[-1]
 
@@ -48,6 +51,7 @@ READ = {
     "joint_max_velocities": lambda robots: robots.get_joint_max_velocities(),
     "joint_friction": lambda robots: robots.get_friction_coefficients(),
     "body_masses": lambda robots: robots.get_body_masses(),
+    "body_inertias": lambda robots: robots.get_body_inertias(),
     "lower_dof_limits": lambda robots: robots.get_dof_limits()[..., 0],
     "upper_dof_limits": lambda robots: robots.get_dof_limits()[..., 1],
     "material_properties": lambda robots: robots._read("ARTICULATION_SHAPE_FRICTION_AND_RESTITUTION", None, None, True),
@@ -60,6 +64,8 @@ def test_what_robots_are_like_is_drawn_where_they_start_again(env_with, name):
     low, high = {"lower_dof_limits": (-0.2, -0.1), "upper_dof_limits": (0.1, 0.2)}.get(name, (0.5, 0.9))
     if name == "material_properties":
         rule = drawn(low, high, "direct", num_buckets=3)
+    elif name == "body_inertias":
+        rule = drawn(low, high, "scaling")
     else:
         rule = drawn(low, high, "additive" if "limits" in name else "direct")
     before = READ[name](make_plain(env_with).task.robots).clone()
@@ -71,7 +77,10 @@ def test_what_robots_are_like_is_drawn_where_they_start_again(env_with, name):
     now = read(robots)
     changed = (now != before).flatten(1).any(-1)
     assert changed.nonzero().squeeze(-1).tolist() == [1, 4]
-    offset = (now - before if "limits" in name else now)[[1, 4]]
+    offset = now - before if "limits" in name else now
+    if name == "body_inertias":
+        offset = torch.where(before == 0.0, low, now / before)
+    offset = offset[[1, 4]]
     assert (offset >= low - 1e-5).all() and (offset <= high + 1e-5).all()
     assert not torch.equal(now[1], now[4])
     if name == "material_properties":
@@ -93,6 +102,51 @@ def test_scaling_starts_from_what_the_file_says_each_time(env_with):
     for _ in range(3):
         step(env, range(N))
         torch.testing.assert_close(env.task.robots.get_body_masses(), 3.0 * plain)
+
+
+def test_a_payload_comes_on_top_and_density_changes_mass_and_inertia_alike(env_with):
+    masses = {"on_reset": drawn(2.0, 2.0)}
+    payload = {"names": ["torso"], "on_reset": drawn(0.5, 1.5, "additive")}
+    plain = make_plain(env_with).task.robots
+    start, inertias, torso = plain.get_body_masses(), plain.get_body_inertias(), plain.body_names.index("torso")
+    env = env_with("Ant", {"articulation_views": {"ant_view": {"payload": payload, "body_masses": masses}}})
+    for _ in range(2):  # from the same start each time
+        step(env, range(N))
+        added = env.task.robots.get_body_masses() - 2.0 * start
+        assert ((added[:, torso] >= 0.5) & (added[:, torso] <= 1.5)).all() and len(added[:, torso].unique()) == N
+        added[:, torso] = 0.0
+        torch.testing.assert_close(added, torch.zeros_like(added), atol=1e-5, rtol=0.0)
+    env = env_with("Ant", {"articulation_views": {"ant_view": {"density": {"on_reset": drawn(0.5, 2.0)}}}})
+    step(env, range(N))
+    scale = env.task.robots.get_body_masses() / start
+    assert len(scale.unique()) == scale.numel() and scale.min() >= 0.5 and scale.max() <= 2.0
+    torch.testing.assert_close(env.task.robots.get_body_inertias(), scale.unsqueeze(-1) * inertias)
+
+
+def test_the_strength_of_motors_scales_all_of_a_drive(env_with):
+    ((name, robots),) = env_with("BallBalance", {}).engine.robots().items()
+    before = [*robots.get_gains(), robots.get_max_efforts()]
+    env = env_with("BallBalance", {"articulation_views": {name: {"motor_strength": {"on_reset": drawn(0.5, 2.0)}}}})
+    step(env, [2, 5])
+    robots = env.engine.robots()[name]
+    factors = env.task.randomizer.sampled[f"{name}.motor_strength"]
+    assert (factors[[0, 1, 3, 4, 6, 7]] == 1.0).all() and len(factors[[2, 5]].unique()) == factors[[2, 5]].numel()
+    for start, now in zip(before, [*robots.get_gains(), robots.get_max_efforts()], strict=True):
+        finite = start < 1e30
+        torch.testing.assert_close(now[finite], (factors * start)[finite])
+    assert (before[0] > 0.0).any()
+
+
+def test_resets_are_gathered_and_nobody_is_drawn_too_often(env_with):
+    masses = {"articulation_views": {"ant_view": {"body_masses": {"on_reset": drawn(0.5, 2.0)}}}}
+    env = env_with("Ant", masses, batch=3, min_frequency=4)
+    seen = [env.task.robots.get_body_masses()[:, 0].clone()]
+    for ended in ([1], [2], [], [1, 2], [], [1], [], [1], []):  # steps 1 to 9
+        step(env, ended)
+        seen.append(env.task.robots.get_body_masses()[:, 0].clone())
+    changed = [(now != before).nonzero().flatten().tolist() for before, now in itertools.pairwise(seen)]
+    # In step 3 for those of 1 and 2; in 4 and 6 it is too early for the first, in 8 no more.
+    assert changed == [[], [], [1, 2], [], [], [], [], [], [1]]
 
 
 def test_an_interval_goes_onto_the_last_reset(env_with):
@@ -167,6 +221,85 @@ def test_noise_lasts_an_episode_or_comes_and_goes():
     assert not zeros.any(), "it is added to a copy"
 
 
+def test_latency_is_that_of_actions_and_observations(env_with):
+    """An action of now and one of before, by the fraction; what is observed is what was, between two steps."""
+    settings = ("task.env.resetPositionNoise=0", "task.env.resetVelocityNoise=0")
+    late = env_with("Ant", {"latency": {"actions": [0.25, 0.25]}}, *settings)
+    plain, seen = (env_with("Ant", params, *settings) for params in ({}, {"latency": {"observations": [1.5, 1.5]}}))
+    step(late, range(N)), step(plain, range(N))
+    before = torch.zeros(N, 8)
+    for _ in range(3):
+        actions = 2.0 * torch.rand(N, 8) - 1.0
+        late.step(actions)
+        torch.testing.assert_close(late.task.actions, 0.75 * actions + 0.25 * before)
+        before = actions
+    clean, delayed = [step(plain, range(N)).clone()], [step(seen, range(N)).clone()]
+    for _ in range(4):
+        clean.append(step(plain).clone())
+        delayed.append(step(seen).clone())
+    torch.testing.assert_close(delayed[0], clean[0])
+    torch.testing.assert_close(delayed[1], clean[0])
+    for k in (2, 3, 4):
+        torch.testing.assert_close(delayed[k], 0.5 * (clean[k - 1] + clean[k - 2]))
+
+
+def test_what_is_drawn_is_seen_by_the_critic_logged_and_comes_back(env_with):
+    params = {
+        "latency": {"actions": [0.0, 2.0]},
+        "articulation_views": {"ant_view": {"body_masses": {"on_reset": drawn(0.5, 2.0)}}},
+    }
+    names = ["ant_view.body_masses", "latency.actions"]
+    plain = make_plain(env_with).task.robots.get_body_masses()
+    env = env_with("Ant", params, observed=names, logged=names[1:])
+    task, numbers = env.task, env.task.robots.num_bodies + 1
+    assert env.num_states == 60 + numbers and env.state_space.shape == (60 + numbers,)
+    task.reset_buf.fill_(1)
+    observations, _, _, extras = env.step(torch.zeros(N, 8))
+    states = observations["states"].clone()
+    torch.testing.assert_close(states[:, :60], observations["obs"])
+    torch.testing.assert_close(states[:, 60:-1], task.robots.get_body_masses() / plain)
+    assert extras["episode"]["randomized/latency.actions"] == states[:, -1].mean() > 0.2
+    kept, masses = env.get_env_state(), task.robots.get_body_masses().clone()
+    step(env, range(N))
+    assert not torch.equal(task.robots.get_body_masses(), masses)
+    env.set_env_state(kept)
+    torch.testing.assert_close(task.robots.get_body_masses(), masses)
+    torch.testing.assert_close(task.randomizer.for_critic(), states[:, 60:])
+
+
+def test_delays_by_hand():
+    delay = Delay(1.25, 1.25, (1, 1), torch.device("cpu"), from_rest=False)
+    seen = [
+        delay(torch.tensor([[value]]), torch.tensor([value in (8.0, 1.0)])).item() for value in (8.0, 4.0, 2.0, 1.0)
+    ]
+    assert seen == [8.0, 8.0, 0.75 * 4.0 + 0.25 * 8.0, 1.0], "from its first value on"
+    rest = Delay(0.0, 2.0, (1000, 1), torch.device("cpu"), from_rest=True)
+    rest(torch.ones(1000, 1), torch.ones(1000, dtype=torch.bool))
+    assert 0.0 <= rest.steps.min() < 0.1 and 1.9 < rest.steps.max() <= 2.0
+    lasting = rest.steps.clone()
+    second = rest(torch.full((1000, 1), 3.0), torch.zeros(1000, dtype=torch.bool))
+    assert torch.equal(rest.steps, lasting)
+    expected = torch.where(lasting < 1.0, 3.0 - 2.0 * lasting, 2.0 - lasting)  # from 3 to 1, and then to rest
+    torch.testing.assert_close(second, expected)
+
+
+def test_sensors_are_off_and_miss_readings():
+    terms = [ObservationTerm("height", 1), ObservationTerm("speed", 2, scale=(0.5, -2.0)), ObservationTerm("other", 1)]
+    settings = {"speed": {"bias": [0.2, 0.4]}, "h*": {"dropout": 0.5}}
+    sensors = Sensors(settings, terms, 4000, torch.device("cpu"), "here")
+    first, none = torch.ones(4000, dtype=torch.bool), torch.zeros(4000, dtype=torch.bool)
+    one = sensors(torch.zeros(4000, 4), first).clone()
+    assert (one[:, [0, 3]] == 0.0).all()
+    assert one[:, 1].min() >= 0.1 and one[:, 1].max() <= 0.2 and one[:, 2].min() >= -0.8 and one[:, 2].max() <= -0.4
+    two = sensors(torch.ones(4000, 4), none).clone()
+    torch.testing.assert_close(two[:, 1:] - 1.0, one[:, 1:], msg="the bias lasts")
+    assert set(two[:, 0].tolist()) == {0.0, 1.0} and two[:, 0].mean().item() == pytest.approx(0.5, abs=0.05)
+    three = sensors(torch.full((4000, 4), 2.0), none)
+    assert torch.equal(three[:, 0][three[:, 0] < 2.0], two[:, 0][three[:, 0] < 2.0]), "what was read last"
+    four = sensors(torch.zeros(4000, 4), first)
+    assert not four[:, 0].any() and not torch.equal(four[:, 1], one[:, 1])
+
+
 def test_observations_and_actions_get_noise(env_with):
     offset = {"on_reset": drawn(3.0, 3.0, "additive")}
     plain, noisy = make_plain(env_with), env_with("Ant", {"observations": offset, "actions": offset})
@@ -197,7 +330,7 @@ def test_it_is_off_unless_it_is_asked_for():
         ({"articulation_views": {"ants": {}}}, "articulation_views.ants is not supported; what is: ant_view."),
         (
             {"articulation_views": {"ant_view": {"scale": {}}}},
-            "ant_view.scale is not supported; what is: body_masses, ",
+            "ant_view.scale is not supported; what is: body_inertias, ",
         ),
         ({"articulation_views": {"ant_view": {"damping": {"on_time": {}}}}}, "damping.on_time is not supported; what"),
         (
@@ -210,6 +343,23 @@ def test_it_is_off_unless_it_is_asked_for():
         ({"observations": {"on_reset": drawn(0, 1, distribution="beta")}}, "distribution=beta is not supported"),
         ({"observations": {"on_reset": drawn(0, 1, schedule=1)}}, "on_reset.schedule is not supported"),
         ({"actions": {"on_reset": drawn([1, 2, 3], [1, 2, 3])}}, "must be two numbers"),
+        ({"latency": {"states": [0, 1]}}, "latency.states is not supported; what is: actions, observations."),
+        ({"latency": {"actions": [-1, 1]}}, r"latency.actions=\[-1, 1\] is invalid: it must be a range, from 0 on"),
+        ({"sensors": {"heights": {}}}, "sensors.heights matches no term that is observed; they are: root_height, "),
+        ({"sensors": {"root_height": {"dropout": 1.0}}}, "dropout=1.0 is invalid: it is a chance"),
+        ({"sensors": {"root_height": {"drift": 1.0}}}, "root_height.drift is not supported; what is: bias, dropout."),
+        (
+            {"articulation_views": {"ant_view": {"payload": {"names": "arm", "on_reset": drawn(0, 1, "additive")}}}},
+            r"payload.names=\['arm'\] matches none of: torso, ",
+        ),
+        (
+            {"articulation_views": {"ant_view": {"payload": {"on_reset": drawn(0, 1)}}}},
+            "payload.on_reset.operation=scaling is invalid: payload is additive.",
+        ),
+        (
+            {"articulation_views": {"ant_view": {n: {"on_reset": drawn(1, 2)} for n in ("density", "body_masses")}}},
+            "density changes body_masses, which is drawn by itself: leave one of them out.",
+        ),
         ({"actions": {"on_reset": drawn(0, 1, distribution="loguniform")}}, "must be two numbers, or above 0"),
     ],
 )

@@ -35,6 +35,7 @@ def walker():
         time_out_buf=torch.zeros(n, dtype=torch.bool),
         rew_buf=torch.zeros(n),
         reset_buf=torch.zeros(n),
+        sum_rewards=lambda terms: torch.stack(list(terms.values())).sum(0),
     )
     for name in ("default_dof_pos", "dof_pos", "dof_vel", "last_dof_vel", "actions", "last_actions", "torques"):
         setattr(walker, name, joints.clone())

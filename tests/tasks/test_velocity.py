@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from omni.myriad.app.config import load_config
+from omni.myriad.task.curriculum import Curriculum
 from omni.myriad.task.loader import load_task_class
 
 DT = 0.02
+PAY = ["task.env.rewards.linear=2.0", "task.env.rewards.actionRate=-0.05"]  # whatever tuning makes of them
 BEST = 2.0 + 2.0 + 1.0 + 1.0
 """Reward per second of a robot that moves as told, upright, at home."""
 
@@ -23,7 +25,7 @@ def walker():
     zero, joints = torch.zeros((n, 1)), torch.zeros((n, 2))
     spreads = {"walking": torch.tensor([0.3, 0.6]), "standing": torch.tensor([0.05, 0.1])}
     return SimpleNamespace(
-        task_config=load_config(["task=Go1Velocity", "sim_device=cpu"])["task"],
+        task_config=load_config(["task=Go1Velocity", "sim_device=cpu", *PAY])["task"],
         dt=DT,
         commanded=commanded,
         command_ages=torch.full((n,), 60.0),
@@ -46,6 +48,7 @@ def walker():
         sums=torch.zeros((n, 3)),
         errors=torch.ones((n, 2)),
         survived=torch.zeros(n),
+        curricula={},
         sum_rewards=lambda terms: torch.stack(list(terms.values())).sum(0),
     )
 
@@ -101,6 +104,20 @@ def test_errors_are_measured_once_a_command_has_lasted(walker):
     torch.testing.assert_close(walker.errors[1], torch.tensor([0.5, 0.1]))
     torch.testing.assert_close(walker.errors[3], torch.tensor([0.25, 0.1]))
     assert walker.errors[0].tolist() == [1.0, 1.0], "its episode goes on"
+
+
+def test_commands_grow_with_the_share_of_episodes_without_a_fall(walker):
+    settings = {"start": 0.3, "up_above": 0.7, "episodes": 3}
+    share = walker.curricula["command_share"] = Curriculum("command_share", settings, torch.device("cpu"))
+    task = load_task_class("Go1Velocity", [])
+    walker.time_out_buf[:3] = True
+    walker.height[2] = 0.11  # one of three has fallen
+    task.is_done(walker)
+    assert share.value.item() == pytest.approx(0.3)
+    walker.height[2] = 0.28
+    walker.time_out_buf[:3] = True
+    task.is_done(walker)
+    assert share.value.item() == pytest.approx(0.4)
 
 
 @pytest.mark.nightly

@@ -12,6 +12,7 @@ import viser
 from viser._messages import ViewerCameraMessage
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
+from websockets.typing import Subprotocol
 
 CAMERA = ViewerCameraMessage(
     (1.0, 0.0, 0.0, 0.0), (2.0, 2.0, 2.0), 0.8, 0.01, 100.0, 600, 800, (0.0, 0.0, 0.0), (0.0, 0.0, 1.0)
@@ -22,7 +23,7 @@ class Client:
     """One connection to the page at a port of this machine."""
 
     def __init__(self, port):
-        protocol = f"viser-v{viser.__version__}"
+        protocol = Subprotocol(f"viser-v{viser.__version__}")
         self._socket = connect(f"ws://127.0.0.1:{port}", subprotocols=[protocol], max_size=None, compression=None)
         self._socket.send(msgspec.msgpack.encode(CAMERA.as_serializable_dict()))
 

@@ -45,7 +45,7 @@ def test_the_token_opens_it_once_and_then_the_cookie_does(gate):
         status, body, _, _ = get(gate, path, cookie)
         assert status == 403 and b"the page" not in body, (path, cookie)
     status, _, cookie, location = get(gate, f"/?token={gate.token}")
-    assert (status, location) == (303, "/") and "HttpOnly" in cookie and "SameSite=Strict" in cookie
+    assert cookie and (status, location) == (303, "/") and "HttpOnly" in cookie and "SameSite=Strict" in cookie
     assert get(gate, "/x", "a=b; " + cookie.split(";")[0])[:2] == (200, b"the page, at /x")
 
 

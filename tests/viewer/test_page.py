@@ -44,6 +44,7 @@ SCENE = {
     "has_command": True,
     "num_markers": 1,
     "is_plane": True,
+    "ground_step": 0.1,
     "policies": ["best.pth"],
 }  # fmt: skip
 
@@ -73,10 +74,13 @@ def test_somebody_looks_from_when_a_browser_comes_until_it_leaves(page):
     assert asked(run) == {"do": "watch", "on": True}
     poses = np.zeros((2, 2, 7), np.float32)
     poses[..., 3] = 1.0
-    arrays = {"poses": poses, "rewards": np.ones(2), "progress": np.ones(2), "observation": np.ones((1, 3))}
+    ground = {"ground": np.tile(np.arange(5.0), (5, 1)), "ground_at": np.array([0.2, 0.0])}
+    arrays = ground | {"poses": poses, "rewards": np.ones(2), "progress": np.ones(2), "observation": np.ones((1, 3))}
     run.send_bytes(pack({"kind": "frame", "envs": [0, 1], "paused": False, "speed": None, "steps": 1}, arrays))
     assert sum(client.read(2.0)) > 1000, "shapes and poses"
     assert "&lt;b&gt;" in opened._status.content
+    # The robot is at the origin, two cells before the middle, of which the ground goes up along y.
+    assert opened._ring.position[2] == pytest.approx(2.0 + 0.01) and len(opened._ground.vertices) == 25
     client.close()
     assert asked(run) == {"do": "watch", "on": False}
 

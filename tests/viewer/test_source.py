@@ -4,6 +4,7 @@
 import threading
 import time
 from multiprocessing.connection import Client
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -118,6 +119,25 @@ def test_nothing_is_read_while_nobody_looks_and_poses_are_those_of_the_engine(wa
     until(lambda: not source.is_watched)
 
 
+def test_uneven_ground_is_seen_around_the_robot(watched):
+    env, source, viewer = watched("task=Ant", "num_envs=4")
+    env.task.terrain = SimpleNamespace(heights_at=lambda points: points[..., 0] + 10.0 * points[..., 1])
+    viewer.ask("watch", on=True)
+    viewer.ask("show", first=3, count=1)
+    until(lambda: source.is_watched and source._asked)
+    step(env, 2)
+    frames = [viewer.frame()[1] for _ in range(1)]
+    while "ground" not in frames[-1]:
+        source._due = 0.0
+        step(env)
+        frames.append(viewer.frame()[1])
+    heights, at = frames[-1]["ground"], frames[-1]["ground_at"]
+    assert heights.shape == (121, 121)
+    middle = torch.from_numpy(at.copy()) + env.engine.env_positions[3, :2]
+    assert heights[60, 60] == pytest.approx(float(middle[0] + 10.0 * middle[1]), abs=1e-3)
+    assert heights[70, 55] - heights[60, 60] == pytest.approx(1.0 - 5.0, abs=1e-3), "0.1 m from one to the next"
+
+
 def test_it_pauses_steps_once_and_goes_on(watched):
     env, source, viewer = watched("task=Cartpole", "num_envs=4")
     viewer.ask("watch", on=True)
@@ -146,7 +166,7 @@ def test_it_pauses_steps_once_and_goes_on(watched):
     viewer.ask("pause", on=True)
     until(lambda: source._is_paused)
     viewer.close()
-    until(lambda: len(taken) > before + 20), "who leaves lets it go on"
+    until(lambda: len(taken) > before + 20)  # who leaves lets it go on
     ended.set()
     thread.join(10)
     assert not thread.is_alive()

@@ -174,6 +174,21 @@ def benchmark(arguments: Sequence[str]) -> None:
     run("benchmark", main, settings)
 
 
+def publish(arguments: Sequence[str]) -> None:
+    """Fill policies/<Task>/, or judge what is there."""
+    from omni.myriad.app.options import split, values
+    from omni.myriad.app.schema import Publish
+
+    ours, settings = split(Publish, arguments)
+
+    def main(config: dict[str, Any]) -> None:
+        from omni.myriad.publish import publishing
+
+        publishing.publish(config, Publish(**values(Publish, ours)), settings)
+
+    run("publish", main, settings)
+
+
 def sweep(arguments: Sequence[str]) -> None:
     """Train a task many times with other settings, and say which are best."""
 

@@ -17,7 +17,7 @@ from rich.text import Text
 
 from omni.myriad.app.config import CFG_PATH, all_tasks, show_config
 from omni.myriad.app.options import UNSET, Option, Section, find, like, options
-from omni.myriad.app.schema import GROUPS, VERBS, Benchmark, OwnTasks, Sweep
+from omni.myriad.app.schema import GROUPS, VERBS, Benchmark, OwnTasks, Publish, Sweep
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import COMMAND
 from omni.myriad.task.loader import TASKS_PATH, task_files
@@ -40,7 +40,7 @@ _BRIEF = {
 }
 """How what is allowed is said here, where it stands beside the value: int >= 1."""
 
-_OWN = {"benchmark": Benchmark, "sweep": Sweep}
+_OWN = {"benchmark": Benchmark, "publish": Publish, "sweep": Sweep}
 """What a verb has beside the settings of the runs that it starts."""
 
 _WIDTH = 50  # of names and values

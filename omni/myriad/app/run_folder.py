@@ -20,9 +20,12 @@ from yaml import YAMLError
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import refuse_bomb, remove_unfinished
-from omni.myriad.places import COMMAND
+from omni.myriad.places import COMMAND, data_folder
 
 logger = logging.getLogger(__name__)
+
+PRETRAINED = "pretrained"
+"""What `checkpoint` says for the policy that ships in `policies/`."""
 
 
 def find_checkpoint(name: str, kind: str, train_dir: str = "runs") -> Path:
@@ -84,13 +87,28 @@ def last_run(task: str, train_dir: str) -> str:
     return max(runs)[1]
 
 
+def pretrained(task: str, name: str) -> Path:
+    """Return a file of the policy that ships for a task.
+
+    Raises:
+        MyriadError: If there is none; says for which there are.
+    """
+    path = data_folder("policies") / task / name
+    if not path.is_file():
+        known = sorted(file.parent.name for file in data_folder("policies").glob(f"*/{name}"))
+        raise MyriadError(f"No policy of {task} ships; there are some for: {', '.join(known) or 'no task'}.")
+    return path
+
+
 def trained_checkpoint(config: dict[str, Any]) -> Path:
-    """Return the checkpoint that `checkpoint` means, or the best one of the task's last run.
+    """Return the checkpoint that `checkpoint` means, "pretrained" that which ships; else the best of the last run.
 
     Raises:
         MyriadError: If there is none.
     """
     train_dir = config["train_dir"]
+    if config["checkpoint"] == PRETRAINED:
+        return pretrained(config["task_name"], "checkpoint.pth")
     return find_checkpoint(config["checkpoint"] or last_run(config["task_name"], train_dir), "best", train_dir)
 
 

@@ -9,6 +9,8 @@ import itertools
 import logging
 import math
 import random
+import shlex
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -20,7 +22,7 @@ import torch
 from omegaconf import OmegaConf
 
 from omni.myriad.app.config import differences
-from omni.myriad.app.run_folder import claimed, find_checkpoint, trained_checkpoint
+from omni.myriad.app.run_folder import PRETRAINED, claimed, find_checkpoint, trained_checkpoint
 from omni.myriad.app.tables import print_table, show_table
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
@@ -34,7 +36,6 @@ from omni.myriad.oige.config import load_task, take_checkout, vec_env_class
 from omni.myriad.places import COMMAND
 from omni.myriad.policy import description, recording
 from omni.myriad.provenance import git_revision, machine, versions
-from omni.myriad.render.films import TrainingFilms
 from omni.myriad.task.terms import terms_table
 from omni.myriad.viewer.session import visible
 
@@ -68,6 +69,8 @@ def train(config: dict[str, Any], build: Build | None = None, watch: Watch | Non
         ranks.join(config["sim_device"])
     resume = None
     if config["checkpoint"]:
+        if config["checkpoint"] == PRETRAINED:
+            raise MyriadError("checkpoint=pretrained is there to be played: train goes on from a run of yours.")
         config["checkpoint"] = str(find_checkpoint(config["checkpoint"], "last", config["train_dir"]))
         resume = checkpoint.load(config["checkpoint"])  # an unreadable file is said before physics starts
     with claimed(config) if ranks.rank() == 0 else contextlib.nullcontext() as folder:
@@ -88,7 +91,11 @@ def _train(
             _write_provenance(config, env, run_dir)
             show_table(terms_table(env.task))
 
-        films = TrainingFilms(env, run_dir / "films", config["video_every"]) if config["video"] and is_first else None
+        films = None
+        if config["video"] and is_first:
+            from omni.myriad.render.films import TrainingFilms  # and pxr, which Kit has to load first
+
+            films = TrainingFilms(env, run_dir / "films", config["video_every"])
 
         def finished(learner: Learner) -> None:
             if films is not None:
@@ -142,9 +149,12 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
         result = run.play(config, env, path, config["episodes"], state)
         # What the task has to say of its last episodes, such as how many succeeded.
         result |= {name: float(value) for name, value in env.task.extras.get("episode", {}).items()}
-        target = (
-            path.parent.parent / "play.json" if path.parent.name == "checkpoints" else path.with_suffix(".play.json")
-        )
+        if config["checkpoint"] == PRETRAINED:
+            target = Path(config["train_dir"]).absolute() / f"{PRETRAINED}_{config['task_name']}" / "play.json"
+        elif path.parent.name == "checkpoints":
+            target = path.parent.parent / "play.json"
+        else:
+            target = path.with_suffix(".play.json")
         if config["video"]:
             result["video"] = str(_film(env, run.make_actor(config, env, state, path), target))
     write_json(target, result)
@@ -293,7 +303,10 @@ def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]
             f"checkpoint {path} was trained for task {trained}, not {config['task_name']}: give task={trained}."
         )
     run_dir = path.parent.parent if path.parent.name == "checkpoints" else None
-    output = Path(config["output"] or (run_dir or path.parent) / "exported" / "policy.onnx").expanduser().absolute()
+    beside = (
+        Path(config["train_dir"]) / f"{PRETRAINED}_{trained}" if config["checkpoint"] == PRETRAINED else path.parent
+    )
+    output = Path(config["output"] or (run_dir or beside) / "exported" / "policy.onnx").expanduser().absolute()
     described = description.read_description(run_dir) if run_dir else None
     fits = described and described["settings_sha256"] == description.settings_hash(state["myriad"]["config"]["task"])
     if run_dir and described and fits and (run_dir / recording.FILE_NAME).is_file():
@@ -424,6 +437,7 @@ def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> Non
         "device": str(env.device),
         "versions": versions(),
         "git": git_revision(),
+        "command": _command(),
         "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
         "machine": machine(config["sim_device"]),
         "set_up_seconds": round(env.set_up_seconds, 3),
@@ -431,6 +445,12 @@ def _write_provenance(config: dict[str, Any], env: VecEnv, run_dir: Path) -> Non
     }
     write_json(run_dir / "run.json", about)
     description.write_description(env.perform(description.describe_task), run_dir)
+
+
+def _command() -> str:
+    """Return how this process was started, as one would type it."""
+    program = Path(sys.argv[0]).name
+    return shlex.join([COMMAND if program in ("__main__.py", "myriad") else program, *sys.argv[1:]])
 
 
 # -- what people read -------------------------------------------------------------------------------------------------

@@ -152,6 +152,8 @@ class Sim(Section):
     add_ground_plane: bool = option(UNSET, "put a ground at z = 0")
     enable_scene_query_support: bool = option(UNSET, "for ray casts; costs a third of a step")
     disable_contact_processing: bool = option(False, "if no view reads contacts: a little faster")
+    mass_scale: float = option(1.0, "factor on the masses and inertias of robots, to try a policy on others", above=0)
+    friction_scale: float = option(1.0, "factor on the friction of ground and robots, likewise", least=0)
     default_physics_material: Material = option(UNSET, "the ground's")
     physx: PhysX = option(UNSET, "PhysX")
 
@@ -326,6 +328,7 @@ class Config(Update):
     init_at_random_ep_len: bool = option(False, "begin at random ages, so that episodes do not all end together")
     seq_length: int = option(4, "steps of a sequence, with a memory", least=1)
     zero_rnn_on_done: bool = option(True, "an episode begins with an empty memory")
+    symmetry: bool = option(False, "learn from each sample's mirror image, too, where the task knows left from right")
     lean: bool = option(True, "our own rollout and update where they apply; False: those of rl-games")
     torch_compile: bool | Compile | dict = option(False, "compile the networks: True, or torch's mode")
     games_to_track: int = option(100, "episodes that the mean reward is over", least=1)
@@ -416,7 +419,7 @@ class PlayVerb(Simulate, Watchable):
 
     usage = "task=Ant [checkpoint=FILE] [key=value ...]"
 
-    checkpoint: str = option("", "a checkpoint's file, or a run's name or folder; empty: the task's last run")
+    checkpoint: str = option("", "a checkpoint's file, a run's name or folder, or pretrained; empty: the last run")
     fault: str = option("", "replay this instead: a file that a training wrote when a number was not finite")
     episodes: int = option(100, "episodes to play", least=1)
     video: bool | None = option(None, "film the first environment; empty: no")
@@ -492,7 +495,7 @@ class ExportVerb(Section):
     settings_of = "its run"
 
     task: OwnTasks = option("Cartpole", "the task it was trained for")
-    checkpoint: str = option("", "a checkpoint's file, or a run's name or folder; empty: the task's last run")
+    checkpoint: str = option("", "a checkpoint's file, a run's name or folder, or pretrained; empty: the last run")
     output: str = option("", "file to write; empty: exported/policy.onnx in the run's folder")
     oige: str = option("", "the checkout of OmniIsaacGymEnvs whose task it is")
     opset: int = option(17, "ONNX operator set; old enough for the runtimes on robots", least=9, most=23)
@@ -511,6 +514,9 @@ class DeployVerb(Watchable):
     engine: str = option("physx", "physx: one robot there; mujoco, newton: the same robot in that engine as well")
     episodes: int = option(100, "episodes in each place, all from the same starts", least=1)
     seed: int = option(42, "seed of the starts; -1 draws one", **_SEED)
+    mass: float = option(1.0, "factor on the masses and inertias of the one robot", above=0)
+    friction: float = option(1.0, "factor on the friction of ground and robot, there", least=0)
+    latency: float = option(0.0, "control steps by which commands reach the one robot late", least=0, most=100)
     video: bool | None = option(None, "film each engine's first episode; empty: yes")
     checkpoint: str = option("", "what the file was exported from; empty: sought in its run")
     train_dir: str = option("runs", "folder that holds the runs", **_FOLDER)
@@ -546,6 +552,29 @@ class Benchmark:
     render: str = option("", "page whose tables are written from the results in the folder of its name")
 
 
+class PublishVerb(Simulate):
+    """Train, play, export, film and judge the policies that ship, in policies/<Task>/."""
+
+    usage = "task=Ant seeds=1,2,3 [key=value ...]"
+
+    max_iterations: int | None = option(None, "epochs to train for; empty: the task's number", least=1)
+
+
+@dataclass(frozen=True)
+class Publish:
+    """What the verb publish has beside the settings of its trainings; commas separate several."""
+
+    seeds: tuple[int, ...] = option((1, 2, 3), "a training for each seed; the median's policy ships", least=0)
+    runs: tuple[str, ...] = option((), "finished runs to publish, instead of training")
+    episodes: int = option(1024, "to play of each", least=1)
+    goal: float = option(0.0, "mean reward to time; 0: that of tests/bands.toml")
+    output: str = option("", "folder to write; empty: policies/<Task>")
+    judge: tuple[str, ...] = option(
+        (), "instead: tasks whose shipped policies are judged, or all; writes docs/policies.md"
+    )
+    judge_episodes: int = option(100, "episodes in each place where they are judged", least=1)
+
+
 GROUPS = ("task", "engine", "train")
 """Options whose value is the name of a YAML file in the folder of that name."""
 
@@ -555,6 +584,7 @@ VERBS = {
     "export": ExportVerb,
     "deploy": DeployVerb,
     "benchmark": BenchmarkVerb,
+    "publish": PublishVerb,
     "sweep": SweepVerb,
 }
 

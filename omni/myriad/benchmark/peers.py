@@ -199,6 +199,7 @@ class Peer:
         note: What is and what is not comparable.
         by_num_envs: Whether it is measured for each number of environments.
         task: The task that it has a counterpart of; None for any.
+        across_devices: Whether its processor against our GPU is what the comparison is for.
     """
 
     title: str
@@ -208,6 +209,7 @@ class Peer:
     note: str
     by_num_envs: bool = True
     task: str | None = None
+    across_devices: bool = False
 
     def absence(self, task: str) -> str | None:
         """Return why the peer is not measured beside a task, such as how to install it, or None where it is."""
@@ -273,6 +275,7 @@ PEERS = {
         "torques, joints read; no observations, rewards or resets.",
         by_num_envs=False,
         task="Ant",
+        across_devices=True,
     ),
     "mjlab": Peer(
         "mjlab Go1, flat",

@@ -114,6 +114,7 @@ def _gpus(found: results.Results) -> Table:
 
 
 def _peers(found: results.Results) -> Table:
+    same_device = (found["machine"] or {}).get("device") == "cpu"
     rows, notes = [], []
     for name, peer in PEERS.items():
         measured = [(n, e["peers"][name]) for n, e in found["by_num_envs"].items() if name in e.get("peers", {})]
@@ -124,7 +125,7 @@ def _peers(found: results.Results) -> Table:
             variants = theirs.get("variants") or {f"{int(num_envs):,}": theirs}
             for how, value in variants.items():
                 against = ""
-                if ours:
+                if ours and (peer.by_num_envs or same_device or peer.across_devices):
                     what = "training" if peer.against == "train" else "environment"
                     against = f"{what} at {int(num_envs):,}: {ours['median'] / value['median']:.2f} times"
                 rows.append((peer.title, how, f"{_with_spread(value)} {theirs['unit']}", against))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -39,23 +39,26 @@ def deploy(config: Mapping[str, Any], file: Path, engine: str = "physx") -> Repo
 
     Args:
         config: The resolved configuration: `episodes`, `seed`, `video`, `train_dir`, `checkpoint` (else the one the
-            file was exported from, where it is found), `task.task_path`. All other settings are the file's.
+            file was exported from, where it is found), `task.task_path`; `mass`, `friction` and `latency`, by which the
+            one robot differs from those that the policy was trained on. All other settings are the file's.
         file: The .onnx file.
-        engine: "physx", or "mujoco" or "newton" for the same robot in that engine as well.
+        engine: "physx", or "mujoco" or "newton", or both with a comma, for the same robot in these as well.
 
     Raises:
         MyriadError: If the file, its task or its robot is not as it must be.
     """
-    if engine not in ENGINES:
-        raise MyriadError(f"engine={engine} is unknown here; choose one of: {', '.join(ENGINES)}.")
-    load(engine)  # if it is missing, that is said before anything starts
+    engines = engine.split(",")
+    for name in engines:
+        if name not in ENGINES:
+            raise MyriadError(f"engine={name} is unknown here; choose one of: {', '.join(ENGINES)}.")
+        load(name)  # if it is missing, that is said before anything starts
     try:
-        return _deploy(config, file, engine)
+        return _deploy(config, file, engines)
     except PolicyError as error:
         raise MyriadError(f"{error}.") from None
 
 
-def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
+def _deploy(config: Mapping[str, Any], file: Path, engines: Sequence[str]) -> Report:
     from omni.myriad.app import runs
 
     policy = Policy(file)
@@ -66,10 +69,11 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
         )
     path = _find_checkpoint(meta, config, file)
     report = Report(file, meta["task"]["name"], config["episodes"], config["seed"], policy.control_dt)
+    report.changed = {name: config[name] for name in ("mass", "friction", "latency")}
 
     trained = _settings(meta, config, config["episodes"])
     with closing(runs.make_env(trained)) as env:
-        view_name = _robot(env, policy)
+        view_name, report.most = _robot(env, policy), env.max_episode_length - 1
         print(f"{file.name}: {config['episodes']} episodes of {env.task.name} at once, then one by one ...", flush=True)
         starts = draw_starts(env)
         if path is not None:
@@ -79,11 +83,13 @@ def _deploy(config: Mapping[str, Any], file: Path, engine: str) -> Report:
             report.notes.append("No checkpoint with the hash in the file was found: the trainer's player is left out.")
         report.add("file, batched", play(env, FileActor(policy), starts, view_name))
 
-    for name in dict.fromkeys(("physx", engine)):
-        with closing(runs.make_env(_settings(meta, config, 1, name))) as env:
+    for name in dict.fromkeys(("physx", *engines)):
+        settings = _settings(meta, config, 1, name)
+        settings["task"]["sim"] |= {"mass_scale": config["mass"], "friction_scale": config["friction"]}
+        with closing(runs.make_env(settings)) as env:
             view, film = env.engine.robots()[view_name], Film(env.task)
             _set_drives(view, meta["joints"])
-            robot = SingleRobot(env, policy, view_name)
+            robot = SingleRobot(env, policy, view_name, config["latency"])
             seen = visible(env, config, file, {"title": f"{file.name} in {ENGINES[name]}"})
             with seen if config["viewer"] else contextlib.nullcontext():
                 results = [play(robot, robot, only(starts, 0), view_name, film)]
@@ -105,6 +111,7 @@ def _settings(
     config |= {"sim_device": "cpu", "multi_gpu": False, "test": True, "checkpoint": "", "seed": asked["seed"]}
     config["engine"] = asked["engine"] | {"name": engine}
     config["task"]["env"]["numEnvs"] = num_envs
+    config["task"]["domain_randomization"] = None  # a robot is as it is
     config["task"]["task_path"], config["oige"] = asked["task"]["task_path"], ""  # what a file names must not be run
     return config
 
@@ -141,6 +148,9 @@ def _find_checkpoint(meta: Mapping[str, Any], config: Mapping[str, Any], file: P
         if not fits(path):
             raise MyriadError(f"checkpoint {path} is not the one that {file} was exported from.")
         return path
+    shipped = file.with_name("checkpoint.pth")
+    if fits(shipped):
+        return shipped
     runs = [file.absolute().parent.parent, Path(config["train_dir"]) / str(meta["run"]["name"])]
     places = [run / "checkpoints" / meta["run"]["checkpoint"] for run in runs]
     return next((path for path in places if fits(path)), None)

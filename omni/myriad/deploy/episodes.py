@@ -10,6 +10,7 @@ import torch
 
 from omni.myriad.deploy.sources import Sensors, find_eyes
 from omni.myriad.env.vec_env import VecEnv
+from omni.myriad.errors import MyriadError
 from omni.myriad.learn.base import Acts, Observations
 from omni.myriad.learn.rollout import rollout
 from omni.myriad.policy.runtime import Command, Policy
@@ -95,26 +96,35 @@ class SingleRobot:
         env: Environment with one robot, in whichever engine.
         policy: The file's runtime.
         view_name: The robot's view.
+        latency: Control steps by which commands reach the robot late, to the nearest physics step. The first of an
+            episode is in force from its start.
 
     Attributes:
         num_envs: 1.
+
+    Raises:
+        MyriadError: If commands are to change within a control step, and motors are computed by the task.
     """
 
     num_envs = 1
 
-    def __init__(self, env: VecEnv, policy: Policy, view_name: str) -> None:
+    def __init__(self, env: VecEnv, policy: Policy, view_name: str, latency: float = 0.0) -> None:
         self._env, self._policy = env, policy
         self._view = env.engine.robots()[view_name]
         self._sensors = Sensors(policy.required, self._view, policy.metadata)
         self._eyes = find_eyes(policy.images, env.engine.scene)
-        self._command = Command()
+        self._commands: list[Command] = []
+        decimation = env.task.control_frequency_inv
+        self._whole, self._late_steps = divmod(round(latency * decimation), decimation)
+        if self._late_steps and env.task.drives_motors:
+            raise MyriadError(f"latency={latency:g}: motors of kind pd can be late by whole control steps alone.")
         self.num_actions, self.device = env.num_actions, env.device
         self.engine = env.engine
 
     def set_env_state(self, starts: Starts) -> None:
         """Begin an episode."""
         self._env.set_env_state(starts)
-        self._command = Command()
+        self._commands = []
 
     def reset(self, num_envs: int) -> None:
         """Begin with zero recurrent states."""
@@ -126,20 +136,30 @@ class SingleRobot:
         velocities = dict(zip(self._view.dof_names, self._view.get_joint_velocities()[0].tolist(), strict=True))
         origin = getattr(self._env.task, "_env_pos", torch.zeros(1, 3))[0]
         pictures = {name: eye()[0].cpu().numpy() for name, eye in self._eyes.items()}
-        measured = self._sensors.measure(origin, self._env.task.commands())
-        self._command = self._policy.act(positions, velocities, measured, images=pictures)
+        given = self._sensors.measure(origin, self._env.task.commands())
+        self._commands.append(self._policy.act(positions, velocities, given, images=pictures))
+        del self._commands[: -self._whole - 2]
         return torch.from_numpy(self._policy.last_action)[None].to(self.device)
 
     def step(self, actions: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]:
         """Carry the command out for one control period, as `VecEnv.step` does an action."""
         task = self._env.task
         task.pre_physics_step(actions)  # for the score; what it writes to the joints is overwritten
-        self._apply(self._command)
-        task.step_physics()
+        self._apply(self._late(self._whole + (self._late_steps > 0)))
+        if self._late_steps:
+            self.engine.step(self._late_steps)
+            self._apply(self._late(self._whole))
+            self.engine.step(task.control_frequency_inv - self._late_steps)
+        else:
+            task.step_physics()
         obs, reward, done, extras = task.post_physics_step()
         for watcher in self._env.watchers:
             watcher.after_step()
         return {"obs": obs}, reward, done, extras
+
+    def _late(self, steps: int) -> Command:
+        """Return the command of so many control steps ago, or the oldest."""
+        return self._commands[max(-1 - steps, -len(self._commands))] if self._commands else Command()
 
     def _apply(self, command: Command) -> None:
         view = self._view

@@ -13,6 +13,8 @@ from omni.myriad.deploy.episodes import Episodes
 from omni.myriad.files import write_json
 from omni.myriad.provenance import git_revision, versions
 
+_PLAIN = {"mass": 1.0, "friction": 1.0, "latency": 0.0}
+
 
 @dataclass
 class Row:
@@ -26,6 +28,7 @@ class Row:
         reward_std: Its standard deviation.
         length_mean: Mean length in control steps.
         length_min: Length of the shortest.
+        lasting: Share of episodes that only the step limit ended.
         forward_speed: Distance along x over time in m/s, all episodes together; None for a base that does not move.
         rewards: Of each episode, in the order of the starts.
         reward_difference: How far the mean reward is from the first row's, as a fraction of that; None if that is 0.
@@ -40,6 +43,7 @@ class Row:
     reward_std: float
     length_mean: float
     length_min: float
+    lasting: float
     forward_speed: float | None
     rewards: list[float]
     reward_difference: float | None = None
@@ -56,6 +60,8 @@ class Report:
         episodes: Episodes in each place.
         seed: Seed of the starts.
         control_dt: Seconds of a control step.
+        most: Control steps of an episode at most.
+        changed: Factors on masses and friction, and the latency in control steps, of the one robot.
     """
 
     file: Path
@@ -63,6 +69,8 @@ class Report:
     episodes: int
     seed: int
     control_dt: float
+    most: int = 0
+    changed: dict[str, float] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     videos: dict[str, Path] = field(default_factory=dict)
@@ -84,6 +92,7 @@ class Report:
             reward_std=float(rewards.std()),
             length_mean=float(lengths.mean()),
             length_min=float(lengths.min()),
+            lasting=float((lengths >= self.most).mean()),
             forward_speed=float(distances.sum() / (lengths.sum() * self.control_dt)) if moves else None,
             rewards=rewards.tolist(),
         )
@@ -109,6 +118,7 @@ class Report:
             "versions": versions(),
             "git": git_revision(),
             "rows": [asdict(row) for row in self.rows],
+            "changed": self.changed,
             "notes": self.notes,
             "videos": {name: path.name for name, path in self.videos.items()},
         }
@@ -126,9 +136,13 @@ class Report:
             against = ("" if difference is None else f"{difference:+.2%}") + ("" if error is None else f" ±{error:.2%}")
             mean, std, length, least = row.reward_mean, row.reward_std, row.length_mean, row.length_min
             speed = "" if row.forward_speed is None else f"{row.forward_speed:.2f}"
-            numbers = (f"{mean:,.2f}", f"{std:,.2f}", against if rows else "", f"{length:,.1f}", f"{least:,.0f}", speed)
+            numbers = (f"{mean:,.2f}", f"{std:,.2f}", against if rows else "", f"{length:,.1f}", f"{least:,.0f}")
+            numbers += (f"{row.lasting:.0%}", speed)
             rows.append((row.where, *numbers))
         title = f"{self.task}: {self.episodes} episodes from the same starts, seed {self.seed}"
-        print_table(title, ("", "reward", "std", "difference", "steps", "fewest", "m/s ahead"), rows)
+        print_table(title, ("", "reward", "std", "difference", "steps", "fewest", "lasting", "m/s ahead"), rows)
+        mass, friction, late = (self.changed.get(name, plain) for name, plain in _PLAIN.items())
+        if self.changed and self.changed != _PLAIN:
+            print(f"The one robot: masses x {mass:g}, friction x {friction:g}, commands {late:g} control steps late")
         for note in self.notes:
             print(note)

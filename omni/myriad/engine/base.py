@@ -113,6 +113,10 @@ class Capture(Protocol):
         """
         ...
 
+    def together(self) -> AbstractContextManager[None]:
+        """Send the properties that are written while the context lasts, such as masses, at once at its end."""
+        ...
+
     def flush(self) -> None:
         """Send what others wrote, before a graph fills the same tensors."""
 
@@ -267,13 +271,25 @@ class Engine(Protocol):
         """
         if not self.num_envs:
             raise MyriadError(NO_ENVIRONMENTS)
-        if not self.is_playing():
+        starts = not self.is_playing()
+        if starts:
             self._start()
         for view in self.scene.views():
             view.initialize(None)  # with its argument, which subclasses may ask for
+        scales = self._sim_config.scales
+        if starts and scales != (1.0, 1.0):
+            self._scale_robots(*scales)
 
     def _start(self) -> None:
         """Start physics on the scene that was authored."""
+
+    def _scale_robots(self, mass: float, friction: float) -> None:
+        """Multiply masses and inertias of robots' links, and the friction of their shapes; the ground has its own.
+
+        Raises:
+            MyriadError: If the engine cannot.
+        """
+        raise MyriadError(f"engine={self.name} has no sim.mass_scale and sim.friction_scale: leave them at 1.")
 
     def _take_view(self, view: Any) -> None:
         """Connect a view that was added to the scene."""

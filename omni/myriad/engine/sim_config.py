@@ -29,6 +29,11 @@ class SimConfig:
         self.sim_params: dict[str, Any] = self.task_config["sim"]
 
     @property
+    def scales(self) -> tuple[float, float]:
+        """Factors on the masses of robots and on friction."""
+        return self.sim_params.get("mass_scale", 1.0), self.sim_params.get("friction_scale", 1.0)
+
+    @property
     def physx_params(self) -> dict[str, Any]:
         """The task's `sim.physx` section: solver and buffer sizes."""
         return self.sim_params["physx"]

@@ -17,6 +17,7 @@ from omni.myriad.env.capture import Graph, Launch, MaskedReset, TaskGraph, Tenso
 from omni.myriad.env.threads import single_threaded
 from omni.myriad.errors import MyriadError
 from omni.myriad.task.rl_task import RLTask
+from omni.myriad.task.symmetry import Mirror
 from omni.myriad.task.terms import STATE
 
 logger = logging.getLogger(__name__)
@@ -224,6 +225,8 @@ class VecEnv:
 
     def _look(self) -> StepResult:
         _, rewards, dones, extras = self.task.post_physics_step()
+        if self.task.randomizer is not None and self.task.randomizer.logged:
+            extras["episode"] = {**extras.get("episode", {}), **self.task.randomizer.means()}
         self._set_faulty_aside(rewards, dones, extras)
         return self._observations(), rewards, dones, extras
 
@@ -267,8 +270,8 @@ class VecEnv:
     def _observations(self) -> Observations:
         task = self.task
         seen: Any = task.obs_buf
-        if task.randomizer is not None and task.randomizer.observations is not None:
-            seen = task.randomizer.observations(seen, task.reset_buf)
+        if task.randomizer is not None and task.randomizer.reads:
+            seen = task.randomizer.read(seen)
         if not isinstance(seen, dict):
             observations: Observations = {"obs": self._clipped(seen, self._obs)}
         elif STATE in seen:
@@ -276,13 +279,20 @@ class VecEnv:
         else:
             observations = {"obs": seen}
         if task.num_states:
-            observations["states"] = self._clipped(task.states_buf, self._states)
+            states = task.states_buf
+            if task.randomizer is not None and (drawn := task.randomizer.for_critic()) is not None:
+                states = torch.cat((states if task.has_own_states else task.obs_buf, drawn), dim=-1)
+            observations["states"] = self._clipped(states, self._states)
         return observations
 
     def _clipped(self, values: torch.Tensor, out: torch.Tensor) -> torch.Tensor:
         if self._watched:
             self._finite.add_(values.sum(), alpha=0)  # 0 times infinity is NaN
         return torch.clamp(values, -self.task.clip_obs, self.task.clip_obs, out=out)
+
+    def mirrors(self) -> tuple[Mirror, Mirror]:
+        """Return how observations and actions look in a mirror: `RLTask.mirrors`."""
+        return self.task.mirrors()
 
     # -- what learners tell -------------------------------------------------------------------------------------------
 
@@ -332,9 +342,12 @@ class VecEnv:
             for name, value in vars(task).items()
             if isinstance(value, torch.Tensor) and value.shape[:1] == (task.num_envs,)
         }
-        curricula = {name: curriculum.state() for name, curriculum in task.curricula.items()}
         state = {"task": tensors, "views": self.engine.get_state(), "num_envs": task.num_envs}
-        return state | {"curricula": curricula} if curricula else state
+        if task.curricula:
+            state["curricula"] = {name: curriculum.state() for name, curriculum in task.curricula.items()}
+        if task.randomizer is not None:
+            state["randomized"] = task.randomizer.get_state()
+        return state
 
     def set_env_state(self, state: dict[str, Any] | None) -> None:
         """Write a state of `get_env_state` back.
@@ -354,6 +367,8 @@ class VecEnv:
             return
         self.engine.set_state(state["views"])
         task.forget_frames()
+        if task.randomizer is not None:
+            task.randomizer.set_state(state.get("randomized", {}))
         for name, saved in state["task"].items():
             current = getattr(task, name, None)
             if isinstance(current, torch.Tensor) and current.shape == saved.shape:

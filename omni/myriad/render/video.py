@@ -90,10 +90,10 @@ def draw_film(
     for eye in eyes:
         _keep_above(eye, ground)
     target_file = path.with_suffix(".mp4")
-    options = ["-movflags", "+faststart"]
+    options = ["-crf", "22", "-movflags", "+faststart"]
     with replacing(target_file) as temporary:
         writer = imageio_ffmpeg.write_frames(
-            str(temporary), size, fps=frames_per_second, codec="libx264", quality=7, output_params=options,
+            str(temporary), size, fps=frames_per_second, codec="libx264", quality=None, output_params=options,
             ffmpeg_log_level="error",
         )  # fmt: skip
         writer.send(None)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import ctypes
 import io
-import itertools
 import json
 import os
 import signal
@@ -247,15 +246,16 @@ def _own_folder(sweep: Path, trial: str, settings: dict[str, Any], checkpoint: s
     about = About(trial, settings)
     if source:
         about = About(trial, settings, source.name, _epoch(checkpoint), checkpoint)
-    for number in itertools.count(len([*sweep.glob("[0-9]*")])):
+    number = len([*sweep.glob("[0-9]*")])
+    while True:
         folder = sweep / f"{number:03}"
         try:
             folder.mkdir()
-            break
         except FileExistsError:  # another trial's, which begins just now
+            number += 1
             continue
-    write_json(folder / "trial.json", asdict(about))
-    return folder, about
+        write_json(folder / "trial.json", asdict(about))
+        return folder, about
 
 
 def _epoch(checkpoint: str) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import pickle
 import random
 import signal
 import socket
@@ -32,7 +33,7 @@ os.environ.update(
 )
 
 import ray
-from ray import cloudpickle, tune
+from ray import tune
 from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTraining, TrialScheduler
 from ray.tune.search import BasicVariantGenerator, Repeater, SearchAlgorithm, Searcher
 from ray.tune.search.repeater import TRIAL_INDEX
@@ -132,11 +133,11 @@ class _Seeds(Repeater):
 
     def save(self, checkpoint_path: str) -> None:
         with open(checkpoint_path, "wb") as file:
-            cloudpickle.dump(self.__dict__, file)
+            pickle.dump(self.__dict__, file)
 
     def restore(self, checkpoint_path: str) -> None:
         with open(checkpoint_path, "rb") as file:
-            self.__dict__.update(cloudpickle.load(file))
+            self.__dict__.update(pickle.load(file))
 
 
 def run(plan: Plan, folder: Path, callback: tune.Callback, resume: bool) -> None:
@@ -242,7 +243,7 @@ def _scheduler(plan: Plan) -> TrialScheduler:
         )
     if options["asha"]:
         return ASHAScheduler(
-            time_attr="percent", max_t=100.0, grace_period=options["grace"], reduction_factor=options["reduction"]
+            time_attr="percent", max_t=100, grace_period=options["grace"], reduction_factor=options["reduction"]
         )
     return FIFOScheduler()
 

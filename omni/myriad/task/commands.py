@@ -105,7 +105,7 @@ class VelocityCommands:
         if self._headings is not None:
             assert yaw is not None, "directions need to know where robots look"
             rate = self._gain * normalize_angle(self.headings - yaw)
-            rate = torch.clamp(rate, self._lower[2], self._upper[2])
+            rate = torch.clamp(rate, self.share * self._lower[2], self.share * self._upper[2])
             self.values[:, 2] = torch.where(self.headings.isnan(), self.values[:, 2], rate)
         torch.where(self._is_said, self._said, self.values, out=self.values)
 

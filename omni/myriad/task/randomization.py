@@ -8,9 +8,11 @@ numbers are asked for once in a step in which any of it is randomized.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -18,6 +20,8 @@ import torch
 from torch import Tensor
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.task.imperfect import Delay, Sensors, span
+from omni.myriad.task.terms import ObservationTerm
 
 if TYPE_CHECKING:
     from omni.myriad.task.rl_task import RLTask
@@ -27,6 +31,7 @@ _MATERIAL = "SHAPE_FRICTION_AND_RESTITUTION"
 ATTRIBUTES: dict[str, dict[str, tuple[str, int | None]]] = {
     "RIGID_BODY": {
         "mass": ("_MASS", None),
+        "inertia": ("_INERTIA", None),
         "material_properties": (f"_{_MATERIAL}", None),
         "velocity": ("_VELOCITY", None),
     },
@@ -38,6 +43,7 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, int | None]]] = {
         "max_efforts": ("_DOF_MAX_FORCE", None),
         "joint_armatures": ("_DOF_ARMATURE", None),
         "body_masses": ("_BODY_MASS", None),
+        "body_inertias": ("_BODY_INERTIA", None),
         "tendon_stiffnesses": ("_FIXED_TENDON_STIFFNESS", None),
         "tendon_dampings": ("_FIXED_TENDON_DAMPING", None),
         "material_properties": (f"_{_MATERIAL}", None),
@@ -48,6 +54,21 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, int | None]]] = {
     },
 }
 """By kind of view and name of the attribute: PhysX's tensor, and the part of its last dimension."""
+
+TOGETHER = {
+    "RIGID_BODY": {"density": ("mass", "inertia")},
+    "ARTICULATION": {
+        "density": ("body_masses", "body_inertias"),
+        "motor_strength": ("stiffness", "damping", "max_efforts"),
+    },
+}
+"""What is scaled by the same samples: a denser body, or a motor whose drive does more, or less, for what it is told."""
+
+_MATRICES = ("inertia", "body_inertias")
+"""What has nine numbers that can only be scaled by one."""
+
+_ONTO = {"payload": "body_masses"}
+"""What is added to an attribute, after that was drawn."""
 
 MOVING = ("velocity", "joint_velocities")
 """These change as the robot moves: what is drawn goes onto what they are, and not onto what they were at first."""
@@ -172,41 +193,99 @@ class AddedNoise:
 
 
 class _Attribute:
-    """An attribute of a view, and when it is drawn."""
+    """An attribute of a view, and when it is drawn.
 
-    def __init__(self, view: Any, kind: str, name: str, rules: Mapping[str, Rule]) -> None:
-        self._view, self._kind, self._name, self._rules = view, kind, name, rules
-        self._base = self._initial = read(view, kind, name)
-        if "on_interval" in rules:
-            self._base = self._initial.clone()  # what the last reset has made of it
+    Args:
+        view: The view.
+        kind: "RIGID_BODY" or "ARTICULATION".
+        names: The attribute; several get the same samples, of as many numbers as the first has, or of multiples.
+        rules: By times.
+        num_envs: Number of environments.
+        only: Which of its numbers change, (numbers,) bool; None for all.
+        onto: What draws the value that this one adds to, if another one does.
+
+    Attributes:
+        sampled: What was drawn last, (num_envs, numbers): factors, differences or values, as the rule's operation is.
+    """
+
+    def __init__(
+        self,
+        view: Any,
+        kind: str,
+        names: tuple[str, ...],
+        rules: Mapping[str, Rule],
+        num_envs: int,
+        only: Tensor | None = None,
+        onto: _Attribute | None = None,
+    ) -> None:
+        self._view, self._kind, self._names, self._rules = view, kind, names, rules
+        self._initial = [read(view, kind, name) for name in names]
+        # What the last reset has made of it.
+        keeps = "on_interval" in rules or names[0] in _ONTO.values()
+        self._base = [value.clone() for value in self._initial] if keeps else self._initial
+        self._only, self._onto = only, onto
+        self._each = view.count // num_envs  # bodies in an environment
+        neutral = 1.0 if next(iter(rules.values())).operation == "scaling" else 0.0
+        self._numbers = _numbers(names[0], self._initial[0])
+        self.sampled = torch.full((num_envs, self._each * self._numbers), neutral, device=view._device)
 
     @property
     def interval(self) -> int:
         """Steps from one draw of on_interval to the next; 0 without such."""
         return self._rules["on_interval"].interval if "on_interval" in self._rules else 0
 
-    def draw(self, time: str, env_ids: Tensor, num_envs: int) -> None:
+    def draw(self, time: str, env_ids: Tensor) -> None:
         """Draw for environments, (M,), if there is a rule for that time."""
         rule = self._rules.get(time)
         if rule is None or not len(env_ids):
             return
-        each = self._view.count // num_envs  # bodies in an environment
-        rows = (env_ids.unsqueeze(-1) * each + torch.arange(each, device=env_ids.device)).view(-1)
-        rows = rows.to(self._initial.device)
-        if self._name in MOVING:
-            start = read(self._view, self._kind, self._name, rows)
-        else:
-            start = (self._base if time == "on_interval" else self._initial)[rows]
-        numbers = start[0].numel()
-        samples = rule.distribution.draw(rule.buckets or len(rows), start.device, numbers)
+        rows = (env_ids.unsqueeze(-1) * self._each + torch.arange(self._each, device=env_ids.device)).view(-1)
+        rows = rows.to(self._initial[0].device)
+        samples = self._samples(rule, len(rows))
+        if time != "on_interval":
+            self.sampled[env_ids] = samples.to(self.sampled.device).reshape(len(env_ids), -1)
+        self._put(rule, time, rows, samples)
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether `sampled` says all of what it is now; what was drawn at the start is drawn anew by a resume."""
+        return [*self._rules] == ["on_reset"] and self._names[0] not in MOVING
+
+    def put_back(self) -> None:
+        """Write what `sampled` says for all environments, as it was restored."""
+        rows = torch.arange(self._view.count, device=self._initial[0].device)
+        samples = self.sampled.reshape(len(rows), -1).to(rows.device)
+        self._put(self._rules["on_reset"], "on_reset", rows, samples)
+
+    def _put(self, rule: Rule, time: str, rows: Tensor, samples: Tensor) -> None:
+        """Write what samples, (rows, numbers), make of the attribute."""
+        for index, name in enumerate(self._names):
+            start = self._start(index, time, rows)
+            wide = samples.repeat_interleave(start[0].numel() // samples.shape[1], dim=1)
+            values = combine(rule.operation, start, wide.view(start.shape))
+            if time != "on_interval" and self._base is not self._initial:
+                self._base[index][rows] = values
+            if time == "on_startup":
+                self._initial[index][rows] = values
+            write(self._view, self._kind, name, values, rows)
+
+    def _start(self, index: int, time: str, rows: Tensor) -> Tensor:
+        """Return what samples are combined with."""
+        if self._names[index] in MOVING:
+            return read(self._view, self._kind, self._names[index], rows)
+        if self._onto is not None:
+            return self._onto._base[index][rows]
+        return (self._base if time == "on_interval" else self._initial)[index][rows]
+
+    def _samples(self, rule: Rule, rows: int) -> Tensor:
+        """Return samples, (rows, numbers), that change nothing where nothing is to change."""
+        device = self._initial[0].device
+        samples = rule.distribution.draw(rule.buckets or rows, device, self._numbers)
         if rule.buckets:
-            samples = samples[torch.randint(rule.buckets, (len(rows),), device=start.device)]
-        values = combine(rule.operation, start, samples.view(start.shape))
-        if time != "on_interval" and self._base is not self._initial:
-            self._base[rows] = values
-        if time == "on_startup":
-            self._initial[rows] = values
-        write(self._view, self._kind, self._name, values, rows)
+            samples = samples[torch.randint(rule.buckets, (rows,), device=device)]
+        if self._only is None:
+            return samples
+        return torch.where(self._only.to(device), samples, 1.0 if rule.operation == "scaling" else 0.0)
 
 
 class Randomizer:
@@ -214,85 +293,232 @@ class Randomizer:
 
     Args:
         task: The task, whose physics runs.
+        params: `randomization_params`.
+        settings: What stands beside them: `min_frequency` (steps at least from one draw at a reset to the next of the
+            same environment), `batch` (steps that resets are gathered for, as writing them to physics costs much the
+            same however many they are), `observed` and `logged`.
 
     Attributes:
-        observations: Noise on them, or None.
-        actions: Noise on them, or None.
+        sampled: What was drawn last by name, such as "robots.body_masses" or "latency.actions", (num_envs, numbers).
+        observed: Names of what the critic sees of that.
+        logged: Names of what is logged of it, as means.
 
     Raises:
         MyriadError: If a key is unknown or not supported, or a distribution does not fit.
     """
 
-    def __init__(self, task: RLTask, params: Mapping[str, Any]) -> None:
+    def __init__(self, task: RLTask, params: Mapping[str, Any], settings: Mapping[str, Any] | None = None) -> None:
         self._num_envs, self._task = task.num_envs, task
-        known = {"observations", "actions", *_VIEWS}
-        self.observations = self.actions = None
-        self._attributes: list[_Attribute] = []
+        self._actions: list[AddedNoise | Delay] = []
+        self._observations: list[AddedNoise | Delay | Sensors] = []
+        self._attributes: dict[str, _Attribute] = {}
+        self.sampled: dict[str, Tensor] = {}
+        known = {"observations", "actions", "latency", "sensors", *_VIEWS}
         for name, given in params.items():
-            if given is None:
-                continue
-            if name not in known:
+            if given is not None and name not in known:
                 _refuse(name, known, " (PhysX takes gravity once)" if name == "simulation" else "")
-            if name in ("observations", "actions"):
-                width = task.num_observations if name == "observations" else task.num_actions
-                rules = _rules(name, given, None, ("on_reset", "on_interval"))
-                setattr(self, name, AddedNoise(rules, (task.num_envs, width), task.device))
-                continue
-            for view_name, attributes in given.items():
-                self._attributes += self._of_view(name, view_name, attributes or {})
-        if isinstance(task.obs_buf, dict) and self.observations is not None:
-            raise MyriadError(f"{KEY}.observations: task {task.name} observes pictures, which get no noise yet.")
+            if name in _VIEWS:
+                for view_name, attributes in (given or {}).items():
+                    self._take_view(name, view_name, attributes or {})
+        self._take_readings({name: given for name, given in params.items() if given is not None})
+        self.sampled |= {name: attribute.sampled for name, attribute in self._attributes.items()}
+        settings = settings or {}
+        self._batch, self._least = _count(settings, "batch", 1), _count(settings, "min_frequency", 0)
+        self.observed, self.logged = (self._known(settings, key) for key in ("observed", "logged"))
+        # Who has begun an episode and waits for new numbers, and for how many steps who has had his.
+        self._waiting = torch.zeros(self._num_envs, dtype=torch.bool, device=task.device)
+        due = [name for name, attribute in self._attributes.items() if attribute.interval]
+        self._due = {name: torch.zeros_like(self._waiting) for name in due}
+        self._ages = torch.full((self._num_envs,), self._least, device=task.device)
+        self._step = 0
+        # Whose next observation is the first of an episode.
+        self._begins = torch.ones(self._num_envs, dtype=torch.bool, device=task.device)
         everywhere = torch.arange(self._num_envs, device=task.device)
-        for attribute in self._attributes:
-            attribute.draw("on_startup", everywhere, self._num_envs)
+        with self._together():
+            for attribute in self._attributes.values():
+                attribute.draw("on_startup", everywhere)
 
-    def _of_view(self, group: str, view_name: str, attributes: Mapping[str, Any]) -> Iterable[_Attribute]:
+    def _known(self, settings: Mapping[str, Any], key: str) -> tuple[str, ...]:
+        """Return the samples that a setting names."""
+        for name in settings.get(key) or ():
+            if name not in self.sampled:
+                known = ", ".join(self.sampled) or "nothing"
+                raise MyriadError(f"domain_randomization.{key}: {name} is not drawn; what is: {known}.")
+        return tuple(settings.get(key) or ())
+
+    def _take_readings(self, params: Mapping[str, Any]) -> None:
+        """Take what becomes of observations and actions, in the order in which it happens to them."""
+        task, latency = self._task, params.get("latency", {})
+        widths = {"observations": task.num_observations, "actions": task.num_actions}
+        if unknown := sorted(set(latency) - set(widths)):
+            _refuse(f"latency.{unknown[0]}", widths)
+        wanted = [name for name in ("observations", "sensors") if name in params]
+        wanted += ["latency"] if "observations" in latency else []
+        if wanted and isinstance(task.obs_buf, dict):
+            raise MyriadError(f"{KEY}.{wanted[0]}: task {task.name} observes pictures, which get no noise yet.")
+        if "sensors" in params:
+            terms = [term for term in task.observation_terms() if isinstance(term, ObservationTerm)]
+            sensors = Sensors(params["sensors"], terms, task.num_envs, task.device, f"{KEY}.sensors")
+            self._observations.append(sensors)
+            self.sampled["sensors"] = sensors.bias
+        for name, changes in (("observations", self._observations), ("actions", self._actions)):
+            shape = (task.num_envs, widths[name])
+            if name in params:
+                rules = _rules(name, params[name], None, ("on_reset", "on_interval"))
+                changes.append(AddedNoise(rules, shape, task.device))
+            if name in latency:
+                least, most = span(f"{KEY}.latency.{name}", latency[name], 0.0)
+                delay = Delay(least, most, shape, task.device, from_rest=name == "actions")
+                changes.append(delay)
+                self.sampled[f"latency.{name}"] = delay.steps
+
+    def _take_view(self, group: str, view_name: str, attributes: Mapping[str, Any]) -> None:
         scene, kind = self._task.world.scene, _VIEWS[group]
         views: Mapping[str, Any] = scene.robots() if kind == "ARTICULATION" else scene.bodies()
         if view_name not in views:
             _refuse(f"{group}.{view_name}", views)
         if self._task.world.name != "physx":
             raise MyriadError(
-                f"{KEY}.{group} needs engine=physx; with others, noise on observations and actions works."
+                f"{KEY}.{group} needs engine=physx; with others, what changes observations and actions works."
             )
-        view: Any = views[view_name]
-        for name, given in attributes.items():
+        for name in sorted(attributes, key=lambda name: name in _ONTO):  # what adds to others comes behind them
             key = f"{group}.{view_name}.{name}"
-            if name not in ATTRIBUTES[kind]:
-                _refuse(key, ATTRIBUTES[kind])
-            if "TENDON" in ATTRIBUTES[kind][name][0] and not view.num_fixed_tendons:
-                raise MyriadError(f"{KEY}.{key}: the robot has no tendons.")
-            if name in ("stiffness", "damping") and getattr(view, "motors", None) is not None:
-                raise MyriadError(f"{KEY}.{key}: motors of kind pd are not PhysX's, and their gains are not drawn yet.")
-            numbers = read(view, kind, name, torch.zeros(1, dtype=torch.long, device=self._task.device))[0].numel()
-            yield _Attribute(view, kind, name, _rules(key, given, numbers, _TIMES))
+            self._attributes[f"{view_name}.{name}"] = self._attribute(views[view_name], kind, name, key, attributes)
+
+    def _attribute(self, view: Any, kind: str, name: str, key: str, attributes: Mapping[str, Any]) -> _Attribute:
+        together, onto = TOGETHER[kind], _ONTO if kind == "ARTICULATION" else {}
+        known = {*ATTRIBUTES[kind], *together, *onto}
+        if name not in known:
+            _refuse(key, known)
+        names = together.get(name, (onto.get(name, name),))
+        if name in together and (both := [other for other in names if other in attributes]):
+            raise MyriadError(f"{KEY}.{key} changes {both[0]}, which is drawn by itself: leave one of them out.")
+        if "TENDON" in ATTRIBUTES[kind][names[0]][0] and not view.num_fixed_tendons:
+            raise MyriadError(f"{KEY}.{key}: the robot has no tendons.")
+        if {"stiffness", "damping"} & {*names} and getattr(view, "motors", None) is not None:
+            raise MyriadError(f"{KEY}.{key}: motors of kind pd are not PhysX's, and their gains are not drawn yet.")
+        given = attributes[name]
+        patterns = given.get("names") if isinstance(given, Mapping) else None
+        given = {time: rule for time, rule in given.items() if time != "names"} if patterns else given
+        first = torch.zeros(1, dtype=torch.long, device=self._task.device)
+        numbers = _numbers(names[0], read(view, kind, names[0], first))
+        rules = _rules(key, given, numbers, _TIMES)
+        wanted = "scaling" if name in together or name in _MATRICES else "additive" if name in onto else ""
+        for time, rule in rules.items():
+            if wanted and rule.operation != wanted:
+                raise MyriadError(f"{KEY}.{key}.{time}.operation={rule.operation} is invalid: {name} is {wanted}.")
+        only = _matching(key, view, names[0], numbers, patterns) if patterns else None
+        adds_to = self._attributes.get(f"{view.name}.{onto[name]}") if name in onto else None
+        return _Attribute(view, kind, names, rules, self._num_envs, only, adds_to)
+
+    @contextlib.contextmanager
+    def _together(self) -> Iterator[None]:
+        """Send what is written meanwhile at once."""
+        capture = self._task.world.capture
+        with capture.together() if self._attributes and capture is not None else contextlib.nullcontext():
+            yield
 
     def before_step(self, actions: Tensor) -> Tensor:
-        """Draw what is due before physics, and return the actions with their noise.
+        """Draw what is due before physics, and return the actions as they arrive at the robots.
 
         Where `reset_buf` is not 0 a new episode begins with this step.
         """
-        task = self._task
+        began = self._task.reset_buf.bool()
         if self._attributes:
-            env_ids = task.reset_buf.nonzero().squeeze(-1)
-            for attribute in self._attributes:
-                attribute.draw("on_reset", env_ids, self._num_envs)
-                if attribute.interval:
-                    # An episode that begins now is at its step 0.
-                    steps = task.progress_buf.masked_fill(task.reset_buf.bool(), 0)
-                    due = ((steps > 0) & (steps % attribute.interval == 0)).nonzero().squeeze(-1)
-                    attribute.draw("on_interval", due, self._num_envs)
-        return actions if self.actions is None else self.actions(actions, task.reset_buf)
+            with self._together():
+                self._draw(began)
+        for change in self._actions:
+            actions = change(actions, began)
+        return actions
+
+    def _draw(self, began: Tensor) -> None:
+        self._step += 1
+        self._ages += 1
+        self._waiting |= began & (self._ages > self._least)
+        steps = self._task.progress_buf.masked_fill(began, 0)  # an episode that begins now is at its step 0
+        for name, due in self._due.items():
+            due &= ~began
+            due |= (steps > 0) & (steps % self._attributes[name].interval == 0)
+        if self._step % self._batch:
+            return
+        # The one place where the host waits to be told whose turn it is.
+        env_ids = self._waiting.nonzero().squeeze(-1)
+        self._ages.masked_fill_(self._waiting, 0)
+        self._waiting.zero_()
+        for attribute in self._attributes.values():
+            attribute.draw("on_reset", env_ids)
+        for name, due in self._due.items():
+            self._attributes[name].draw("on_interval", due.nonzero().squeeze(-1))
+            due.zero_()
+
+    @property
+    def reads(self) -> bool:
+        """Whether observations are changed."""
+        return bool(self._observations)
+
+    def read(self, observations: Tensor) -> Tensor:
+        """Return what sensors say of observations, (num_envs, num_observations), after physics."""
+        ended = self._task.reset_buf.bool()
+        for change in self._observations:
+            # Noise for an episode is drawn with the last observation before it, all else with its first.
+            observations = change(observations, ended if isinstance(change, AddedNoise) else self._begins)
+        self._begins.copy_(ended)
+        return observations
+
+    def for_critic(self) -> Tensor | None:
+        """Return what the critic sees of the samples, (num_envs, numbers); None for nothing."""
+        return torch.cat([self.sampled[name] for name in self.observed], dim=-1) if self.observed else None
+
+    def means(self) -> dict[str, Tensor]:
+        """Return the means of the samples that are logged."""
+        return {f"randomized/{name}": self.sampled[name].mean() for name in self.logged}
+
+    def get_state(self) -> dict[str, Tensor]:
+        """Return what has been drawn, by name."""
+        return {name: value.clone() for name, value in self.sampled.items()}
+
+    def set_state(self, state: Mapping[str, Tensor]) -> None:
+        """Put back what had been drawn, in physics as well; what has another name or size is left alone."""
+        with self._together():
+            for name, now in self.sampled.items():
+                attribute, before = self._attributes.get(name), state.get(name)
+                if before is None or before.shape != now.shape or not (attribute is None or attribute.comes_back):
+                    continue
+                now.copy_(before)
+                if attribute is not None:
+                    attribute.put_back()
+
+
+def _numbers(name: str, values: Tensor) -> int:
+    """Return how many samples an attribute's row, of values (rows, ...), is made from."""
+    return values[0].numel() // (9 if name in _MATRICES else 1)
+
+
+def _count(settings: Mapping[str, Any], key: str, least: int) -> int:
+    value = settings.get(key, least)
+    if not isinstance(value, int) or value < least:
+        raise MyriadError(f"domain_randomization.{key}={value} is invalid: it must be a whole number from {least} on.")
+    return value
+
+
+def _matching(key: str, view: Any, attribute: str, numbers: int, patterns: Any) -> Tensor:
+    """Return which numbers of an attribute belong to bodies or joints whose names match, (numbers,) bool."""
+    names = view.body_names if attribute.startswith("body") else view.dof_names
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    found = [any(fnmatchcase(name, str(pattern)) for pattern in patterns) for name in names]
+    if not any(found) or numbers % len(names):
+        raise MyriadError(f"{KEY}.{key}.names={patterns} matches none of: {', '.join(names)}.")
+    return torch.tensor(found).repeat_interleave(numbers // len(names))
 
 
 def make_randomizer(task: RLTask) -> Randomizer | None:
     """Return what a task's YAML asks for, None where `domain_randomization` is missing or off."""
     given = task.task_config.get("domain_randomization") or {}
-    unknown = sorted(set(given) - {"randomize", "min_frequency", "randomization_params"})
-    if unknown:
-        raise MyriadError(f"domain_randomization.{unknown[0]} is unknown: it has randomize and randomization_params.")
+    known = ("randomize", "randomization_params", "min_frequency", "batch", "observed", "logged")
+    if unknown := sorted(set(given) - set(known)):
+        raise MyriadError(f"domain_randomization.{unknown[0]} is unknown; it has {', '.join(known)}.")
     params = given.get("randomization_params")
-    return Randomizer(task, params) if given.get("randomize") and params else None
+    return Randomizer(task, params, given) if given.get("randomize") and params else None
 
 
 def _rules(key: str, given: Any, numbers: int | None, times: tuple[str, ...]) -> dict[str, Rule]:

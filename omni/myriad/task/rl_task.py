@@ -24,6 +24,7 @@ from omni.myriad.task.markers import Marker, MarkerShape, author_marker, make_ma
 from omni.myriad.task.observation import Observation, Quantities
 from omni.myriad.task.randomization import Randomizer, make_randomizer
 from omni.myriad.task.robot import About, Robots, robot_view
+from omni.myriad.task.symmetry import Mirror, Symmetry
 from omni.myriad.task.terms import ActionTerm, ImageTerm, ObservationTerm, check_terms
 from omni.myriad.task.terrain import Terrain
 
@@ -65,6 +66,7 @@ class RLTask:
             `get_extras`) launch the same work in every step, decide nothing in Python, never wait for the GPU, and keep
             what lasts longer than a step in the same tensors. They are then replayed as CUDA graphs, in which
             `reset_idx` is called for all environments and its results are kept for those that ended.
+        symmetry: What is left and right of the robot, for learning from mirrored samples; None where nobody has said.
         version: Version of the task, to be raised when its observations or actions change meaning.
         obs_buf: Observations, (num_envs, num_observations); with pictures a dictionary of that as "state", and of the
             pictures by name. Made after `post_reset` where terms say its size.
@@ -94,6 +96,7 @@ class RLTask:
     observation_space: gymnasium.Space
     state_space: gymnasium.Space | None
     capturable: bool = False
+    symmetry: Symmetry | None = None
     version: str = "1"
 
     def __init__(
@@ -197,9 +200,15 @@ class RLTask:
             self.obs_buf = FirstObservation(self)
             self.get_observations()
             self.num_observations = self.obs_buf.shape[-1]  # which may be a tensor that the task has put there
-        self._define_spaces()
         self.randomizer = self.make_randomizer()
         self.looks = make_looks(self)
+        self.has_own_states = bool(self.num_states)
+        drawn = self.randomizer.for_critic() if self.randomizer is not None else None
+        if drawn is not None:
+            self.num_states = (self.num_states or self.num_observations) + drawn.shape[1]
+        self._define_spaces()
+        if drawn is not None:
+            self.state_space = gymnasium.spaces.Box(-np.inf, np.inf, (self.num_states,), np.float32)
         # Where the default reset_idx puts robots back: joints, then root positions and orientations.
         self._starts = {
             name: (robot.get_joint_positions(), *robot.get_world_poses()) for name, robot in self.world.robots().items()
@@ -409,8 +418,8 @@ class RLTask:
             material = sim["default_physics_material"]
             self.world.add_ground_plane(
                 "/World/defaultGroundPlane",
-                material["static_friction"],
-                material["dynamic_friction"],
+                self._sim_config.scales[1] * material["static_friction"],
+                self._sim_config.scales[1] * material["dynamic_friction"],
                 material["restitution"],
             )
         self._env_pos = self.world.clone_environments(self._num_envs, self._env_spacing)
@@ -443,6 +452,20 @@ class RLTask:
         """
         return {}
 
+    def mirrors(self) -> tuple[Mirror, Mirror]:
+        """Return how observations and actions look in a mirror along the robot, as `symmetry` says.
+
+        Raises:
+            MyriadError: If the task says none, or does not say it for all that is observed.
+        """
+        observed = self.observation_terms()
+        terms = [term for term in observed if isinstance(term, ObservationTerm)]
+        if self.symmetry is None or not terms or len(terms) < len(observed):
+            raise MyriadError(f"Task {self.name} has no symmetry that is known: say symmetry = Symmetry(...) in it.")
+        actions = self.action_terms()
+        device = self._device
+        return self.symmetry.of_observations(terms, actions, device), self.symmetry.of_actions(actions, device)
+
     # -- one step -----------------------------------------------------------------------------------------------------
 
     def pre_physics_step(self, actions: torch.Tensor) -> None:
@@ -469,6 +492,11 @@ class RLTask:
             for motors in self._motors:
                 motors.drive(began if step == 0 else None)
             self.world.step()
+
+    @property
+    def drives_motors(self) -> bool:
+        """Whether there are motors of kind pd, which are computed here."""
+        return bool(self._motors)
 
     def _reset_marked(self) -> None:
         env_ids = self.reset_buf.nonzero().squeeze(-1)

@@ -17,13 +17,15 @@ from typing import Any
 import numpy as np
 import trimesh
 import viser
+from trimesh.visual import TextureVisuals
+from trimesh.visual.material import PBRMaterial
 from viser import uplot
 
 from omni.myriad.learn.record.charts import COLOURS, short
 from omni.myriad.learn.record.history import TERMS, Run
 from omni.myriad.viewer.wire import pack, unpack
 
-_GROUND = (226, 230, 236)
+_GROUND, _EARTH = (226, 230, 236), (176, 182, 190)
 _COLLIDER = (235, 120, 40)
 _HAIR = 0.012  # of a size
 _TILE = 1.0  # m
@@ -50,6 +52,8 @@ class Page:
         self._frame: dict[str, Any] = {}
         self._poses = np.zeros((0, 0, 7), np.float32)
         self._middle = np.zeros(2, np.float32)
+        self._heights: np.ndarray | None = None
+        self._ground_at = np.zeros(2, np.float32)
         self._next_table = self._next_record = 0.0
         self._record_size = -1
         with contextlib.redirect_stdout(io.StringIO()):  # the address is ours to print
@@ -102,7 +106,7 @@ class Page:
         scene.set_background_image(np.repeat(sky, 4, axis=1).astype(np.uint8), format="png")
         sun = scene.add_light_directional("/sun", intensity=2.6, cast_shadow=True, color=(255, 247, 235))
         sun.position = (-6.0, -7.0, 12.0)
-        self._ground = scene.add_grid(
+        self._ground: Any = scene.add_grid(
             "/ground", infinite_grid=True, cell_size=_TILE / 2, section_size=_TILE, plane_color=_GROUND,
             plane_opacity=1.0, cell_color=(205, 210, 218), section_color=(180, 187, 198), shadow_opacity=0.35,
             fade_distance=60.0, visible=self._scene["is_plane"],
@@ -120,10 +124,10 @@ class Page:
             shapes = [s for s in self._scene["shapes"] if s["link"] == name and s["collider"] == colliders]
             if not shapes:
                 continue
-            mine = trimesh.Scene([_mesh(s, self._arrays, colliders, 1.0 + _HAIR * (number % 3)) for s in shapes])
+            mine: Any = trimesh.Scene([_mesh(s, self._arrays, colliders, 1.0 + _HAIR * (number % 3)) for s in shapes])
             handles[number] = self.server.scene.add_batched_glb(
                 f"/{'colliders' if colliders else 'links'}/{number}",
-                mine.export(file_type="glb", include_normals=True),
+                bytes(mine.export(file_type="glb", include_normals=True)),
                 batched_wxyzs=np.array([[1.0, 0.0, 0.0, 0.0]]),
                 batched_positions=np.array([[0.0, 0.0, -100.0]]),
                 lod="off",
@@ -136,6 +140,8 @@ class Page:
         first, changed = not self._frame, frame["envs"] != self._frame.get("envs")
         self._frame, self._poses = frame, arrays["poses"].copy()
         with self.server.atomic():
+            if "ground" in arrays:
+                self._lay_ground(arrays["ground"], arrays["ground_at"])
             self._follow(changed)
             for handles, switch in self._shown():
                 for number, handle in handles.items() if switch.value else ():
@@ -164,8 +170,28 @@ class Page:
             off = middle - self._middle
             self._middle = middle if at_once or np.linalg.norm(off) > _JUMP else self._middle + 0.25 * off
         self._poses[..., :2] -= self._middle
-        self._ring.position = (*map(float, middle - self._middle), 0.01)
-        self._ground.position = (*map(float, -(self._middle % _TILE)), 0.0)  # which goes on for ever
+        if self._heights is None:
+            self._ring.position = np.append(middle - self._middle, 0.01)
+            self._ground.position = np.append(-(self._middle % _TILE), 0.0)  # which goes on for ever
+        else:
+            half, step = len(self._heights) // 2, self._scene["ground_step"]
+            cell = np.clip(np.round((middle - self._ground_at) / step).astype(int) + half, 0, 2 * half)
+            self._ring.position = np.append(middle - self._middle, self._heights[tuple(cell)] + 0.01)
+            self._ground.position = np.append(self._ground_at - self._middle, 0.0)
+
+    def _lay_ground(self, heights: np.ndarray, at: np.ndarray) -> None:
+        """Put uneven ground, a square of heights around a place, where the plane or what was laid before is."""
+        self._heights, self._ground_at = heights, at.copy()
+        size = len(heights)
+        side = (np.arange(size) - size // 2) * self._scene["ground_step"]
+        x, y = np.meshgrid(side, side, indexing="ij")
+        vertices = np.stack((x, y, heights), axis=-1).reshape(-1, 3).astype(np.float32)
+        corner = (np.arange(size - 1)[:, None] * size + np.arange(size - 1)).reshape(-1, 1)
+        corners = np.array([[0, size, size + 1], [0, size + 1, 1]], np.uint32)
+        faces = np.concatenate([corner.astype(np.uint32) + each for each in corners])
+        self._ground = self.server.scene.add_mesh_simple(
+            "/ground", vertices, faces, color=_EARTH, flat_shading=True, visible=self._with_ground.value
+        )
 
     def _count_of_robots(self) -> int:
         return len(self._scene["links"]) - self._scene["num_markers"]
@@ -211,7 +237,7 @@ class Page:
                 self._with_links = gui.add_checkbox("Robots", True)
                 self._with_colliders = gui.add_checkbox("Colliders", False)
                 self._with_frames = gui.add_checkbox("Frames of its links", False)
-                self._with_ground = gui.add_checkbox("Ground", scene["is_plane"])
+                self._with_ground = gui.add_checkbox("Ground", True)
                 self._with_follow = gui.add_checkbox("Follow it", True)
             for control in (self._with_links, self._with_colliders, self._with_frames, self._with_ground):
                 control.on_update(lambda _: self._switch())
@@ -411,9 +437,9 @@ def _mesh(
     colour = np.array(_COLLIDER) / 255.0 if is_collider else np.array(shape["colour"])
     # glTF's colours are linear, USD's displayColor is what a screen shows.
     linear = np.where(colour <= 0.04045, colour / 12.92, ((colour + 0.055) / 1.055) ** 2.4)
-    material = trimesh.visual.material.PBRMaterial(
+    material = PBRMaterial(
         baseColorFactor=[*linear, 0.45 if is_collider else 1.0], metallicFactor=0.05, roughnessFactor=0.65,
         alphaMode="BLEND" if is_collider else "OPAQUE",
     )  # fmt: skip
-    mesh.visual = trimesh.visual.TextureVisuals(material=material)
+    mesh.visual = TextureVisuals(material=material)
     return mesh

@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 LOOKS_PER_SECOND = 20
 _MOST_SHOWN = 64
+_GROUND_SECONDS = 1.0  # between looks at uneven ground
+_GROUND_HALF, _GROUND_STEP = 60, 0.1  # points to each side of the robot, and m between them
 _HELD_SECONDS = 0.02  # between looks at what is asked while it is paused
 
 
@@ -60,7 +62,7 @@ class Source:
         self._steps_left = 0
         self._usual_speed = 1.0 if about.get("real_time") else None
         self._speed: float | None = self._usual_speed
-        self._due = self._step_due = 0.0
+        self._due = self._step_due = self._ground_due = 0.0
         self._steps = 0
         self._pending: tuple[dict[str, Any], dict[str, torch.Tensor], Any] | None = None
         self._poses: Poses | None = None  # before somebody looks
@@ -164,13 +166,15 @@ class Source:
         if self._pending is not None or self._poses is None:
             return
         task, ids = self._task, self._ids
-        poses = self._poses.read(ids)
-        poses[..., :3] -= self._world.env_positions[ids[:1]].unsqueeze(1)
+        poses, origin = self._poses.read(ids), self._world.env_positions[ids[:1]]
+        ground = self._ground(poses[0, 0, :2], origin)
+        poses[..., :3] -= origin.unsqueeze(1)
         seen = task.obs_buf if isinstance(task.obs_buf, torch.Tensor) else task.obs_buf.get("state")
         tensors = {
             "poses": poses,
             "rewards": task.rew_buf[ids],
             "progress": task.progress_buf[ids],
+            **ground,
         }
         tensors |= {"observation": seen[ids[:1]]} if seen is not None else {}
         about: dict[str, Any] = {
@@ -190,6 +194,17 @@ class Source:
             event = torch.cuda.Event()
             event.record()
         self._pending = about, copies, event
+
+    def _ground(self, centre: torch.Tensor, origin: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return heights of uneven ground around a place, now and then: a square of them, and where its middle is."""
+        if self._task.terrain is None or time.perf_counter() < self._ground_due:
+            return {}
+        self._ground_due = time.perf_counter() + _GROUND_SECONDS
+        middle = (centre / _GROUND_STEP).round() * _GROUND_STEP
+        side = torch.arange(-_GROUND_HALF, _GROUND_HALF + 1, device=middle.device) * _GROUND_STEP
+        points = torch.stack(torch.meshgrid(side, side, indexing="ij"), dim=-1) + middle
+        heights = self._task.terrain.heights_at(points)
+        return {"ground": heights - origin[0, 2], "ground_at": middle - origin[0, :2]}
 
     def _send_if_ready(self) -> None:
         if self._pending is None or (self._pending[2] is not None and not self._pending[2].query()):
@@ -227,7 +242,8 @@ class Source:
             self._push(self._env_of(wish), [float(number) for number in wish["velocity"]])
         elif what == "command":
             said = wish["said"]
-            task.command.said = None if said is None else tuple(float(number) for number in said)
+            command: Any = getattr(task, "command")  # noqa: B009 - of a task that has one
+            command.said = None if said is None else tuple(float(number) for number in said)
         elif what == "policy":
             self.chosen_policy = int(wish["number"])
 
@@ -240,6 +256,7 @@ class Source:
         count = min(max(count, 1), _MOST_SHOWN)
         self._ids = neighbours(self._world.env_positions, first, count)
         self._chosen = self._ids.tolist()
+        self._ground_due = 0.0
 
     def _push(self, env: int, velocity: Sequence[float]) -> None:
         """Add a velocity in m/s to the roots in an environment, and in rad/s to the joints of a robot that is held."""
@@ -303,6 +320,7 @@ class Source:
             "has_command": isinstance(getattr(task, "command", None), VelocityCommands),
             "num_markers": poses.num_markers,
             "is_plane": task.terrain is None,
+            "ground_step": _GROUND_STEP,
         }
         return message, arrays
 

@@ -3,6 +3,7 @@
 
 import os
 import signal
+import subprocess
 import sys
 from types import ModuleType
 from typing import Any
@@ -171,3 +172,10 @@ def test_exit_codes_pass_kit(isaac_sim, monkeypatch):
 
     app.leave(2)
     assert codes == [2]
+
+
+def test_nothing_of_kits_is_imported_before_it_starts():
+    code = f"import sys, omni.myriad.app.runs, omni.myriad.app.cli; print([n for n in {KITS} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, timeout=120)
+
+    assert done.stdout.strip() == "[]", done.stderr

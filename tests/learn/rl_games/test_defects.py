@@ -130,5 +130,5 @@ def test_a_run_has_one_folder_with_our_files_alone(tmp_path, monkeypatch):
     train(make_cfg(env, max_iterations=2), env, tmp_path / "run")
     assert [path.name for path in tmp_path.iterdir()] == ["run"]
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
-        "checkpoints", "curve.png", "progress.csv", "summaries", "summary.json"
+        "checkpoints", "curve.png", "progress.csv", "report.html", "summaries", "summary.json"
     ]  # fmt: skip

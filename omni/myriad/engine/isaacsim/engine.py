@@ -59,6 +59,8 @@ class IsaacSimEngine(Engine):
         self.device = torch.device(sim_config.config["sim_device"])
         self.version = f"Isaac Sim {_version()}"
         self.physics_dt = sim_config.physics_dt
+        if sim_config.scales != (1.0, 1.0):
+            self._scale_robots(*sim_config.scales)  # which it cannot
         if world is None:
             omni.usd.get_context().new_stage()
             world = _new_world(sim_config)

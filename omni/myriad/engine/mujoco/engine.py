@@ -81,6 +81,12 @@ class MujocoEngine(Engine):
         if not (np.isfinite(self.data.qpos).all() and np.isfinite(self.data.qvel).all()):
             raise MyriadError("The robot's state in MuJoCo stopped being finite.")
 
+    def _scale_robots(self, mass: float, friction: float) -> None:
+        self.model.body_mass *= mass
+        self.model.body_inertia *= mass
+        self.model.geom_friction[:, 0] *= friction  # the ground's, too: it is the MJCF's, and not the task's
+        mujoco.mj_setConst(self.model, self.data)
+
     def update_kinematics(self) -> None:
         """Let cameras look again; links follow written states whenever they are asked for."""
         self.num_steps += 1

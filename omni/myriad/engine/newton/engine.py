@@ -101,6 +101,11 @@ class NewtonCapture:
         finally:
             self._engine.only_envs = None
 
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Nothing waits here."""
+        yield
+
     def flush(self) -> None:
         """Do nothing: what was written is where it belongs."""
 
@@ -208,6 +213,17 @@ class NewtonEngine(Engine):
         self._looked = torch.cuda.Event() if self.device.type == "cuda" else None
         self.shards = [Worlds(self.num_envs, layout)]
         self._quantities = Quantities(self, layout)
+
+    def _scale_robots(self, mass: float, friction: float) -> None:
+        model: Any = self.model
+        for array, factor in (
+            *((array, mass) for array in (model.body_mass, model.body_inertia)),
+            *((array, 1.0 / mass) for array in (model.body_inv_mass, model.body_inv_inertia)),
+        ):
+            wp.to_torch(array).mul_(factor)
+        of_robots = wp.to_torch(model.shape_body) >= 0
+        sliding = wp.to_torch(model.shape_material_mu)
+        sliding.copy_(torch.where(of_robots, friction * sliding, sliding))
 
     def get_state(self) -> dict[str, dict[str, torch.Tensor]]:
         """Return copies of the views' states, and of the solution from which the solver starts its next search."""

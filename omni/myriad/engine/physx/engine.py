@@ -104,6 +104,14 @@ class PhysXEngine(Engine):
         self.ledger.stepped(writes, reads)
         self.num_steps += 1
 
+    def _scale_robots(self, mass: float, friction: float) -> None:
+        for robot in self.robots().values():
+            robot.set_body_masses(mass * robot.get_body_masses())
+            robot.set_body_inertias(mass * robot.get_body_inertias())
+            materials = robot._read("ARTICULATION_SHAPE_FRICTION_AND_RESTITUTION", None, None, True)
+            materials[..., :2] *= friction
+            robot._write("ARTICULATION_SHAPE_FRICTION_AND_RESTITUTION", "friction", materials, None)
+
     def update_kinematics(self) -> None:
         """Propagate written joint and root states to link poses without stepping."""
         self.ledger.send()

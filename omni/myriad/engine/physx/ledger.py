@@ -60,6 +60,7 @@ class Ledger:
         self.state_version = 0
         self.property_version = 0
         self.only_envs: torch.Tensor | None = None
+        self._gathers = False
         self.clear()
 
     def clear(self) -> None:
@@ -83,7 +84,19 @@ class Ledger:
         # Also other views of the same prims have to see what was written.
         self.state_version += 1
         if quantity.kind is Kind.PROPERTY:
-            self.send()
+            if not self._gathers:
+                self.send()
+            self.property_version += 1
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        """Send the properties that are written while the context lasts at once at its end, not one by one."""
+        self._gathers = True
+        try:
+            yield
+        finally:
+            self._gathers = False
+            self.flush()
             self.property_version += 1
 
     def share_selection(self, quantity: Quantity, indices: torch.Tensor) -> RowSelection:

@@ -82,9 +82,13 @@ class Checkpoints(checkpoint.Keeper):
             path: Its file; the best checkpoint beside it is copied, if it is the one that this run has to beat.
 
         Raises:
-            MyriadError: If the checkpoint holds another network than the configuration asks for.
+            MyriadError: If the checkpoint holds another network than the configuration asks for, or no optimiser.
         """
         agent, learner = self.agent, state["learner"]
+        if "optimizer" not in state:
+            raise MyriadError(
+                f"checkpoint {path} has no optimiser: it is there to be played, and training cannot go on."
+            )
         try:
             agent.set_full_state_weights(state)
             for name in _FORGOTTEN:

@@ -24,6 +24,9 @@ from omni.myriad.learn import ranks
 from omni.myriad.learn.rl_games.rollout import Rollout, flat, nested
 from omni.myriad.learn.rl_games.update import Losses, Update
 
+Change = Callable[[torch.Tensor], torch.Tensor]
+"""Turns a batch of vectors into another."""
+
 _MINIBATCH = ("old_values", "old_logp_actions", "advantages", "returns", "actions", "mu", "sigma")
 _LOSSES = ("a_loss", "c_loss", "bounds_loss", "entropy", "kl")
 _ENTROPY_OF_UNIT_NORMAL = 0.5 + 0.5 * math.log(2.0 * math.pi)
@@ -72,10 +75,22 @@ class LeanRollout(Rollout):
 
 
 class LeanUpdate(Update):
-    """The common case's update."""
+    """The common case's update.
 
-    def __init__(self, agent: Any, stop_if_asked: Callable[[], None]) -> None:
+    Args:
+        agent: rl-games' agent.
+        stop_if_asked: As of `Update`.
+        mirrors: How observations and actions look in a mirror, to learn from each sample and its mirror image alike;
+            None for samples alone. What the policy and its value were there when the sample was taken is what they
+            were for the sample: whoever acts in a mirror acts so.
+    """
+
+    def __init__(
+        self, agent: Any, stop_if_asked: Callable[[], None], mirrors: tuple[Change, Change] | None = None
+    ) -> None:
         super().__init__(agent, stop_if_asked)
+        self._mirrors = mirrors
+        self._names = (*_MINIBATCH, "mirrored") if mirrors else _MINIBATCH
         self._parameters = list(agent.model.parameters())
         self._lr = torch.tensor(float(agent.last_lr), device=agent.ppo_device)
         self._losses = torch.zeros(len(_LOSSES), device=agent.ppo_device)
@@ -93,6 +108,8 @@ class LeanUpdate(Update):
         agent, dataset = self.agent, self.agent.dataset
         # Statistics are fed before the update and stay as they are in it, so all its epochs see the same numbers.
         obs = dataset.values_dict["obs"]
+        if self._mirrors:
+            dataset.values_dict["mirrored"] = agent.model.norm_obs(self._mirrors[0](agent._preproc_obs(obs)))
         dataset.values_dict["obs"] = agent.model.norm_obs(obs if isinstance(obs, dict) else agent._preproc_obs(obs))
         self._lr.fill_(agent.last_lr)
         for group in agent.optimizer.param_groups:
@@ -102,7 +119,7 @@ class LeanUpdate(Update):
             for index in range(len(dataset)):
                 self.stop_if_asked()
                 minibatch = dataset[index]
-                inputs = {name: minibatch[name] for name in _MINIBATCH}
+                inputs = {name: minibatch[name] for name in self._names}
                 updated = self._run_update(inputs | flat("obs", minibatch["obs"]))
                 dataset.update_mu_sigma(updated["mu"], updated["sigma"])
         losses = self._losses / (agent.mini_epochs_num * len(dataset))
@@ -125,7 +142,9 @@ class LeanUpdate(Update):
 
     def _differentiate(self, inputs: Tensors) -> dict[str, torch.Tensor]:
         """Put gradients and losses of a minibatch where they are added up, and return what the policy has become."""
-        agent = self.agent
+        agent, number = self.agent, len(inputs["mu"])
+        if self._mirrors:
+            inputs = self._doubled(inputs)
         with torch.autocast(self._lr.device.type, torch.bfloat16, enabled=agent.mixed_precision):
             obs = agent._preproc_obs(nested("obs", inputs))
             mu, logstd, values, _ = agent.model.a2c_network({"obs": obs, "is_train": True})
@@ -145,11 +164,19 @@ class LeanUpdate(Update):
             None,
         )
         gradients = torch.autograd.grad(loss, self._parameters)
-        mu, sigma = mu.detach(), sigma.detach()
+        mu, sigma = mu.detach()[:number], sigma.detach()[:number]
         kl = torch_ext.policy_kl(mu, sigma, inputs["mu"], inputs["sigma"])
         values = (*gradients, *(value.detach() for value in (a_loss, c_loss, b_loss, entropy)), kl)
         torch.cat([value.flatten() for value in values], out=self._of_minibatch)
         return {"mu": mu, "sigma": sigma}
+
+    def _doubled(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        """Return a minibatch with the mirror images behind the samples; of the old policy, the samples' alone."""
+        assert self._mirrors is not None
+        both = {name: torch.cat((value, value)) for name, value in inputs.items() if name not in ("mu", "sigma")}
+        both["obs"] = torch.cat((inputs["obs"], inputs["mirrored"]))
+        both["actions"] = torch.cat((inputs["actions"], self._mirrors[1](inputs["actions"])))
+        return both | {"mu": inputs["mu"], "sigma": inputs["sigma"]}
 
     def _step(self, _: Tensors) -> dict[str, torch.Tensor]:
         agent = self.agent

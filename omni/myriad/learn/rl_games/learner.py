@@ -185,7 +185,13 @@ class RlGamesLearner:
         lean = is_lean(agent)
         agent.init_tensors()
         self.rollout = (LeanRollout if lean else Rollout)(agent, self.env, self.stop_if_asked)
-        self.update = (LeanUpdate if lean else Update)(agent, self.stop_if_asked)
+        if lean:
+            mirrors = self.env.mirrors() if agent.config.get("symmetry") else None
+            self.update = LeanUpdate(agent, self.stop_if_asked, mirrors)
+        elif agent.config.get("symmetry"):
+            raise MyriadError("train.params.config.symmetry=True needs the lean update: see is_lean for what has it")
+        else:
+            self.update = Update(agent, self.stop_if_asked)
         agent.obs = self.checkpoints.first_observations(self.rollout.episodes)
         for learning in self._learning:
             for tensor in learning.model.state_dict().values():
