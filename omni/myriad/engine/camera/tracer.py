@@ -248,7 +248,8 @@ def _find_bodies(engine: Engine) -> tuple[list[str], list[Callable[[], Poses]]]:
             names += map(_called, paths)
             looks.append(partial(look, partial(view.get_world_poses, clone=False)))
     for path in _other_bodies(engine.stage, names):
-        view = engine.scene.body_class(f"{ENVS_PATH}/.*/{path}", name=f"camera sees {path}")
+        body_class: Any = engine.scene.body_class
+        view = body_class(f"{ENVS_PATH}/.*/{path}", name=f"camera sees {path}")
         view.bind(engine)
         view.initialize(None)
         names.append(_called(f"{ENV_0_PATH}/{path}"))

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from omni.myriad.engine import paths
 from omni.myriad.engine.base import ENV_0_PATH
-from omni.myriad.engine.camera.tracer import RayTracer
+from omni.myriad.engine.camera.tracer import Images, RayTracer
 from omni.myriad.errors import MyriadError
 from omni.myriad.maths import quat_conjugate, quat_mul, quat_rotate, quat_rotate_inverse
 
@@ -242,9 +242,10 @@ class CameraView:
         if self.every > 1:
             worlds = torch.where(self._calls % self.every == 0, worlds, _PRESERVE)
             self._calls += 1
+        drawn: Images = self._images
         for start, stop, rays in self._lenses:
-            images = type(self._images)(*(image if image is None else image[start:stop] for image in self._images))
-            self._tracer.draw(self._views[start:stop], rays, images, worlds[start:stop], self._reach)
+            part = Images(*(image if image is None else image[start:stop] for image in drawn))
+            self._tracer.draw(self._views[start:stop], rays, part, worlds[start:stop], self._reach)
 
     def _prepare(self) -> None:
         """Make pictures, and rays for each run of cameras with one lens."""
