@@ -15,9 +15,9 @@ from PIL import Image, ImageDraw
 
 from omni.myriad.app.config import all_tasks, load_config
 from omni.myriad.app.runs import make_env
+from omni.myriad.engine.shapes import robot_shapes
 from omni.myriad.render.camera import Camera
 from omni.myriad.render.poses import Poses
-from omni.myriad.render.shapes import robot_shapes
 from omni.myriad.render.video import follow
 
 WIDTH, HEIGHT, COLUMNS, STEPS = 320, 184, 4, 12

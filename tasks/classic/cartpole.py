@@ -62,12 +62,16 @@ class Cartpole(RLTask):
         self.reset_buf[env_ids] = 0
         self.progress_buf[env_ids] = 0
 
-    def get_observations(self) -> None:
-        """Observe position and velocity of cart and pole."""
+    def read_joints(self) -> None:
+        """Read position and velocity of cart and pole."""
         positions = self.cartpoles.get_joint_positions(clone=False)
         velocities = self.cartpoles.get_joint_velocities(clone=False)
         self.cart_pos, self.pole_pos = positions[:, self.cart], positions[:, self.pole]
         self.cart_vel, self.pole_vel = velocities[:, self.cart], velocities[:, self.pole]
+
+    def get_observations(self) -> None:
+        """Observe position and velocity of cart and pole."""
+        self.read_joints()
         self.observe(
             {
                 "cart_position": self.cart_pos,

@@ -102,18 +102,20 @@ class FrankaReach(RLTask):
         self.joint_targets[:, self.arm] = self.middles + self.half_ranges * actions
         self.robot.set_joint_position_targets(self.joint_targets)  # of all joints, as a captured step needs it
 
-    def get_observations(self) -> None:
-        """Observe joints, hand and target."""
+    def quantities(self) -> dict[str, torch.Tensor]:
+        """Measure joints, hand and target."""
         hands, _ = self.robot.frame_poses(HAND)
         self.distances = (self.targets - hands).norm(dim=-1)
-        self.observe(
-            {
-                "joint_positions": self.robot.get_joint_positions(clone=False)[:, self.arm],
-                "joint_velocities": self.robot.get_joint_velocities(clone=False)[:, self.arm],
-                "hand_position": hands,
-                "target_position": self.targets,
-            }
-        )
+        return {
+            "joint_positions": self.robot.get_joint_positions(clone=False)[:, self.arm],
+            "joint_velocities": self.robot.get_joint_velocities(clone=False)[:, self.arm],
+            "hand_position": hands,
+            "target_position": self.targets,
+        }
+
+    def get_observations(self) -> None:
+        """Observe joints, hand and target."""
+        self.observe(self.quantities())
 
     def calculate_metrics(self) -> None:
         """Reward a hand near the target, and charge for actions."""

@@ -13,6 +13,7 @@ from omni.myriad.app.config import load_config
 from omni.myriad.benchmark import measurements, peers
 from omni.myriad.benchmark.options import Options
 from omni.myriad.benchmark.timing import EpochClock
+from omni.myriad.errors import MyriadError
 
 TINY = Options(repeats=2, seconds=0.02, epochs=5, reward=(1.0, 5.0, 1e6))
 
@@ -40,6 +41,15 @@ def test_ours_report_rates_and_where_the_time_went(config, measure, phases):
     assert all(share > 0 for name, share in found["phases"].items() if name != "other")
     assert found["memory"]["host_mib"] > 0
     assert "warning" not in found
+
+
+def test_cameras_are_measured_beside_physics(config):
+    size = ("task.env.cameraWidth=48", "task.env.cameraHeight=32")
+    found = measurements.camera(load_config(["task=CartpoleCamera", "sim_device=cpu", "num_envs=4", *size]), TINY)
+    assert found["cameras"] == {"camera": [48, 32, 4]} and found["unit"] == "pictures/s"
+    assert 0 < found["min"] <= found["median"] <= found["max"] and 0.0 < found["phases"]["camera"] < 1.0
+    with pytest.raises(MyriadError, match="Task Cartpole has no CameraView"):
+        measurements.camera(config, TINY)
 
 
 def test_training_leaves_out_warm_up_and_the_end_of_the_run(config):

@@ -7,9 +7,12 @@ import ast
 import inspect
 from pathlib import Path
 
+_PRIMS = "isaacsim.core.prims/python/impl"
 _FILES = {
-    "ArticulationView": ("articulation", "xform_prim", "prim"),
-    "RigidPrimView": ("rigid_prim", "xform_prim", "prim"),
+    "ArticulationView": [f"{_PRIMS}/{name}.py" for name in ("articulation", "xform_prim", "prim")],
+    "RigidPrimView": [f"{_PRIMS}/{name}.py" for name in ("rigid_prim", "xform_prim", "prim")],
+    # Its own methods alone: those of XFormPrim are of prims on the stage, where our clones are not.
+    "CameraView": ["isaacsim.sensors.camera/isaacsim/sensors/camera/camera_view.py"],
 }
 
 
@@ -22,7 +25,9 @@ def isaac_sim(source: Path, view: str) -> dict[str, str]:
     """
     found: dict[str, str] = {}
     for name in reversed(_FILES[view]):
-        paths = list(source.glob(f"source/*/isaacsim.core.prims/python/impl/{name}.py"))
+        paths = list(source.glob(f"source/*/{name}"))
+        if not paths:
+            continue
         classes = [node for node in ast.parse(paths[0].read_text()).body if isinstance(node, ast.ClassDef)]
         for node in classes[0].body:
             if isinstance(node, ast.FunctionDef) and (node.name == "__init__" or not node.name.startswith("_")):
@@ -35,6 +40,8 @@ def _arguments(arguments: ast.arguments) -> str:
     names = [argument.arg for argument in arguments.args[1:]]
     defaults = [ast.unparse(default) for default in arguments.defaults]
     padding: list[str | None] = [None] * (len(names) - len(defaults))
+    names += [argument.arg for argument in arguments.kwonlyargs]
+    defaults += [default and ast.unparse(default) for default in arguments.kw_defaults]
     return ", ".join(
         name if default is None else f"{name}={default}"
         for name, default in zip(names, [*padding, *defaults], strict=True)

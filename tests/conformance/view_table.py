@@ -81,6 +81,24 @@ NEWTON = {
 }
 """Methods that answer differently with engine=newton than with engine=physx, without contacts, and why."""
 
+CAMERAS = {
+    "destroy": "nothing to release by hand",
+    "get_render_product_path": "nothing of RTX's",
+    **dict.fromkeys(
+        [
+            f"{verb}_{what}"
+            for verb in ("get", "set")
+            for what in (
+                *("focus_distances", "lens_apertures", "projection_types", "projection_modes"),
+                *("stereo_roles", "shutter_properties"),
+            )
+        ],
+        "the ray tracer's lens is a pinhole",
+    ),
+    "set_vertical_apertures": "pixels are square, so they follow from the horizontal ones",
+}
+"""Methods of Isaac Sim's CameraView that ours does not have, and why."""
+
 SIGNATURES = {
     # Isaac Sim's `velocities` default to None there, which it then fails on.
     "ArticulationView": {
@@ -88,6 +106,7 @@ SIGNATURES = {
         *("set_velocities", "set_linear_velocities", "set_angular_velocities"),
     },
     "RigidPrimView": {"prims", "destroy"},
+    "CameraView": set(CAMERAS),
 }
 """Methods whose signature differs."""
 

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from pxr import Usd, UsdGeom
 
+from omni.myriad.engine.shapes import Shape
 from omni.myriad.errors import MyriadError
 from omni.myriad.render.camera import Camera
-from omni.myriad.render.shapes import Shape
 from omni.myriad.render.video import film_robot, follow
 
 RED = Shape("ball", "sphere", (0.5,), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.9, 0.1, 0.1))

@@ -204,3 +204,43 @@ def test_spaces_with_pictures_are_described(watched):
         ("camera", [4, 8, 3], "uint8"),
         ("depth", [4, 8, 1], "float32"),
     ]
+
+
+def test_the_last_pictures_are_seen_side_by_side_and_the_first_one_twice():
+    term = ImageTerm("camera", (1, 1, 2), channels=("red", "blue"), stack=3)
+    observation = Observation("Test observation", [term], 2, torch.device("cpu"))
+    seen = observation.allocate()["camera"]
+    assert observation.space["camera"].shape == (1, 1, 6)
+
+    def show(first, second, begun=None):
+        picture = torch.tensor([first, second], dtype=torch.uint8).view(2, 1, 1, 2)
+        observation.fill({"camera": picture}, begun)
+        return seen.view(2, 6).tolist()
+
+    assert show([1, 2], [3, 4]) == [[1, 2] * 3, [3, 4] * 3]
+    assert show([5, 6], [7, 8]) == [[1, 2, 1, 2, 5, 6], [3, 4, 3, 4, 7, 8]]
+    begun = torch.tensor([False, True])
+    assert show([9, 9], [0, 1], begun) == [[1, 2, 5, 6, 9, 9], [0, 1] * 3]
+    observation.forget()
+    assert show([2, 2], [3, 3]) == [[2, 2] * 3, [3, 3] * 3]
+
+
+def test_depth_is_clipped_then_scaled():
+    term = ImageTerm("depth", (1, 2, 1), "float32", "m", clip=(0.5, 4.0), scale=0.25)
+    observation = Observation("Test observation", [term], 1, torch.device("cpu"))
+    seen = observation.allocate()["depth"]
+    observation.fill({"depth": torch.tensor([torch.inf, 0.1]).view(1, 1, 2, 1)})
+    assert seen.flatten().tolist() == [1.0, 0.125]
+
+
+@pytest.mark.parametrize(
+    ("settings", "complaint"),
+    [
+        ({"stack": 0}, "stack=0 must be at least 1"),
+        ({"channels": ("red",)}, "1 names are given for 3 channels"),
+        ({"scale": 0.5}, "uint8 is neither clipped nor scaled"),
+    ],
+)
+def test_a_picture_that_cannot_be_is_refused(settings, complaint):
+    with pytest.raises(MyriadError, match=complaint):
+        ImageTerm("camera", (2, 2, 3), **settings)

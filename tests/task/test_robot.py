@@ -8,8 +8,8 @@ import torch
 from pxr import UsdGeom
 
 from omni.myriad.engine import ArticulationView
+from omni.myriad.engine.shapes import robot_shapes
 from omni.myriad.errors import MyriadError
-from omni.myriad.render.shapes import robot_shapes
 from omni.myriad.task.robot import Robots
 
 SWING = """

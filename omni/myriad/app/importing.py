@@ -134,9 +134,9 @@ def _draw(robot: Robot, file: Path) -> None:
     import numpy as np
     from matplotlib.image import imsave
 
+    from omni.myriad.engine.shapes import Shape, robot_shapes
     from omni.myriad.files import replacing
     from omni.myriad.render.camera import Camera
-    from omni.myriad.render.shapes import Shape, robot_shapes
     from omni.myriad.render.video import follow
     from omni.myriad.robots.trial import at_home
 

@@ -20,7 +20,7 @@ Initializer = Literal[
     "glorot_uniform_initializer", "variance_scaling_initializer", "random_uniform_initializer", "kaiming_normal",
 ]  # fmt: skip
 Compile = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
-Measure = Literal["bare_loop", "env", "train", "startup", "peers", "reward"]
+Measure = Literal["bare_loop", "env", "train", "startup", "peers", "camera", "reward"]
 Peer = Literal["rl_games", "rl_games_compiled", "mujoco_warp", "gymnasium", "dart", "mjlab"]
 
 _UINT = {"least": 0, "most": 2**32 - 1}  # PhysX's unsigned int
@@ -536,7 +536,9 @@ class Benchmark:
 
     num_envs: tuple[int, ...] = option((), "numbers of environments, each for itself; empty: the task's", least=1)
     gpus: tuple[int, ...] = option((), "measure=train: on so many GPUs, each number for itself; empty: one", least=1)
-    measure: tuple[Measure, ...] = option(get_args(Measure)[:-1], "bare_loop: physics alone; env: random actions; all")
+    measure: tuple[Measure, ...] = option(
+        get_args(Measure)[:-2], "bare_loop: physics alone; env: random actions; camera: its pictures; all"
+    )
     peers: tuple[Peer, ...] = option(get_args(Peer), "measure=peers: what to compare with, as far as installed; none")
     reward: tuple[float, ...] = option((3000.0, 5900.0), "measure=reward: mean rewards to train until")
     seeds: tuple[int, ...] = option((1, 2, 3, 4, 5), "measure=reward: a run for each seed", least=0)

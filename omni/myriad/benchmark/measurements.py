@@ -115,6 +115,35 @@ def env(config: Config, options: Options) -> Result:
     return result
 
 
+def camera(config: Config, options: Options) -> Result:
+    """Measure a task's cameras alone: robots are put where physics has them, and pictures drawn, again and again.
+
+    Beside them stands how long the physics of a control step takes.
+    """
+    from omni.myriad.app.runs import make_env
+    from omni.myriad.engine.camera.view import CameraView
+
+    env = make_env(config)
+    env.reset()
+    engine = env.engine
+    cameras = [view for view in engine.scene.views() if isinstance(view, CameraView)]
+    if not cameras:
+        raise MyriadError(f"Task {env.task.name} has no CameraView: measure=camera takes one such as CartpoleCamera.")
+
+    def draw() -> None:
+        engine.num_steps += 1  # else the pictures would still be those of the last step
+        for view in cameras:
+            view.draw()
+
+    drawn = stepped(draw, sum(view.count for view in cameras), env.device, options)
+    moved = stepped(env.task.step_physics, env.num_envs, env.device, options)
+    draw()
+    seconds = {"camera": 1.0 / drawn["median"] * len(cameras), "physics": 1.0 / moved["median"]}
+    sizes = {view.name: [*view.camera_resolution, view.count] for view in cameras}
+    env.close()
+    return drawn | {"unit": "pictures/s", "phases": shares(seconds), "cameras": sizes, "physics": moved["median"]}
+
+
 def train(config: Config, options: Options) -> Result:
     """Measure training by the wall clock between epochs: logging, statistics and checkpoints included."""
     clock, memory = timed_training(config | {"max_iterations": options.epochs})
@@ -224,4 +253,4 @@ def startup(config: Config, options: Options) -> Result:
     return {"seconds": round(times[-1] - times[0], 4), "phases": phases, "memory": memory}
 
 
-MEASURE = {function.__name__: function for function in (bare_loop, env, train, reward, startup)}
+MEASURE = {function.__name__: function for function in (bare_loop, env, camera, train, reward, startup)}

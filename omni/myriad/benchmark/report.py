@@ -33,7 +33,7 @@ class Table:
 
 def tables(found: results.Results) -> list[Table]:
     """Return the tables that there are measurements for."""
-    candidates = [_throughput(found), _phases(found), _gpus(found), _peers(found), _rewards(found)]
+    candidates = [_throughput(found), _cameras(found), _phases(found), _gpus(found), _peers(found), _rewards(found)]
     return [table for table in candidates if table.rows]
 
 
@@ -59,6 +59,18 @@ def _throughput(found: results.Results) -> Table:
     return Table("Throughput", header, rows, notes)
 
 
+def _cameras(found: results.Results) -> Table:
+    rows = []
+    for num_envs, entry in found["by_num_envs"].items():
+        if camera := entry.get("camera"):
+            sizes = ", ".join(f"{width} x {height}" for width, height, _ in camera["cameras"].values())
+            memory = camera["memory"].get("gpu_mib", camera["memory"]["host_mib"]) / 1024
+            share = camera["phases"]["camera"]
+            rows.append((f"{int(num_envs):,}", sizes, _with_spread(camera), f"{share:.0%}", f"{memory:.1f} GiB"))
+    note = "Pictures per second, drawn alone; the share is that of drawing in drawing and physics together."
+    return Table("Cameras", ("num_envs", "pixels", "pictures", "of drawing and physics", "memory"), rows, (note,))
+
+
 def _engine(found: results.Results) -> str:
     measured = [
         entry[name] for entry in found["by_num_envs"].values() for name in ("env", "bare_loop") if name in entry
@@ -75,6 +87,8 @@ def _phases(found: results.Results) -> Table:
     rows = []
     for num_envs, entry in found["by_num_envs"].items():
         for measure in (name for name in results.HEADLINES if name in entry):
+            if measure == "camera":
+                continue  # in a table of its own
             amount = "{} {:.2f} s" if measure == "startup" else "{} {:.0%}"
             phases = ", ".join(amount.format(*phase) for phase in entry[measure]["phases"].items())
             rows.append((f"{int(num_envs):,}", measure.replace("_", " "), phases))

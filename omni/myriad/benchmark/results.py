@@ -4,8 +4,8 @@
 task, machine, versions   what was measured on what; the same in all commands put together
 commands                  command line, date and commit of each
 by_num_envs               "4096": bare_loop_env_steps_per_second, env_steps_per_second, train_frames_per_second
-                          and startup_seconds (medians), and in `bare_loop`, `env`, `train`, `startup` and `peers`
-                          all values, spreads and phases
+                          and startup_seconds (medians), and in `bare_loop`, `env`, `train`, `startup`, `camera` and
+                          `peers` all values, spreads and phases
 by_gpus                   "4": as by_num_envs, trained on so many GPUs with so many environments on each
 over_seeds                seeds, num_envs; seconds_to_3000 and the like, one number per seed in their order, null
                           where it was not reached; their medians; `runs` with the learning curves
@@ -35,6 +35,7 @@ HEADLINES = {
     "env": "env_steps_per_second",
     "train": "train_frames_per_second",
     "startup": "startup_seconds",
+    "camera": "camera_pictures_per_second",
 }
 
 

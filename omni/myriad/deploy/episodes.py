@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from omni.myriad.deploy.sources import Sensors
+from omni.myriad.deploy.sources import Sensors, find_eyes
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn.base import Acts, Observations
@@ -112,6 +112,7 @@ class SingleRobot:
         self._env, self._policy = env, policy
         self._view = env.engine.robots()[view_name]
         self._sensors = Sensors(policy.required, self._view, policy.metadata)
+        self._eyes = find_eyes(policy.images, env.engine.scene)
         self._commands: list[Command] = []
         decimation = env.task.control_frequency_inv
         self._whole, self._late_steps = divmod(round(latency * decimation), decimation)
@@ -134,8 +135,9 @@ class SingleRobot:
         positions = dict(zip(self._view.dof_names, self._view.get_joint_positions()[0].tolist(), strict=True))
         velocities = dict(zip(self._view.dof_names, self._view.get_joint_velocities()[0].tolist(), strict=True))
         origin = getattr(self._env.task, "_env_pos", torch.zeros(1, 3))[0]
+        pictures = {name: eye()[0].cpu().numpy() for name, eye in self._eyes.items()}
         given = self._sensors.measure(origin, self._env.task.commands())
-        self._commands.append(self._policy.act(positions, velocities, given))
+        self._commands.append(self._policy.act(positions, velocities, given, images=pictures))
         del self._commands[: -self._whole - 2]
         return torch.from_numpy(self._policy.last_action)[None].to(self.device)
 
@@ -187,4 +189,7 @@ class FileActor:
 
     def act(self, observations: Observations, done: torch.Tensor | None = None) -> torch.Tensor:
         """Return the network's actions."""
-        return torch.from_numpy(self._policy.infer(observations["obs"].cpu().numpy()))
+        seen = observations["obs"]
+        if isinstance(seen, dict):
+            return torch.from_numpy(self._policy.infer({name: part.cpu().numpy() for name, part in seen.items()}))
+        return torch.from_numpy(self._policy.infer(seen.cpu().numpy()))

@@ -102,6 +102,29 @@ class Sensors:
         return self._view.get_measured_joint_forces()[0, bodies].cpu()
 
 
+def find_eyes(images: Mapping[str, Mapping[str, Any]], scene: Any) -> dict[str, Callable[[], Tensor]]:
+    """Return what takes each picture of `Policy.images`: the camera whose view has the picture's name.
+
+    Args:
+        images: `Policy.images`.
+        scene: The engine's scene.
+
+    Raises:
+        MyriadError: If there is no camera of that name.
+    """
+    from omni.myriad.engine.camera.view import CameraView
+
+    eyes: dict[str, Callable[[], Tensor]] = {}
+    for name, term in images.items():
+        view = scene.get_object(name)
+        if not isinstance(view, CameraView):
+            raise MyriadError(
+                f"Picture {name} is not that of a camera here: give the task's CameraView the picture's name."
+            )
+        eyes[name] = lambda view=view, kind=term["source"]: view.get_data(kind)[0]
+    return eyes
+
+
 MEASURES: dict[str, Callable[[Sensors, Term], Tensor]] = {
     "root_height": lambda sensors, _: sensors.position[:, 2],
     "root_linear_velocity": lambda sensors, term: sensors._velocity(term, 0),

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The only room that knows a physics engine.
 
-`make_engine` picks one; afterwards `ArticulationView` and `RigidPrimView` imported from here are that engine's classes,
-so task files are the same on every engine. A task file is therefore imported only once the engine exists.
+`make_engine` picks one; afterwards `ArticulationView`, `RigidPrimView` and `CameraView` imported from here are that
+engine's classes, so task files are the same on every engine. A task file is therefore imported only once the engine
+exists.
 """
 
 from __future__ import annotations
@@ -16,12 +17,13 @@ from .base import ENV_0_PATH, ENVS_PATH, Engine, Scene
 from .sim_config import SimConfig
 
 if TYPE_CHECKING:
-    from .physx import ArticulationView, RigidPrimView
+    from .physx import ArticulationView, CameraView, RigidPrimView
 
 __all__ = [
     "ENVS_PATH",
     "ENV_0_PATH",
     "ArticulationView",
+    "CameraView",
     "Engine",
     "RigidPrimView",
     "Scene",
@@ -99,6 +101,6 @@ def load(name: str) -> Any:
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("ArticulationView", "RigidPrimView"):
+    if name in ("ArticulationView", "CameraView", "RigidPrimView"):
         return getattr(_package or load("physx"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,6 +20,7 @@ from omni.myriad.errors import MyriadError
 if TYPE_CHECKING:
     from pxr import Usd
 
+    from omni.myriad.engine.camera.tracer import RayTracer
     from omni.myriad.engine.sim_config import SimConfig
 
 ENVS_PATH = "/World/envs"
@@ -41,6 +42,9 @@ class Scene:
         body_class: The engine's `RigidPrimView`.
         on_add: Called with each view that is added.
         on_remove: Called with the name of each view that is removed, and whether its prims stay.
+
+    Attributes:
+        body_class: The engine's `RigidPrimView`.
     """
 
     def __init__(
@@ -50,7 +54,7 @@ class Scene:
         on_add: Callable[[Any], Any],
         on_remove: Callable[[str, bool], Any] = lambda name, registry_only: None,
     ) -> None:
-        self._robot_class, self._body_class = robot_class, body_class
+        self._robot_class, self.body_class = robot_class, body_class
         self._on_add, self._on_remove = on_add, on_remove
         self._views: dict[str, Any] = {}
 
@@ -95,7 +99,7 @@ class Scene:
 
     def bodies(self) -> dict[str, RigidView]:
         """Return the rigid body views by name, in the order they were added."""
-        return {name: view for name, view in self._views.items() if isinstance(view, self._body_class)}
+        return {name: view for name, view in self._views.items() if isinstance(view, self.body_class)}
 
 
 class Capture(Protocol):
@@ -156,6 +160,9 @@ class Engine(Protocol):
         scene: The registry of views.
         capture: What CUDA graphs need of the engine, or None if it cannot be captured.
         application: The application whose loop calls have to be awaited on, or None where the engine runs by itself.
+        num_steps: How often physics was asked to advance, or links to follow: cameras look again when it grows.
+        markers: What is seen and touches nothing, by name: `positions` (num_envs, 3) in m from the environments'
+            origins and `orientations` (num_envs, 4) as wxyz.
     """
 
     name: str
@@ -168,7 +175,10 @@ class Engine(Protocol):
     scene: Scene
     capture: Capture | None = None
     application: Application | None = None
+    num_steps: int = 0
+    markers: dict[str, Any]
     _step_seconds: float = 0.0
+    _ray_tracer: Any = None
     _sim_config: SimConfig
     _positions: list[tuple[float, float, float]]
 
@@ -188,6 +198,7 @@ class Engine(Protocol):
         self.device = torch.device(sim_config.config["sim_device"])
         self.physics_dt = sim_config.physics_dt
         self.env_positions = torch.zeros(0, 3, device=self.device)
+        self.markers = {}
         self.stage = usd.new_stage()
         self.scene = Scene(robot_class, body_class, self._take_view)
         usd.define_physics_scene(self.stage, sim_config, self.device)
@@ -372,6 +383,18 @@ class Engine(Protocol):
                 robot.set_joint_position_targets(values["position_targets"], env_ids)
                 robot.set_joint_velocity_targets(values["velocity_targets"], env_ids)
                 robot.set_joint_efforts(values["efforts"], env_ids)
+
+    def ray_tracer(self) -> RayTracer:
+        """Return what draws for this engine's cameras, made at the first call.
+
+        Raises:
+            MyriadError: If newton is not installed.
+        """
+        from omni.myriad.engine.camera.tracer import RayTracer
+
+        if self._ray_tracer is None:
+            self._ray_tracer = RayTracer(self)
+        return self._ray_tracer
 
     def close(self) -> None:
         """Release physics; the engine cannot be used afterwards."""

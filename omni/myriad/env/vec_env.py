@@ -185,6 +185,8 @@ class VecEnv:
         """Let the task reset and act, at once where it can be captured."""
         if self.task.randomizer is not None:
             actions = self.task.randomizer.before_step(actions)
+        if self.task.looks is not None:
+            self.task.looks.before_step()
         graph, capture = self._before_graph, self.engine.capture
         if graph is None or capture is None:
             self.task.before_physics(self._clamped(actions))
@@ -364,6 +366,7 @@ class VecEnv:
             task.reset()
             return
         self.engine.set_state(state["views"])
+        task.forget_frames()
         if task.randomizer is not None:
             task.randomizer.set_state(state.get("randomized", {}))
         for name, saved in state["task"].items():

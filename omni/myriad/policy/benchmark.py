@@ -23,7 +23,8 @@ def measure(policy: Policy, runs: int = 10_000) -> dict[str, float]:
     if policy.can_act:
         joints = np.zeros(len(policy.joint_names), np.float32)
         terms = {name: np.zeros(term["slice"][1] - term["slice"][0]) for name, term in policy.required.items()}
-        results |= percentiles("act", lambda: policy.act(joints, joints, terms), runs)
+        images = {name: np.zeros(term["shape"], term["dtype"]) for name, term in policy.images.items()}
+        results |= percentiles("act", lambda: policy.act(joints, joints, terms, images=images), runs)
     policy.reset()
     return results
 

@@ -63,7 +63,8 @@ def export_policy(
         raise MyriadError(f"output={output} must be a file that ends in .onnx.")
     graph = PolicyGraph(actor.export_module(), description)
     check_fits(recording, graph.parts)
-    if not description["observation_terms"] or not description["action_terms"]:
+    observed = description["observation_terms"] or description.get("image_terms")
+    if not observed or not description["action_terms"]:
         logger.warning(
             "task %s does not say what it observes or commands (observation_terms, action_terms): "
             "the file names no joints, and a robot must know them from elsewhere",

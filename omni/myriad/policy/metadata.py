@@ -34,6 +34,7 @@ def build_metadata(
     """
     about = state["myriad"]
     in_run = checkpoint.parent.name == "checkpoints"
+    images = description.get("image_terms", [])
     return {
         "schema_version": SCHEMA_VERSION,
         "created": datetime.now(timezone.utc).isoformat(timespec="seconds"),
@@ -66,7 +67,8 @@ def build_metadata(
             "clip": description["clip_observations"],
             "normalized_in_graph": graph.module.normalizes,
             "inputs": graph.parts,
-            "terms": description["observation_terms"] or _unnamed_observations(graph),
+            "terms": description["observation_terms"] or ([] if images else _unnamed_observations(graph)),
+            "images": images,
         },
         "actions": {
             "space": description["spaces"]["action"],

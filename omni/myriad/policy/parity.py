@@ -18,6 +18,8 @@ from omni.myriad.policy.runtime import TOLERANCE as GOLDEN_TOLERANCE
 TOLERANCE = 1e-5
 """Greatest difference between two actions that counts as rounding."""
 NUM_GOLDEN = 16
+_MOST_GOLDEN_NUMBERS = 100_000
+"""Pictures are many numbers, so of them fewer pairs are kept, but never fewer than two."""
 _SINGLE_STEPS = 256  # steps replayed once more with a batch of one, as on a robot
 
 
@@ -110,7 +112,7 @@ def replay(trainer: TrainerSide, onnx: OnnxSide, recording: Recording) -> dict[s
 
 
 def golden_pairs(trainer: TrainerSide, recording: Recording, sequential: bool) -> dict[str, Any]:
-    """Return sixteen observations and what the learner's actor does with them, for a runtime to test itself with.
+    """Return up to sixteen observations and what the learner's actor does with them, for a runtime to test itself with.
 
     Where the task says what it observes and commands, they come with what a robot would have measured, and with the
     commands that its joints should get.
@@ -121,11 +123,13 @@ def golden_pairs(trainer: TrainerSide, recording: Recording, sequential: bool) -
         sequential: Whether they are consecutive steps of one environment from zero states, as a policy with recurrent
             states needs them; else they are spread over the recording.
     """
+    numbers = sum(values[0, 0].size for values in recording.observations.values())
+    most = max(2, min(NUM_GOLDEN, _MOST_GOLDEN_NUMBERS // numbers))
     if sequential:
-        count, batch = min(NUM_GOLDEN, recording.steps), 1
+        count, batch = min(most, recording.steps), 1
         chosen = {name: values[:count, 0] for name, values in recording.observations.items()}
     else:
-        count = batch = NUM_GOLDEN
+        count = batch = most
         rows = np.linspace(0, recording.resets.size - 1, count).round().astype(int)
         chosen = {name: values.reshape(-1, *values.shape[2:])[rows] for name, values in recording.observations.items()}
     description, measurements = trainer.description, None

@@ -85,6 +85,8 @@ class Policy:
         joint_names: The robot's joints, in the order in which `act` takes measurements.
         control_dt: Seconds from one action to the next.
         required: The observation terms that `act` must be given, by name: {"slice", "unit", "frame", "source", ...}.
+        images: The pictures that `act` must be given, by name: {"shape", "dtype", "channels", "stack", ...}, one at a
+            time, as the camera took it.
         inputs: Shape and type of each observation that `infer` takes, by name.
         can_act: Whether the file says which joints are observed and commanded; without, there is only `infer`.
         missed: How many control periods `due` found skipped.
@@ -139,7 +141,8 @@ class Policy:
         gathers: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"joint_position": [], "joint_velocity": []}
         self._last_action_slots = []
         terms = meta["observations"]["terms"]
-        self._size = max(term["slice"][1] for term in terms)
+        self._size = max((term["slice"][1] for term in terms), default=0)
+        self.images = {term["name"]: term for term in meta["observations"].get("images", [])}
         self._offset, self._scale = np.zeros(self._size, np.float32), np.ones(self._size, np.float32)
         self._low, self._high = np.full(self._size, -np.inf, np.float32), np.full(self._size, np.inf, np.float32)
         for term in terms:
@@ -164,8 +167,11 @@ class Policy:
             for source in ("joint_position", "joint_velocity")
         )
         self._outputs = _outputs(meta["actions"]["terms"], place, meta["joints"])
-        vector = list(self.inputs) == ["obs"] and self.inputs["obs"][0] == (self._size,)
-        self.can_act = vector and bool(self._outputs) and meta["actions"]["space"]["kind"] == "box"
+        self._vector = next((name for name in ("obs", "state") if name in self.inputs), None)
+        others = set(self.inputs) - {self._vector}
+        fits = self._vector is None or self.inputs[self._vector][0] == (self._size,)
+        fits &= bool(self.inputs) and others == set(self.images)
+        self.can_act = fits and bool(self._outputs) and meta["actions"]["space"]["kind"] == "box"
         self._quantities = np.zeros(self._size, np.float32)
 
     # -- acting -------------------------------------------------------------------------------------------------------
@@ -182,6 +188,7 @@ class Policy:
         }
         self._batch = batch
         self.last_action = np.zeros(self._action_size, np.float32)
+        self._frames: dict[str, np.ndarray] = {}
         # What an action of 0 commands: cumulative commands go on from the last ones.
         self._bases = [output.offset for output in self._outputs]
         self._last_stamp = -math.inf
@@ -214,6 +221,7 @@ class Policy:
         terms: Mapping[str, Any] | None = None,
         stamp: float | None = None,
         now: float | None = None,
+        images: Mapping[str, Any] | None = None,
     ) -> Command:
         """Return commands for the joints; call it once a control period.
 
@@ -223,6 +231,8 @@ class Policy:
             terms: The other quantities of `required`, by name, in their unit and frame, before scaling.
             stamp: When it was measured, in seconds on the clock; None: not checked.
             now: The present, in seconds on the clock; by default the clock's.
+            images: The pictures of `images`, by name, (height, width, channels), as the camera took them: the last ones
+                of each are kept here, where the policy sees several.
 
         Raises:
             PolicyError: If something is missing, of the wrong size, not finite, or too old; the states are left alone.
@@ -244,8 +254,12 @@ class Policy:
         self._take_terms(terms or {})
         if not np.isfinite(quantities).all():
             raise PolicyError(self._name_what_is_not_finite())
-        action = self.infer(np.clip((quantities - self._offset) * self._scale, self._low, self._high))
+        seen = self._see(images or {})
+        if self._vector is not None:
+            seen[self._vector] = np.clip((quantities - self._offset) * self._scale, self._low, self._high)
+        action = self.infer(seen)
         self.last_action = action
+        self._frames = {name: seen[name] for name in self.images}
         command = Command()
         for i, output in enumerate(self._outputs):
             values = np.clip(action[output.index] * output.scale + self._bases[i], output.low, output.high)
@@ -293,6 +307,29 @@ class Policy:
         for (name, _, _), state in zip(self._states, states, strict=True):
             self._memory[name] = state
         return action[0].reshape(-1) if single else action
+
+    def _see(self, images: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Return pictures as the policy sees them: clipped, scaled, and the last ones side by side."""
+        if unknown := sorted(set(images) - set(self.images)):
+            raise PolicyError(f"image {unknown[0]!r} is unknown; act() needs: {', '.join(self.images) or 'none'}")
+        seen = {}
+        for name, term in self.images.items():
+            if name not in images:
+                raise PolicyError(f"image {name!r} is missing; act() needs: {', '.join(self.images)}")
+            picture, shape = np.asarray(images[name]), tuple(term["shape"])
+            if picture.shape != shape or picture.dtype != np.dtype(term["dtype"]):
+                raise PolicyError(
+                    f"image {name!r} is {picture.dtype} of shape {picture.shape}, not {term['dtype']} of {shape}"
+                )
+            if term.get("clip"):
+                picture = picture.clip(*np.array(term["clip"], np.float32))
+            if term.get("scale", 1.0) != 1.0:
+                picture = picture * np.float32(term["scale"])
+            stack = int(term.get("stack", 1))
+            last = self._frames.get(name)
+            older = np.tile(picture, (1, 1, stack)) if last is None else last
+            seen[name] = np.concatenate((older[..., shape[2] :], picture), axis=2)
+        return seen
 
     def _check_stamp(self, stamp: float, now: float) -> None:
         age = now - stamp
@@ -493,9 +530,13 @@ def _check_metadata(meta: Mapping[str, Any], session: Any) -> None:
     if meta["joints"]:
         _limits(meta["joints"])
     stop = 0
+    images = meta["observations"].get("images", [])
+    vector = "obs" if list(own) == ["obs"] else "state" if images and "state" in own else ""
     for term in meta["observations"]["terms"]:
-        stop = _check_term(term, stop, names) if list(own) == ["obs"] else 0
-    _demand(list(own) != ["obs"] or math.prod(own["obs"]) == stop, "terms do not add up to the observation")
+        stop = _check_term(term, stop, names) if vector else 0
+    _demand(not vector or math.prod(own[vector]) == stop, "terms do not add up to the observation")
+    for image in images:
+        _check_image(image, own)
     stop = 0
     for term in meta["actions"]["terms"]:
         stop = _check_term(term, stop, names)
@@ -520,6 +561,17 @@ def _check_term(term: Mapping[str, Any], start: int, joints: Sequence[str]) -> i
     unknown = [joint for joint in term["joint_names"] if joint not in joints]
     _demand(not unknown and len(set(term["joint_names"])) == len(term["joint_names"]), f"{name} has joints {unknown}")
     return stop
+
+
+def _check_image(term: Mapping[str, Any], inputs: Mapping[str, Any]) -> None:
+    """Raise unless a picture is what one of the graph's inputs takes."""
+    name, shape, stack = term["name"], term["shape"], term.get("stack", 1)
+    _demand(type(stack) is int and 1 <= stack <= 1000, f"{name} stacks {stack} pictures")
+    _demand(len(shape) == 3 and all(type(n) is int and n >= 1 for n in shape), f"{name} has shape {shape}")
+    _demand(inputs.get(name) == [*shape[:2], shape[2] * stack], f"{name} does not fit the graph's inputs")
+    _demand(term["dtype"] in ("uint8", "float32"), f"{name} is {term['dtype']}")
+    _ordered(term.get("clip"), f"clip of {name}")
+    _number(term.get("scale", 1.0), f"scale of {name}")
 
 
 def _limits(joints: Mapping[str, Any]) -> dict[str, list[tuple[float, float]]]:

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
+from omni.myriad.engine.camera.tracer import add_shape
+from omni.myriad.engine.shapes import Shape
 from omni.myriad.errors import MyriadError
-from omni.myriad.render.shapes import Shape
 
 FIELD_OF_VIEW = math.radians(38.0)
 """Vertical, rad."""
@@ -22,13 +23,6 @@ _FLOOR = (0.62, 0.68, 0.76)
 _HORIZON, _ZENITH = (255.0 * np.array(colour, np.float32) for colour in ((0.84, 0.90, 0.95), (0.36, 0.56, 0.82)))
 _HAZE = 26.0  # m in which the floor fades into the horizon
 _HAIR = 3e-4  # m
-_SIZES = {
-    "sphere": ("radius",),
-    "capsule": ("radius", "half_height"),
-    "cylinder": ("radius", "half_height"),
-    "box": ("hx", "hy", "hz"),
-}
-"""What newton calls a shape's `size`."""
 _DEVICE = "cpu"  # warp's name of it
 _NOTHING = 0xFFFFFFFF  # shape index where a ray met nothing
 
@@ -56,13 +50,7 @@ class Camera:
         links = {name: builder.add_body(label=name) for name in link_names}
         for index, shape in enumerate(shapes):
             # Where two links share a rounded end, neither would win: each is some hairs bigger than its neighbours.
-            sizes = [size + index % 8 * _HAIR for size in shape.size]
-            form: dict[str, Any] = dict(zip(_SIZES.get(shape.kind, ()), sizes, strict=True))
-            if shape.kind == "mesh":
-                form["mesh"] = newton.Mesh(shape.points, shape.triangles, compute_inertia=False)
-            place = self._wp.transform(self._wp.vec3(*shape.position), self._wp.quat(*shape.rotation))
-            add = getattr(builder, f"add_shape_{shape.kind}")
-            add(links[shape.link] if shape.link else -1, xform=place, color=shape.colour, **form)
+            add_shape(newton, warp, builder, links[shape.link] if shape.link else -1, shape, grown=index % 8 * _HAIR)
         is_uneven = any(not shape.link for shape in shapes)
         floor = None if is_uneven else builder.add_ground_plane(color=_FLOOR)
         self._model = builder.finalize(device=_DEVICE)

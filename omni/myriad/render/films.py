@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from omni.myriad.engine.shapes import Shape, robot_shapes
 from omni.myriad.errors import MyriadError
 from omni.myriad.render.camera import needed
 from omni.myriad.render.poses import Poses, neighbours
-from omni.myriad.render.shapes import Shape, robot_shapes
 from omni.myriad.render.video import draw_film, shapes_around
 
 if TYPE_CHECKING:

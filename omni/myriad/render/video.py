@@ -12,11 +12,11 @@ import numpy as np
 import torch
 from rich.progress import track
 
+from omni.myriad.engine.shapes import Shape, ground_shapes, robot_shapes
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import replacing
 from omni.myriad.render.camera import FIELD_OF_VIEW, Camera, needed
 from omni.myriad.render.poses import Poses
-from omni.myriad.render.shapes import Shape, ground_shapes, robot_shapes
 
 FRAMES_PER_SECOND = 30
 _MARGIN = 1.25  # how much more than the robot is in the picture

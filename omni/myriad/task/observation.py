@@ -63,7 +63,7 @@ class Observation:
         spaces: dict[str, gymnasium.Space] = {STATE: vector} if self._size else {}
         for term in self._images:
             low, high = (0, 255) if term.dtype == "uint8" else (-np.inf, np.inf)
-            spaces[term.name] = gymnasium.spaces.Box(low, high, term.shape, np.dtype(term.dtype).type)
+            spaces[term.name] = gymnasium.spaces.Box(low, high, term.seen_shape, np.dtype(term.dtype).type)
         return gymnasium.spaces.Dict(spaces)
 
     def allocate(self) -> Any:
@@ -79,20 +79,26 @@ class Observation:
         slices = self._vector.split([term.size for term in self._vector_terms], dim=-1) if self._size else ()
         self.parts = {term.name: part for term, part in zip(self._vector_terms, slices, strict=True)}
         images = {
-            term.name: torch.zeros((n, *term.shape), dtype=getattr(torch, term.dtype), device=device)
+            term.name: torch.zeros((n, *term.seen_shape), dtype=getattr(torch, term.dtype), device=device)
             for term in self._images
         }
+        self._without_past = torch.ones(n, dtype=torch.bool, device=device)
         self.parts |= images
         if not images:
             return self._vector
         return {STATE: self._vector, **images} if self._size else images
 
-    def fill(self, quantities: Quantities) -> None:
+    def forget(self) -> None:
+        """Let the next picture be the first of its stack everywhere, as where another state was written."""
+        self._without_past.fill_(True)
+
+    def fill(self, quantities: Quantities, begun: torch.Tensor | None = None) -> None:
         """Fill the buffer: concatenate, subtract offsets, multiply by scales, clip, add noise; copy pictures.
 
         Args:
             quantities: By the terms' names, (num_envs, size) before scaling, or any shape with as many numbers for each
                 environment; pictures (num_envs, height, width, channels).
+            begun: Where this is the first observation of an episode, (num_envs,) bool; None for nowhere.
 
         Raises:
             MyriadError: At the first call, if one is missing or has another shape.
@@ -114,8 +120,20 @@ class Observation:
                 for kind, amounts in self._noises.items():
                     self._drawn.uniform_(-1.0, 1.0) if kind == "uniform" else self._drawn.normal_()
                     vector.addcmul_(self._drawn, amounts)
+        if begun is not None:
+            self._without_past |= begun
         for term in self._images:
-            self.parts[term.name].copy_(quantities[term.name])
+            self._fill_image(term, quantities[term.name])
+        self._without_past.fill_(False)
+
+    def _fill_image(self, term: ImageTerm, picture: torch.Tensor) -> None:
+        seen, channels = self.parts[term.name], term.shape[2]
+        if term.clip or term.scale != 1.0:
+            picture = (picture.clamp(*term.clip) if term.clip else picture) * term.scale
+        if term.stack > 1:
+            same = picture.repeat(1, 1, 1, term.stack - 1)
+            seen[..., :-channels] = torch.where(self._without_past.view(-1, 1, 1, 1), same, seen[..., channels:])
+        seen[..., -channels:] = picture
 
     def _check(self, quantities: Quantities) -> None:
         n = self._num_envs

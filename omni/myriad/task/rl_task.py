@@ -17,7 +17,9 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.places import data_folder
 from omni.myriad.task.actuators import ProportionalDerivative, author_actuators, moving_joints, read_actuators
 from omni.myriad.task.buffers import FirstObservation, Rewards, RewardTerms
+from omni.myriad.task.cameras import Lens, author_camera
 from omni.myriad.task.curriculum import Curriculum, TerrainLevels
+from omni.myriad.task.looks import Looks, make_looks
 from omni.myriad.task.markers import Marker, MarkerShape, author_marker, make_marker
 from omni.myriad.task.observation import Observation, Quantities
 from omni.myriad.task.randomization import Randomizer, make_randomizer
@@ -132,6 +134,7 @@ class RLTask:
         self._motors: list[ProportionalDerivative] = []
         self._filled: dict[str, Observation] = {}
         self.randomizer: Randomizer | None = None
+        self.looks: Looks | None = None
         spaces = ("action_space", "observation_space", "state_space")
         self._own_spaces = {space for space in spaces if hasattr(self, space)}
         self._define_spaces()
@@ -198,6 +201,7 @@ class RLTask:
             self.get_observations()
             self.num_observations = self.obs_buf.shape[-1]  # which may be a tensor that the task has put there
         self.randomizer = self.make_randomizer()
+        self.looks = make_looks(self)
         self.has_own_states = bool(self.num_states)
         drawn = self.randomizer.for_critic() if self.randomizer is not None else None
         if drawn is not None:
@@ -365,8 +369,39 @@ class RLTask:
             Its positions and orientations, to be written by the task; films draw it there.
         """
         author_marker(self.stage, name, shape, size, colour)
-        self.markers[name] = make_marker(self._num_envs, self._device)
+        self.markers[name] = self.world.markers[name] = make_marker(self._num_envs, self._device)
         return self.markers[name]
+
+    def add_camera(
+        self,
+        name: str,
+        position: tuple[float, float, float],
+        target: tuple[float, float, float],
+        link: str = "",
+        focal_length: float = 24.0,
+        horizontal_aperture: float = 20.955,
+        clipping_range: tuple[float, float] = (0.01, 1000.0),
+    ) -> Usd.Prim:
+        """Add a camera to environment 0; call it before `super().set_up_scene`, and make its `CameraView` after it.
+
+        Args:
+            name: Name of its prim, which lies in the environment, or in the link.
+            position: Where it is in m, in the environment, or in the link.
+            target: What it looks at, in the same frame; z is up in the picture as far as can be.
+            link: Path below environment 0 of the body that carries it, such as "Robot/hand"; empty where it is fixed.
+            focal_length: In mm.
+            horizontal_aperture: Width of the film in mm; half of it by the focal length is the tangent of half the
+                field of view.
+            clipping_range: Nearest and farthest distance in m that is seen.
+
+        Returns:
+            The camera's prim.
+
+        Raises:
+            MyriadError: If there is no such link, or something else has that name, or a number cannot be.
+        """
+        lens = Lens(focal_length, horizontal_aperture, clipping_range)
+        return author_camera(self.stage, f"{link}/{name}".strip("/"), position, target, lens)
 
     def set_up_scene(self, scene: Scene) -> None:
         """Add `robot`, if the class names one, and the ground; clone environment 0; make `self.robot`, its view.
@@ -497,9 +532,15 @@ class RLTask:
                 known = ", ".join(sorted(names)) or "none"
                 raise MyriadError(f"Task {self.name} observes {unknown[0]}, which is no term; its terms are: {known}.")
             self._names_checked = True
+        begun = self.progress_buf == 1
         for part in self._filled.values():
-            part.fill(quantities)
+            part.fill(quantities, begun)
         return self._filled["num_observations"].parts if "num_observations" in self._filled else {}
+
+    def forget_frames(self) -> None:
+        """Let the next pictures be the first of their stacks, since another state was written."""
+        for part in self._filled.values():
+            part.forget()
 
     def get_states(self) -> torch.Tensor:
         """Fill and return `states_buf`, for tasks whose critic sees more than the policy."""

@@ -155,15 +155,20 @@ ImageType = Literal["uint8", "float32"]
 
 @dataclass(frozen=True)
 class ImageTerm:
-    """A picture beside the numbers, which reaches the policy as it is, under its own name.
+    """A picture beside the numbers, which reaches the policy under its own name.
 
     Args:
         name: Name of the picture, unique in the task; "state" is what the numbers together are called.
-        shape: Height, width, channels.
+        shape: Height, width, channels of one picture.
         dtype: "uint8" for colours from 0 to 255, "float32" for anything else, such as depth.
         unit: Unit of an element, such as "m" for depth.
         frame: The body that carries the camera.
-        source: What it is.
+        source: What it is, as a camera's annotators are called: "rgb", "depth", "normals".
+        channels: What the numbers of a pixel are, in order, such as ("red", "green", "blue").
+        stack: How many of the last pictures the policy sees, side by side as channels, the oldest first. At the
+            beginning of an episode all are the first one.
+        clip: Bounds of a float32 element, such as (0.0, 5.0) where nothing is infinitely far; None for none.
+        scale: Factor after clipping, of float32 alone.
     """
 
     name: str
@@ -172,6 +177,10 @@ class ImageTerm:
     unit: str = ""
     frame: str = ""
     source: str = ""
+    channels: tuple[str, ...] = ()
+    stack: int = 1
+    clip: tuple[float, float] | None = None
+    scale: float = 1.0
 
     def __post_init__(self) -> None:
         if self.name == STATE:
@@ -180,6 +189,17 @@ class ImageTerm:
             raise MyriadError(f"Term {self.name}: shape is (height, width, channels), not {tuple(self.shape)}.")
         if self.dtype not in get_args(ImageType):
             raise MyriadError(f"Term {self.name}: dtype {self.dtype} is none of {', '.join(get_args(ImageType))}.")
+        if self.channels and len(self.channels) != self.shape[2]:
+            raise MyriadError(f"Term {self.name}: {len(self.channels)} names are given for {self.shape[2]} channels.")
+        if self.stack < 1:
+            raise MyriadError(f"Term {self.name}: stack={self.stack} must be at least 1.")
+        if self.dtype == "uint8" and (self.clip or self.scale != 1.0):
+            raise MyriadError(f"Term {self.name}: uint8 is neither clipped nor scaled; make it float32.")
+
+    @property
+    def seen_shape(self) -> tuple[int, int, int]:
+        """Height, width and channels of what the policy sees."""
+        return (*self.shape[:2], self.shape[2] * self.stack)
 
 
 STATE = "state"
@@ -314,13 +334,14 @@ def terms_table(task: RLTask) -> Table:
             table.add_row(part, f"0:{size}")
         for term in describe_terms(f"{task.name} {part}", terms, size):
             place = ":".join(map(str, term["slice"])) if "slice" in term else "x".join(map(str, term["shape"]))
+            place += f" x {term['stack']} frames" if term.get("stack", 1) > 1 else ""
             noise = term.get("noise")
             table.add_row(
                 term["name"],
                 place,
                 term["unit"] + " a step" * term.get("cumulative", False),
                 term.get("frame", ""),
-                _short(term.get("scale", [])),
+                _short(term["scale"] if isinstance(term.get("scale"), list) else []),
                 f"{noise['kind']} {noise['amount']:g}" if noise else "",
             )
         table.add_section()

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from omni.myriad.engine.shapes import Shape, is_held, robot_shapes
 from omni.myriad.render.poses import Poses, neighbours
-from omni.myriad.render.shapes import Shape, is_held, robot_shapes
 from omni.myriad.task.commands import VelocityCommands
 from omni.myriad.task.terms import describe_terms
 from omni.myriad.viewer.wire import pack, unpack

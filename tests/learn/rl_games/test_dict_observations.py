@@ -16,6 +16,7 @@ from gymnasium import spaces
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.rl_games.learner import make_learner
+from omni.myriad.learn.rl_games.network import Standardize
 from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.export import Spaces, export_policy
 from omni.myriad.policy.recording import load_recording, record
@@ -110,3 +111,14 @@ def test_a_picture_needs_to_be_told_how_it_is_seen(tmp_path: Path) -> None:
     env = SeenCartPoleEnv()
     with pytest.raises(MyriadError, match=r"observation camera is an image: train.params.network.cnn must say"):
         train(make_cfg(env, max_iterations=1), env, tmp_path)
+
+
+def test_standardized_pictures_are_the_same_in_brighter_light_and_nothing_comes_of_nothing() -> None:
+    torch.manual_seed(1)
+    pictures = torch.rand(2, 3, 8, 9)
+    seen = Standardize()(pictures)
+    torch.testing.assert_close(seen.mean((2, 3)), torch.zeros(2, 3), atol=1e-6, rtol=0)
+    deviation = pictures.std((2, 3), correction=0)
+    torch.testing.assert_close(seen.std((2, 3), correction=0), deviation / (deviation + 0.05))
+    torch.testing.assert_close(Standardize()(pictures + 0.3), seen, atol=1e-5, rtol=0)
+    assert Standardize()(torch.full((1, 1, 4, 4), 0.7)).abs().max() < 1e-4

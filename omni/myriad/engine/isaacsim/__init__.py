@@ -14,7 +14,7 @@ from . import app
 if TYPE_CHECKING:
     from .engine import IsaacSimEngine
 
-__all__ = ["ArticulationView", "RigidPrimView", "make", "make_async"]  # pyright: ignore[reportUnsupportedDunderAll]
+__all__ = ["ArticulationView", "CameraView", "RigidPrimView", "make", "make_async"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 # Isaac Sim's own classes, newest place first: isaacsim.core since 4.5, omni.isaac.core before.
 _VIEWS = {
@@ -23,6 +23,7 @@ _VIEWS = {
         ("omni.isaac.core.articulations", "ArticulationView"),
     ),
     "RigidPrimView": (("isaacsim.core.prims", "RigidPrim"), ("omni.isaac.core.prims", "RigidPrimView")),
+    "CameraView": (("omni.myriad.engine.isaacsim.camera", "CameraView"),),  # Isaac Sim's with torch's tensors
 }
 
 

@@ -70,6 +70,7 @@ class IsaacSimEngine(Engine):
             isaacsim.ArticulationView, isaacsim.RigidPrimView, world.scene.add, world.scene.remove_object
         )
         self.env_positions = torch.zeros(0, 3, device=self.device)
+        self.markers = {}
         self._sim_config = sim_config
         settings = sim_config.config["engine"]
         self._render_interval: int = settings["render_interval"]
@@ -257,6 +258,7 @@ class IsaacSimEngine(Engine):
             # Without rendering, World steps exactly once and by physics_dt; with it, as often as the frame rate says.
             self.world.step(render=False)
         self._step_seconds += time.perf_counter() - start
+        self.num_steps += 1
         self._calls += 1
         if app.draws_frames() and self._calls % self._render_interval == 0:
             self.world.render()

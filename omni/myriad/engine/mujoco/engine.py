@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from omni.myriad.engine.base import Engine
+from omni.myriad.engine.mujoco.camera import CameraView
 from omni.myriad.engine.mujoco.robot import Robot, find_mjcf, read_robot
 from omni.myriad.engine.mujoco.view import ArticulationView, RigidPrimView, drive_name, mujoco
 from omni.myriad.engine.sim_config import SimConfig
@@ -67,7 +68,7 @@ class MujocoEngine(Engine):
             MyriadError: If the state stopped being finite.
         """
         start = time.perf_counter()
-        views: list[ArticulationView] = self.scene.views()
+        views = list(self.scene.robots().values())
         for _ in range(num_steps):
             for view in views:
                 view.apply()
@@ -75,6 +76,7 @@ class MujocoEngine(Engine):
         mujoco.mj_rnePostConstraint(self.model, self.data)  # forces in the last step, as PhysX reports them
         for view in views:
             view.stepped()
+        self.num_steps += 1
         self._step_seconds += time.perf_counter() - start
         if not (np.isfinite(self.data.qpos).all() and np.isfinite(self.data.qvel).all()):
             raise MyriadError("The robot's state in MuJoCo stopped being finite.")
@@ -86,7 +88,8 @@ class MujocoEngine(Engine):
         mujoco.mj_setConst(self.model, self.data)
 
     def update_kinematics(self) -> None:
-        """Do nothing: links follow written states whenever they are asked for."""
+        """Let cameras look again; links follow written states whenever they are asked for."""
+        self.num_steps += 1
 
     def is_playing(self) -> bool:
         """Tell whether physics has been started and not closed."""
@@ -94,12 +97,16 @@ class MujocoEngine(Engine):
 
     def close(self) -> None:
         """Forget the model; the engine cannot be used afterwards."""
+        self._ray_tracer = None
         self.model = self.data = None
 
     def _take_view(self, view: Any) -> None:
+        if isinstance(view, CameraView):
+            super()._take_view(view)
+            return
         if not isinstance(view, ArticulationView):
             raise MyriadError(f"{view.name!r} is a {type(view).__name__} of another engine, where engine=mujoco runs.")
-        if self.scene.views():
+        if self.scene.robots():
             raise MyriadError(f"engine=mujoco has one view of its robot; {view.name!r} is another.")
         super()._take_view(view)
 

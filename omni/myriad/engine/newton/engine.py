@@ -7,7 +7,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -28,6 +28,7 @@ from omni.myriad.engine.physx.scene import check
 from omni.myriad.engine.physx.views.articulation import ArticulationView
 from omni.myriad.engine.physx.views.rigid_prim import RigidPrimView
 from omni.myriad.engine.sim_config import SimConfig
+from omni.myriad.engine.streams import on_torchs_stream, warp_device
 from omni.myriad.errors import MyriadError
 
 wp: Any = warp  # its functions take more than their types say
@@ -155,7 +156,7 @@ class NewtonEngine(Engine):
         wp.config.enable_backward = False  # nobody asks for gradients, and compiling takes two thirds of the time
         wp.init()
         self._open_stage(sim_config, ArticulationView, RigidPrimView)
-        self._wp_device = "cpu" if self.device.type == "cpu" else f"cuda:{self.device.index or 0}"
+        self._wp_device = warp_device(self.device)
         self.version = f"newton {newton.__version__}"
         self.capture = NewtonCapture(self)
         self.shards: list[Worlds] = []
@@ -245,7 +246,7 @@ class NewtonEngine(Engine):
 
     def close(self) -> None:
         """Release the model; the engine cannot be used afterwards."""
-        self.shards, self._graphs = [], {}
+        self.shards, self._graphs, self._ray_tracer = [], {}, None
         self.model = self.state = self.control = self.solver = self.pipeline = self.contacts = None
 
     # -- what views ask -----------------------------------------------------------------------------------------------
@@ -286,17 +287,14 @@ class NewtonEngine(Engine):
                 newton.eval_fk(self.model, self.state.joint_q, self.state.joint_qd, self.state)
             self.is_stale = False
 
-    update_kinematics = refresh_links
+    def update_kinematics(self) -> None:
+        """Propagate written joint and root states to link poses without stepping."""
+        self.refresh_links()
+        self.num_steps += 1
 
-    @contextmanager
-    def on_stream(self) -> Iterator[Any]:
+    def on_stream(self) -> AbstractContextManager[Any]:
         """Let Warp work on torch's current stream, None on the CPU, and so in graphs that torch captures."""
-        if self.device.type == "cpu":
-            yield None
-            return
-        stream = wp.stream_from_torch(torch.cuda.current_stream(self.device))
-        with wp.ScopedStream(stream, sync_enter=False):
-            yield stream
+        return on_torchs_stream(self.device)
 
     # -- stepping -----------------------------------------------------------------------------------------------------
 
@@ -322,6 +320,7 @@ class NewtonEngine(Engine):
                 self._run(num_steps, with_wrenches, stream)
         self.is_stale = False
         self._steps += 1
+        self.num_steps += 1
         if self._steps % _CHECK_EVERY == 0:
             self._check_buffers()
         self._step_seconds += time.perf_counter() - start

@@ -102,6 +102,7 @@ class PhysXEngine(Engine):
 
         self.on_all_shards(advance)
         self.ledger.stepped(writes, reads)
+        self.num_steps += 1
 
     def _scale_robots(self, mass: float, friction: float) -> None:
         for robot in self.robots().values():
@@ -117,6 +118,7 @@ class PhysXEngine(Engine):
         for shard in self.shards:
             shard.update_kinematics()
         self.ledger.state_version += 1
+        self.num_steps += 1
 
     def quantity(self, tensor_type: str, prim_paths: list[list[str]]) -> Quantity:
         """Return what views read and write by the name of an `ovphysx.TensorType`.
@@ -169,6 +171,7 @@ class PhysXEngine(Engine):
         for shard in self.shards:
             shard.close()
         self.shards = []
+        self._ray_tracer = None
         self.ledger.clear()
 
     def _start(self) -> None:

@@ -3,7 +3,8 @@
 
 Two functions are all that touches the network: `_act` samples actions, within the half of `Rollout`'s step before the
 environment's, and `_update_minibatch` does what rl-games' `calc_gradients` does, by its own loss functions, with the
-learning rate kept on the device and observations normalised once an update.
+learning rate kept on the device and vectors of observations normalised once an update. Pictures stay bytes until a
+minibatch is looked at: as floats, those of a whole rollout would take four times the memory.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from rl_games.common.schedulers import AdaptiveScheduler
 
 from omni.myriad.env.capture import Graph, Tensors
 from omni.myriad.learn import ranks
-from omni.myriad.learn.rl_games.rollout import Rollout
+from omni.myriad.learn.rl_games.rollout import Rollout, flat, nested
 from omni.myriad.learn.rl_games.update import Losses, Update
 
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Turns a batch of vectors into another."""
 
-_MINIBATCH = ("old_values", "old_logp_actions", "advantages", "returns", "actions", "obs", "mu", "sigma")
+_MINIBATCH = ("old_values", "old_logp_actions", "advantages", "returns", "actions", "mu", "sigma")
 _LOSSES = ("a_loss", "c_loss", "bounds_loss", "entropy", "kl")
 _ENTROPY_OF_UNIT_NORMAL = 0.5 + 0.5 * math.log(2.0 * math.pi)
 
@@ -34,13 +35,13 @@ _ENTROPY_OF_UNIT_NORMAL = 0.5 + 0.5 * math.log(2.0 * math.pi)
 def is_lean(agent: Any) -> bool:
     """Tell whether this is the common case: a feed-forward network, a learned standard deviation.
 
-    Anything else (recurrent networks, a critic of its own, dictionaries, other schedules) takes rl-games'
+    Anything else (recurrent networks, a critic of its own, other schedules) takes rl-games'
     own way, as does everything with `lean: False` in its settings.
     """
     return (
         agent.config.get("lean", True)
         and isinstance(agent.model, ModelA2CContinuousLogStd.Network)
-        and not (agent.is_rnn or agent.has_central_value or isinstance(agent.obs_shape, dict))
+        and not (agent.is_rnn or agent.has_central_value)
         and isinstance(agent.scheduler, AdaptiveScheduler)
         and agent.schedule_type == "legacy"
         and agent.model.get_aux_loss() is None
@@ -106,10 +107,10 @@ class LeanUpdate(Update):
     def _learn(self) -> Losses:
         agent, dataset = self.agent, self.agent.dataset
         # Statistics are fed before the update and stay as they are in it, so all its epochs see the same numbers.
+        obs = dataset.values_dict["obs"]
         if self._mirrors:
-            mirrored = self._mirrors[0](agent._preproc_obs(dataset.values_dict["obs"]))
-            dataset.values_dict["mirrored"] = agent.model.norm_obs(mirrored)
-        dataset.values_dict["obs"] = agent.model.norm_obs(agent._preproc_obs(dataset.values_dict["obs"]))
+            dataset.values_dict["mirrored"] = agent.model.norm_obs(self._mirrors[0](agent._preproc_obs(obs)))
+        dataset.values_dict["obs"] = agent.model.norm_obs(obs if isinstance(obs, dict) else agent._preproc_obs(obs))
         self._lr.fill_(agent.last_lr)
         for group in agent.optimizer.param_groups:
             group["lr"], group["capturable"] = self._lr, self._lr.is_cuda
@@ -118,7 +119,8 @@ class LeanUpdate(Update):
             for index in range(len(dataset)):
                 self.stop_if_asked()
                 minibatch = dataset[index]
-                updated = self._run_update({name: minibatch[name] for name in self._names})
+                inputs = {name: minibatch[name] for name in self._names}
+                updated = self._run_update(inputs | flat("obs", minibatch["obs"]))
                 dataset.update_mu_sigma(updated["mu"], updated["sigma"])
         losses = self._losses / (agent.mini_epochs_num * len(dataset))
         agent.last_lr = float(self._lr)  # waits for the device: the update is over
@@ -140,11 +142,12 @@ class LeanUpdate(Update):
 
     def _differentiate(self, inputs: Tensors) -> dict[str, torch.Tensor]:
         """Put gradients and losses of a minibatch where they are added up, and return what the policy has become."""
-        agent, number = self.agent, len(inputs["obs"])
+        agent, number = self.agent, len(inputs["mu"])
         if self._mirrors:
             inputs = self._doubled(inputs)
         with torch.autocast(self._lr.device.type, torch.bfloat16, enabled=agent.mixed_precision):
-            mu, logstd, values, _ = agent.model.a2c_network({"obs": inputs["obs"], "is_train": True})
+            obs = agent._preproc_obs(nested("obs", inputs))
+            mu, logstd, values, _ = agent.model.a2c_network({"obs": obs, "is_train": True})
         mu, logstd, values = mu.float(), logstd.float(), values.float()
         sigma = torch.exp(logstd)
         loss, a_loss, c_loss, entropy, b_loss, _ = agent.calc_losses(

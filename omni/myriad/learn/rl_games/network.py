@@ -12,9 +12,29 @@ from torch import nn
 
 from omni.myriad.errors import MyriadError
 
+_FAINT = 0.05
+"""Contrast, of the range of colours, below which a picture is not made stronger."""
+
+
+class Standardize(nn.Module):
+    """Give each channel of each picture mean 0 and deviation 1.
+
+    A scene that is mostly background is one large constant, which hides what moves in it from convolutions that begin
+    to learn; and light that is brighter changes nothing any more.
+    """
+
+    def forward(self, pictures: torch.Tensor) -> torch.Tensor:
+        """Return pictures, (batch, channels, height, width), so changed."""
+        mean = pictures.mean((2, 3), keepdim=True)
+        centred = pictures - mean
+        deviation = (centred * centred).mean((2, 3), keepdim=True).sqrt()
+        return centred / (deviation + _FAINT)
+
 
 class DictNetwork(A2CBuilder.Network):
     """rl-games' actor_critic behind an encoder for each image, built from the block `cnn` of the network's settings.
+
+    With `standardize: True` there, pictures go through `Standardize` first.
 
     Args:
         params: rl-games' `network` block.
@@ -43,6 +63,8 @@ class DictNetwork(A2CBuilder.Network):
                 if isinstance(module, nn.Conv2d) and module.bias is not None:
                     initialize(module.weight)
                     nn.init.zeros_(module.bias)
+            if cnn.get("standardize"):
+                encoder = nn.Sequential(Standardize(), encoder)
             size += encoder(torch.zeros(1, channels, height, width)).numel()
             encoders[name] = encoder
         super().__init__({key: value for key, value in params.items() if key != "cnn"}, input_shape=(size,), **settings)

@@ -76,7 +76,7 @@ class Rollout:
 
     def _step(self) -> None:
         agent = self.agent
-        acted = self._run_before({"obs": agent.obs["obs"], "dones": agent.dones})
+        acted = self._run_before({**flat("obs", agent.obs["obs"]), "dones": agent.dones})
         start = time.perf_counter()
         observed, rewards, agent.dones, infos = self.env.step(acted["env_actions"])
         self.step_seconds += time.perf_counter() - start
@@ -92,8 +92,9 @@ class Rollout:
 
     def _act_and_store(self, inputs: Tensors) -> dict[str, torch.Tensor]:
         agent = self.agent
-        acted = self._act(inputs["obs"])
-        known = {"obses": inputs["obs"], "dones": inputs["dones"]}
+        obs = nested("obs", inputs)
+        acted = self._act(obs)
+        known = {"obses": obs, "dones": inputs["dones"]}
         self._put(agent.experience_buffer.tensor_dict, known | {name: acted[name] for name in agent.update_list})
         return {"env_actions": agent.preprocess_actions(acted["actions"]), "values": acted["values"]}
 
@@ -245,6 +246,19 @@ class Rollout:
             dones.cpu().numpy(),
             motion_of(self.env, self.start, env_id),
         )
+
+
+def flat(name: str, value: Any) -> dict[str, torch.Tensor]:
+    """Return a tensor under its name, or those of a dictionary under names that begin with it, as graphs take them."""
+    if not isinstance(value, dict):
+        return {name: value}
+    return {f"{name}/{key}": part for key, part in value.items()}
+
+
+def nested(name: str, inputs: Tensors) -> Any:
+    """Return what `flat` was given."""
+    start = f"{name}/"
+    return inputs[name] if name in inputs else {k[len(start) :]: v for k, v in inputs.items() if k.startswith(start)}
 
 
 def _tensors(nest: dict[str, Any]) -> Iterator[torch.Tensor]:

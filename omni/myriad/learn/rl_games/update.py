@@ -56,7 +56,8 @@ class Update:
         agent = self.agent
         agent.set_train()
         if agent.normalize_input:
-            agent.model.running_mean_std.update(agent._preproc_obs(batch["obses"]))
+            seen = batch["obses"]
+            agent.model.running_mean_std.update(seen if isinstance(seen, dict) else agent._preproc_obs(seen))
         if agent.has_central_value and agent.central_value_net.normalize_input:
             agent.central_value_net.model.running_mean_std.update(batch["states"])
         if agent.normalize_value and not agent.config.get("freeze_critic", False):

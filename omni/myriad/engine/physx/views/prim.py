@@ -13,10 +13,9 @@ import torch
 from pxr import Gf, Usd, UsdGeom
 from torch import Tensor
 
-from omni.myriad.engine import checks
+from omni.myriad.engine import checks, paths
 from omni.myriad.engine.base import ENV_0_PATH
 from omni.myriad.engine.physx.quantity import Quantity
-from omni.myriad.engine.physx.views import paths
 from omni.myriad.engine.physx.views.settings import Setting
 from omni.myriad.engine.physx.views.unsupported import UNSUPPORTED, unsupported
 from omni.myriad.engine.usd import break_instances

@@ -12,10 +12,9 @@ import torch
 from pxr import UsdPhysics
 from torch import Tensor
 
-from omni.myriad.engine import checks
+from omni.myriad.engine import checks, paths
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.engine.physx.contacts import ContactSensors
-from omni.myriad.engine.physx.views import paths
 from omni.myriad.engine.physx.views.prim import PrimView, needs_physics
 from omni.myriad.engine.physx.views.settings import Setting
 from omni.myriad.engine.usd import PHYSICS_SCENE_PATH

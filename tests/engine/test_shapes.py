@@ -6,7 +6,7 @@ import pytest
 from pxr import Gf, Usd, UsdGeom
 
 from omni.myriad.engine import usd
-from omni.myriad.render.shapes import ground_shapes, robot_shapes
+from omni.myriad.engine.shapes import ground_shapes, robot_shapes
 from omni.myriad.task.rl_task import ASSETS_PATH
 
 

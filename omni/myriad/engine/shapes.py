@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a robot looks like: the shapes in its USD, each in the frame of the link that carries it."""
+"""What a scene looks like: the shapes in its USD, in the frames of the links that carry them, and what stands still."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ class Shape:
     """A shape on a link.
 
     Args:
-        link: Name of the link; nothing for what never moves.
-        kind: "sphere", "capsule", "cylinder", "box" or "mesh".
-        size: Radius; radius and half height (along z); half extents; nothing for a mesh. In m.
+        link: Name of the link; empty for scenery, which stands in the environment, or in the world.
+        kind: "sphere", "capsule", "cylinder", "box", "mesh" or "plane".
+        size: Radius; radius and half height (along z); half extents; nothing for a mesh or a plane (z = 0). In m.
         position: In the link's frame, m.
         rotation: In the link's frame, xyzw.
         colour: Display colour, 0 to 1.
@@ -52,18 +52,47 @@ def robot_shapes(stage: Usd.Stage, link_names: Sequence[str], colliders: bool = 
     cache = UsdGeom.XformCache()
     shapes = []
     for prim in Usd.PrimRange(stage.GetPrimAtPath(ENV_0_PATH), Usd.TraverseInstanceProxies()):
-        # A shape may be called as its link is, so that what it lies in comes first; unless it is a body itself.
-        above = list(_upwards(prim.GetParent()))
-        candidates = [prim, *above] if prim.HasAPI(UsdPhysics.RigidBodyAPI) else [*above, prim]
-        link, name = next(((p, name) for p in candidates if (name := _called(p, link_names))), (prim, ""))
-        if not name or not prim.IsA(UsdGeom.Gprim):
-            continue
-        looks = UsdGeom.Imageable(prim)
-        seen = looks.ComputeVisibility() != UsdGeom.Tokens.invisible and looks.ComputePurpose() != UsdGeom.Tokens.guide
-        if prim.HasAPI(UsdPhysics.CollisionAPI) if colliders else seen:
+        link, name = _carrier(prim, link_names)
+        if name and (prim.HasAPI(UsdPhysics.CollisionAPI) if colliders else _is_seen(prim)) and prim.IsA(UsdGeom.Gprim):
             in_link = cache.GetLocalToWorldTransform(prim) * cache.GetLocalToWorldTransform(link).GetInverse()
             shapes += _shapes_of(prim, name, Gf.Transform(in_link))
     return shapes
+
+
+def scenery(stage: Usd.Stage, link_names: Sequence[str]) -> tuple[list[Shape], list[Shape]]:
+    """Return the visible shapes that no link carries: those of environment 0, in its frame, and those all share.
+
+    Args:
+        stage: The stage that a task authored.
+        link_names: As for `robot_shapes`.
+    """
+    cache = UsdGeom.XformCache()
+    env_0 = stage.GetPrimAtPath(ENV_0_PATH)
+    origin = cache.GetLocalToWorldTransform(env_0).GetInverse()
+    own, shared = [], []
+    for prim in Usd.PrimRange(stage.GetPseudoRoot(), Usd.TraverseInstanceProxies()):
+        in_env_0 = prim.GetPath().HasPrefix(ENV_0_PATH)
+        if not prim.IsA(UsdGeom.Gprim) or not _is_seen(prim) or (in_env_0 and _carrier(prim, link_names)[1]):
+            continue
+        place = cache.GetLocalToWorldTransform(prim)
+        if in_env_0:
+            own += _shapes_of(prim, "", Gf.Transform(place * origin))
+        elif not prim.GetPath().HasPrefix(ENVS_PATH):
+            shared += _shapes_of(prim, "", Gf.Transform(place))
+    return own, shared
+
+
+def _carrier(prim: Usd.Prim, link_names: Sequence[str]) -> tuple[Usd.Prim, str]:
+    """Return the link that carries a prim and its name, or the prim itself and an empty text."""
+    # A shape may be called as its link is, so that what it lies in comes first; unless it is a body itself.
+    above = list(_upwards(prim.GetParent()))
+    candidates = [prim, *above] if prim.HasAPI(UsdPhysics.RigidBodyAPI) else [*above, prim]
+    return next(((p, name) for p in candidates if (name := _called(p, link_names))), (prim, ""))
+
+
+def _is_seen(prim: Usd.Prim) -> bool:
+    looks = UsdGeom.Imageable(prim)
+    return looks.ComputeVisibility() != UsdGeom.Tokens.invisible and looks.ComputePurpose() != UsdGeom.Tokens.guide
 
 
 def is_held(stage: Usd.Stage, path: str) -> bool:
@@ -139,10 +168,15 @@ def _shapes_of(prim: Usd.Prim, link: str, place: Gf.Transform) -> Iterator[Shape
     elif mesh := UsdGeom.Mesh(prim):
         points = np.array(mesh.GetPointsAttr().Get(), np.float32) * scale.astype(np.float32)
         yield shape("mesh", points=points, triangles=_fans(mesh))
+    elif UsdGeom.Plane(prim):
+        yield shape("plane")
 
 
 def _fans(mesh: UsdGeom.Mesh) -> np.ndarray:
     """Cut a mesh's polygons into triangles that share their first corner."""
-    ends = np.cumsum(mesh.GetFaceVertexCountsAttr().Get())
+    counts = np.array(mesh.GetFaceVertexCountsAttr().Get())
+    if (counts == 3).all():
+        return np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32)
+    ends = np.cumsum(counts)
     faces = np.split(np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32), ends[:-1])
     return np.array([(face[0], *edge) for face in faces for edge in pairwise(face[1:])], np.int32).ravel()
