@@ -60,7 +60,7 @@ def test_each_verb_takes_its_own_settings(capsys):
         ("export", ["opset=16", "engine=physx"], ["seed=3", "engine.shards=2", "task.env.clipActions=2", "num_envs=3"]),
         ("deploy", ["video=False", "seed=3"], ["task=Ant", "num_envs=8", "train=AntPPO", "+task.env.goal=1"]),
         ("play", ["episodes=3", "engine.shards=2"], ["max_iterations=3", "wandb_activate=True", "opset=17"]),
-        ("train", ["max_iterations=3", "+task.env.goal=1", "task.env.resetDist=2"], ["opset=17", "trials=3"]),
+        ("train", ["max_iterations=3", "+task.env.goal=1", "task.env.resetDist=2"], ["opset=17", "output=x.onnx"]),
         ("benchmark", ["torch_deterministic=True"], ["experiment=a", "checkpoint=b"]),
     ):
         with pytest.raises(SystemExit) as exit_info:

@@ -62,7 +62,7 @@ def test_commands_are_late_by_fractions_of_a_control_step(env_of, exported, monk
     robot = SingleRobot(env, Policy(exported), "cartpole_view", latency)
     applied, given = [], iter("0123")
     monkeypatch.setattr(robot, "_apply", applied.append)
-    monkeypatch.setattr(robot._policy, "act", lambda *_: next(given))
+    monkeypatch.setattr(robot._policy, "act", lambda *_, **__: next(given))
     observed = env.reset()
     for _ in range(2):  # from the beginning again
         applied.clear()
