@@ -258,6 +258,18 @@ def test_the_bare_loop_moves_what_views_read(made):
 
 
 @pytest.mark.nightly
+@pytest.mark.parametrize("task", ["Humanoid", "Ingenuity", "Crazyflie", "FrankaReach", "Go1Velocity", "G1Velocity"])
+def test_tasks_find_their_joints_and_step(env_of, task):
+    envs = [env_of(f"task={task}", "num_envs=8", f"engine={engine}") for engine in ("physx", "newton")]
+    names = [[view.dof_names for view in env.engine.robots().values()] for env in envs]
+    assert names[0] == names[1]
+    envs[1].reset()
+    for _ in range(60):
+        obs, rewards, *_ = envs[1].step(torch.rand(8, envs[1].num_actions) * 2 - 1)
+        assert obs["obs"].isfinite().all() and rewards.isfinite().all()
+
+
+@pytest.mark.nightly
 def test_cartpole_learns_goes_on_and_exports(tmp_path):
     common = ["task=Cartpole", "engine=newton", "sim_device=cpu", f"train_dir={tmp_path}", "seed=1"]
     summary = runs.train(load_config([*common, "experiment=a", "max_iterations=60"]))

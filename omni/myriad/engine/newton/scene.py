@@ -28,7 +28,7 @@ _LIMIT = (0.02, 1.0)
 """MuJoCo's default `solreflimit`: time constant in s, and damping ratio."""
 
 _ROUNDING = 1e-6
-"""Part of the sum of its moments by which a body's inertia may be rounded."""
+"""Part of the sum of its moments by which a body's inertia may be rounded, and the room of a joint that is locked."""
 
 UNLIMITED = float(np.finfo(np.float32).max)
 """PhysX's number for what has no limit."""
@@ -249,6 +249,9 @@ def _read_joint_settings(stage: Usd.Stage, builder: newton.ModelBuilder) -> list
             velocity = _read_number(prim, f"physxJointAxis:{kind}:maxJointVelocity", UNLIMITED / unit)
             builder.joint_velocity_limit[dof] = min(velocity * unit, UNLIMITED)
             builder.joint_effort_limit[dof] = min(builder.joint_effort_limit[dof], UNLIMITED)
+            low, high = builder.joint_limit_lower[dof], builder.joint_limit_upper[dof]
+            if low == high:  # MuJoCo wants some room between them
+                builder.joint_limit_upper[dof] = low + _ROUNDING * max(abs(low), 1.0)
             target = _read_number(prim, f"drive:{kind}:physics:targetPosition", 0.0) * unit
             builder.joint_target_q[builder.joint_q_start[joint] + axis] = target
             drives[dof] = prim.HasAPI(UsdPhysics.DriveAPI, kind)
