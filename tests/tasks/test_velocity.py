@@ -124,18 +124,21 @@ def test_commands_grow_with_the_share_of_episodes_without_a_fall(walker):
 @pytest.mark.parametrize(
     ("name", "joints", "mass", "height", "scales"),
     [
-        # half of 23.7 N m / 15.895 and of 35.55 / 35.764
-        ("Go1Velocity", 12, 12.74, 0.288, {"FL_hip_joint": 0.74552, "RR_calf_joint": 0.49701}),
-        ("G1Velocity", 29, 33.34, 0.757, {"left_knee_joint": 0.70133, "left_wrist_yaw_joint": 0.14900}),
+        # 23.7 N m / 15.895 and 35.55 / 35.764
+        ("Go1Velocity", 12, 12.74, 0.288, {"FL_hip_joint": 1.49103, "RR_calf_joint": 0.99402}),
+        ("G1Velocity", 29, 33.34, 0.757, {"left_knee_joint": 1.40266, "left_wrist_yaw_joint": 0.29801}),
     ],
 )
-def test_a_robot_stands_at_home_and_its_actions_ask_for_half_of_its_efforts(env_of, name, joints, mass, height, scales):
+def test_a_robot_stands_at_home_and_its_actions_ask_for_a_part_of_its_efforts(
+    env_of, name, joints, mass, height, scales
+):
     env = env_of(f"task={name}", "num_envs=4")
     task = env.task
     assert task.num_actions == joints and task.num_observations == 3 * joints + 12
     assert task.robot.get_body_masses()[0].sum().item() == pytest.approx(mass, abs=0.02)
     for joint, scale in scales.items():
-        assert task.action_scale[task.robot.get_dof_index(joint)].item() == pytest.approx(scale, abs=1e-4)
+        part = scale * task.task_config["env"]["effortPerAction"]
+        assert task.action_scale[task.robot.get_dof_index(joint)].item() == pytest.approx(part, abs=1e-4)
     env.reset()
     for _ in range(30):
         _, _, dones, _ = env.step(torch.zeros(4, joints))
