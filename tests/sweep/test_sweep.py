@@ -28,7 +28,7 @@ GAMMA, RATE = "train.params.config.gamma", "train.params.config.learning_rate"
 EPOCHS = 8
 
 
-def wait(until: Callable[[], bool], seconds: float = 240.0) -> None:
+def wait(until: Callable[[], bool], seconds: float = 1000.0) -> None:
     deadline = time.monotonic() + seconds
     while not until():
         assert time.monotonic() < deadline, "it did not happen"
