@@ -13,12 +13,11 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.learn.base import Actor
 from omni.myriad.policy.graph import clipped
 from omni.myriad.policy.recording import Recording
+from omni.myriad.policy.runtime import PICTURE_TOLERANCE
 from omni.myriad.policy.runtime import TOLERANCE as GOLDEN_TOLERANCE
 
 TOLERANCE = 1e-5
 """Greatest difference between two actions that counts as rounding."""
-PICTURE_TOLERANCE = 1e-4
-"""The same where pictures are seen: convolutions add thousands of numbers up, each library in an order of its own."""
 NUM_GOLDEN = 16
 _MOST_GOLDEN_NUMBERS = 100_000
 """Pictures are many numbers, so of them fewer pairs are kept, but never fewer than two."""
