@@ -67,6 +67,7 @@ def test_uneven_ground_is_cut_to_what_is_seen():
     heights = np.arange(20.0, dtype=np.float32).reshape(5, 4)
     usd.add_height_field(stage, "/World/terrain", heights, 1.0, (0.0, 0.0), 100.0, 1.0, 1.0, 0.0)
     (ground,) = ground_shapes(stage, np.array([0.9, 0.9]), np.array([2.1, 3.1]))
+    assert ground.points is not None and ground.triangles is not None
     assert ground.link == "" and len(ground.points) == 2 * 3 and len(ground.triangles) == 3 * 2 * 2
     assert ground.points[ground.triangles].min(axis=0).tolist() == [1.0, 1.0, 5.0]
     assert ground.points.max(axis=0).tolist() == [2.0, 3.0, 11.0]

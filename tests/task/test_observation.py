@@ -210,6 +210,7 @@ def test_the_last_pictures_are_seen_side_by_side_and_the_first_one_twice():
     term = ImageTerm("camera", (1, 1, 2), channels=("red", "blue"), stack=3)
     observation = Observation("Test observation", [term], 2, torch.device("cpu"))
     seen = observation.allocate()["camera"]
+    assert isinstance(observation.space, spaces.Dict)
     assert observation.space["camera"].shape == (1, 1, 6)
 
     def show(first, second, begun=None):

@@ -59,7 +59,8 @@ class DartAnt:
         for _ in range(self._decimation):
             self.robot.setForces(self._forces)
             self.world.step()
-        self.robot.getPositions(), self.robot.getVelocities()
+        self.robot.getPositions()
+        self.robot.getVelocities()
 
     def _add_body(self, element: ElementTree.Element, parent: Any) -> None:
         dynamics, hinge = self._dart.dynamics, element.find("joint")

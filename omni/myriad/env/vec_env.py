@@ -281,7 +281,8 @@ class VecEnv:
         if task.num_states:
             states = task.states_buf
             if task.randomizer is not None and (drawn := task.randomizer.for_critic()) is not None:
-                states = torch.cat((states if task.has_own_states else task.obs_buf, drawn), dim=-1)
+                own: Any = states if task.has_own_states else task.obs_buf
+                states = torch.cat((own, drawn), dim=-1)
             observations["states"] = self._clipped(states, self._states)
         return observations
 

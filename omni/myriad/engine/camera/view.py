@@ -242,7 +242,8 @@ class CameraView:
         if self.every > 1:
             worlds = torch.where(self._calls % self.every == 0, worlds, _PRESERVE)
             self._calls += 1
-        drawn: Images = self._images
+        drawn = self._images
+        assert drawn is not None
         for start, stop, rays in self._lenses:
             part = Images(*(image if image is None else image[start:stop] for image in drawn))
             self._tracer.draw(self._views[start:stop], rays, part, worlds[start:stop], self._reach)

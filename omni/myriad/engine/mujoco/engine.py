@@ -68,7 +68,7 @@ class MujocoEngine(Engine):
             MyriadError: If the state stopped being finite.
         """
         start = time.perf_counter()
-        views = list(self.scene.robots().values())
+        views: list[Any] = list(self.scene.robots().values())  # of this engine's class
         for _ in range(num_steps):
             for view in views:
                 view.apply()

@@ -105,7 +105,8 @@ class PhysXEngine(Engine):
         self.num_steps += 1
 
     def _scale_robots(self, mass: float, friction: float) -> None:
-        for robot in self.robots().values():
+        robots: dict[str, Any] = self.robots()  # of this engine's class
+        for robot in robots.values():
             robot.set_body_masses(mass * robot.get_body_masses())
             robot.set_body_inertias(mass * robot.get_body_inertias())
             materials = robot._read("ARTICULATION_SHAPE_FRICTION_AND_RESTITUTION", None, None, True)
