@@ -92,9 +92,9 @@ def _deploy(config: Mapping[str, Any], file: Path, engines: Sequence[str]) -> Re
             robot = SingleRobot(env, policy, view_name, config["latency"])
             seen = visible(env, config, file, {"title": f"{file.name} in {ENGINES[name]}"})
             with seen if config["viewer"] else contextlib.nullcontext():
-                results = [play(robot, robot, only(starts, 0), view_name, film)]
+                results = [play(robot, robot, only(starts, 0, bool(policy.images)), view_name, film)]
                 others = track(range(1, config["episodes"]), f"{ENGINES[name]}, one robot")
-                results += [play(robot, robot, only(starts, index), view_name) for index in others]
+                results += [play(robot, robot, only(starts, index, bool(policy.images)), view_name) for index in others]
             episodes = Episodes(*map(np.concatenate, zip(*results, strict=True)))
             report.add(ENGINES[name], episodes, env.engine.version)
             if config["video"] is not False:

@@ -38,16 +38,27 @@ def draw_starts(env: VecEnv) -> Starts:
     """Reset all environments as their task does, and return where they start, before physics has moved on."""
     env.task.reset()
     env.task.reset_idx(torch.arange(env.num_envs, device=env.device))
-    return env.get_env_state()
+    return env.get_env_state() | {"origins": env.engine.env_positions.clone()}
 
 
-def only(starts: Starts, index: int) -> Starts:
-    """Return one environment's start, for an environment that is alone, at the same place of the world."""
+def only(starts: Starts, index: int, at_origin: bool = False) -> Starts:
+    """Return one environment's start, for an environment that is alone.
+
+    Args:
+        starts: From `draw_starts`.
+        index: The environment.
+        at_origin: Whether it is moved to the origin, where the one that is alone has its cameras and scenery; else it
+            stays at its place of the world.
+    """
 
     def row(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {name: tensor[index : index + 1] for name, tensor in tensors.items()}
 
     views = {name: row(state) for name, state in starts["views"].items()}
+    if at_origin:
+        for state in views.values():
+            if "positions" in state:
+                state["positions"] = state["positions"] - starts["origins"][index]
     return {"task": row(starts["task"]), "views": views, "num_envs": 1}
 
 
