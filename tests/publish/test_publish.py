@@ -110,7 +110,7 @@ def test_medians_by_hand():
     found = record.medians(numbers(3.0, 9.0, 5.0, seconds=[None, 4.0, 2.0]))
     assert found == {"reward_mean": 5.0, "seconds_to_goal": 4.0}, "a goal that was missed counts as later than all"
     assert record.medians(numbers(3.0, 9.0, 5.0, seconds=[None, None, 2.0]))["seconds_to_goal"] is None
-    points = [(10, 1.5, 3.0), (20, 2.5, 7.0), (30, 3.5, 6.0), (40, 4.5, 8.0)]
+    points = [(10.0, 1.5, 3.0), (20.0, 2.5, 7.0), (30.0, 3.5, 6.0), (40.0, 4.5, 8.0)]
     assert record.seconds_to(6.5, points) == 2.5 and record.seconds_to(8.5, points) is None
     assert record.seconds_to(None, points) is None
 

@@ -226,7 +226,8 @@ def test_latency_is_that_of_actions_and_observations(env_with):
     settings = ("task.env.resetPositionNoise=0", "task.env.resetVelocityNoise=0")
     late = env_with("Ant", {"latency": {"actions": [0.25, 0.25]}}, *settings)
     plain, seen = (env_with("Ant", params, *settings) for params in ({}, {"latency": {"observations": [1.5, 1.5]}}))
-    step(late, range(N)), step(plain, range(N))
+    step(late, range(N))
+    step(plain, range(N))
     before = torch.zeros(N, 8)
     for _ in range(3):
         actions = 2.0 * torch.rand(N, 8) - 1.0

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What tasks say of left and right holds in physics: robots that mirror each other go on to do so."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -23,7 +25,7 @@ def test_robots_that_mirror_each_other_go_on_to_do_so(task):
     try:
         env.reset()
         observed, acted = env.mirrors()
-        terms = env.task.observation_terms()
+        terms: Any = env.task.observation_terms()
         seen = push_alike(env, acted)
     finally:
         env.close()

@@ -277,9 +277,10 @@ class VecEnv:
         else:
             observations = {"obs": seen}
         if task.num_states:
-            states = task.states_buf
+            states: Any = task.states_buf
             if task.randomizer is not None and (drawn := task.randomizer.for_critic()) is not None:
-                states = torch.cat((states if task.has_own_states else task.obs_buf, drawn), dim=-1)
+                before: Any = states if task.has_own_states else task.obs_buf
+                states = torch.cat((before, drawn), dim=-1)
             observations["states"] = self._clipped(states, self._states)
         return observations
 

@@ -81,7 +81,7 @@ def medians(seeds: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """Return the median of each number; a goal that half of the seeds never reached has no seconds."""
     found: dict[str, float | None] = {}
     for name in seeds[0]:
-        values = [seed.get(name) for seed in seeds]
+        values: list[Any] = [seed.get(name) for seed in seeds]
         if name == "seconds_to_goal":
             value = statistics.median(float("inf") if value is None else value for value in values)
             found[name] = None if value == float("inf") else value

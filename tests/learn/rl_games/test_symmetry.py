@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Learning from mirrored samples: the gradient is that of a minibatch which holds both, and what is learned is even."""
 
+from typing import Any
+
 import pytest
 import torch
 
@@ -17,7 +19,7 @@ class EvenCartPole(CartPoleEnv):
         return torch.neg, torch.neg
 
 
-def learner_of(folder, **settings):
+def learner_of(folder, **settings) -> Any:
     torch.manual_seed(0)
     env = EvenCartPole(num_envs=8, max_steps=30)
     learner = make_learner(make_cfg(env, **settings), env, folder)
@@ -60,6 +62,7 @@ def test_mirror_images_are_normalised_as_samples_are(tmp_path):
 
 def unevenness(folder, **settings):
     env = EvenCartPole(num_envs=16, max_steps=50)
+    learner: Any
     _, learner = run.train(make_cfg(env, max_iterations=12, **settings), env, folder)
     model, obs = learner.agent.model, 0.3 * torch.randn(256, 4, generator=torch.Generator().manual_seed(3))
     with torch.no_grad():

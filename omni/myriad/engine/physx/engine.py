@@ -104,7 +104,8 @@ class PhysXEngine(Engine):
         self.ledger.stepped(writes, reads)
 
     def _scale_robots(self, mass: float, friction: float) -> None:
-        for robot in self.robots().values():
+        robots: dict[str, Any] = self.robots()  # views of ours, which have more than every engine's
+        for robot in robots.values():
             robot.set_body_masses(mass * robot.get_body_masses())
             robot.set_body_inertias(mass * robot.get_body_inertias())
             materials = robot._read("ARTICULATION_SHAPE_FRICTION_AND_RESTITUTION", None, None, True)
