@@ -204,6 +204,10 @@ class RLTask:
         self.looks = make_looks(self)
         self.has_own_states = bool(self.num_states)
         drawn = self.randomizer.for_critic() if self.randomizer is not None else None
+        if drawn is not None and isinstance(self.obs_buf, dict) and not self.has_own_states:
+            raise MyriadError(
+                f"Task {self.name} observes pictures, behind which its critic can see nothing that is drawn."
+            )
         if drawn is not None:
             self.num_states = (self.num_states or self.num_observations) + drawn.shape[1]
         self._define_spaces()
