@@ -29,8 +29,8 @@ SCHEMA_VERSION = 3
 TOLERANCE = 1e-4
 """Greatest difference of an action in the self-test: another processor rounds sums in another order."""
 PICTURE_TOLERANCE = 1e-3
-"""The same for policies that see pictures, whose convolutions round more: of a trained CartpoleCamera
-on one processor onnxruntime's actions were 1e-4 from the same file's in float64, torch's 7e-6, and the two 2e-4 apart at most."""
+"""The same for policies that see pictures, whose convolutions round more: of a trained CartpoleCamera onnxruntime's
+actions were 1e-4 from the same file's in float64 on one processor, torch's 7e-6, and the two 2e-4 apart at most."""
 LARGEST = 1e6
 """No scale, offset, limit or clip of a robot's joint is larger, in any unit: such a number is damage."""
 
