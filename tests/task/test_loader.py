@@ -61,6 +61,15 @@ def test_a_sibling_that_has_changed_is_read_again(tmp_path):
     assert load_task_class("Hopper", [tmp_path]).legs == 1
 
 
+def test_a_task_that_builds_on_another_gets_it_as_it_is_now(tmp_path):
+    (tmp_path / "hopper.py").write_text(f"{HEAD}class Hopper(RLTask):\n    legs = 1\n")
+    (tmp_path / "high_hopper.py").write_text("from .hopper import Hopper\nclass HighHopper(Hopper): ...\n")
+    hopper = load_task_class("Hopper", [tmp_path])
+    (tmp_path / "hopper.py").write_text(f"{HEAD}class Hopper(RLTask):\n    legs = 100\n")
+    assert load_task_class("HighHopper", [tmp_path]).legs == 100 and hopper.legs == 1
+    assert Path(inspect.getfile(hopper)).name == "hopper.py"
+
+
 def test_tasks_are_found_in_folders_of_folders(tmp_path):
     for path in ("flight/drone.py", "flight/_rotors.py", "_old/glider.py", ".venv/lib/thing.py", "balloon.py"):
         (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)

@@ -54,7 +54,10 @@ def load_task_class(name: str, folders: Sequence[Path]) -> type:
     if path is None:
         places = ", ".join(str(folder) for folder in [TASKS_PATH, *folders])
         raise MyriadError(f"Task {name} has no file: none of that name in {places}.")
-    module_name = f"{_package_of(path.parent)}.{path.stem}"
+    package = _package_of(path.parent)
+    module_name = f"{package}.{path.stem}"
+    # A task beside this one may have been loaded for another engine: who builds on it imports it again.
+    beside = {name: sys.modules.pop(name) for name in _loaded if name.startswith(f"{package}.") and name in sys.modules}
     spec = importlib.util.spec_from_file_location(module_name, path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -66,6 +69,9 @@ def load_task_class(name: str, folders: Sequence[Path]) -> type:
         raise
     except Exception as error:
         raise MyriadError(f"Task file {where(error, path)}: {type(error).__name__}: {_said(error)}") from error
+    finally:
+        for other, loaded in beside.items():
+            sys.modules.setdefault(other, loaded)
     classes = [
         value
         for value in vars(module).values()

@@ -171,7 +171,9 @@ class DrivenEnv:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._env, name)
-        return partial(self._drive.call, value) if name in ("get_env_state", "set_env_state") else value
+        if name in ("get_env_state", "set_env_state", "get_motion"):
+            return partial(self._drive.call, self._while_playing, value)
+        return value
 
     def step(self, actions: torch.Tensor) -> Any:
         """Step as `VecEnv.step` does."""
