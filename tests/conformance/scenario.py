@@ -28,11 +28,12 @@ OTHERS = ("BallBalance", "Crazyflie", "FrankaReach", "Ingenuity", "Quadcopter", 
 ON_TERRAIN = ("AnymalTerrain", "G1VelocityRough", "Go1VelocityRough")
 """These are compared on a few tiles alone."""
 
+# Otherwise PhysX takes contacts in an order that depends on what else is in the scene.
+DETERMINISTIC = "task.sim.physx.enable_enhanced_determinism=True"
 SETTINGS = {
     # Standalone PhysX on a CPU keeps these apart by distance alone, and a ball that fell would roll to the neighbours.
-    "BallBalance": "task.env.envSpacing=20.0",
-    # Otherwise PhysX takes contacts in an order that depends on what else is in the scene.
-    **dict.fromkeys(WALKERS, "task.sim.physx.enable_enhanced_determinism=True"),
+    "BallBalance": ("task.env.envSpacing=20.0", DETERMINISTIC),
+    **dict.fromkeys(WALKERS, (DETERMINISTIC,)),
 }
 
 
@@ -92,9 +93,7 @@ def others(engine: str) -> dict[str, Any]:
 
     results: dict[str, Any] = {}
     for task in OTHERS:
-        env: Any = runs.make_env(
-            configuration(engine, task, 8, "engine.shards=1", *([SETTINGS[task]] if task in SETTINGS else []))
-        )
+        env: Any = runs.make_env(configuration(engine, task, 8, "engine.shards=1", *SETTINGS.get(task, ())))
         results[task] = roll_out(env, int(os.environ.get("MYRIAD_STEPS", STEPS)))
         env.close()
     return results
@@ -105,7 +104,7 @@ def terrain(engine: str) -> dict[str, Any]:
     from omni.myriad.app import runs
 
     results: dict[str, Any] = {}
-    settings = ("engine.shards=1", "task.sim.physx.enable_enhanced_determinism=True")
+    settings = ("engine.shards=1", DETERMINISTIC)
     for task in ON_TERRAIN:
         new = "" if task == "AnymalTerrain" else "+"  # the others' YAML leaves these at their defaults
         few = [f"{new}task.env.terrain.{part}" for part in ("levels=2", "columns=7", "border=3.0", "start_levels=2")]

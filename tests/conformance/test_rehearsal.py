@@ -19,6 +19,8 @@ NEEDS_MORE = {
     "Ant on the GPU": "no GPU",
     f"window: pixels move in {100} steps": "capture_viewport_to_file",
     "window: frame rate": "nothing is rendered here",
+    "CartpoleCamera runs": "no cameras",
+    "FrankaReachCamera runs": "no cameras",
     "container": "",
 }
 """What the stand-in cannot have, and what the report says of it."""

@@ -196,6 +196,8 @@ class Checklist:
         except AssertionError as error:
             if "could not be imported" in str(error):
                 raise NotRunError("its robot is not in the cache: `./myriad import` it in another Python") from None
+            if "has no CameraView" in str(error):
+                raise NotRunError("a rehearsal has no cameras") from None
             raise
 
     def version(self) -> str:
