@@ -56,7 +56,8 @@ class AnymalTerrain(RLTask):
         self.last_actions = torch.zeros_like(self.actions)
         self.last_dof_vel = torch.zeros_like(self.default_dof_pos)
         self.down = torch.tensor([0.0, 0.0, -1.0], device=device).repeat(self.num_envs, 1)
-        # What touches is read after physics, which no captured step can.
+        # What touches and what drives is read after physics, which no captured step can.
+        self.torques = torch.zeros_like(self.default_dof_pos)
         self.base_contacts = torch.zeros((self.num_envs, 3), device=device)
         self.thigh_contacts = torch.zeros((self.num_envs, 4, 3), device=device)
         self.steps, self.push_interval = 0, round(cfg["learn"]["pushInterval_s"] / self.dt)
@@ -102,6 +103,7 @@ class AnymalTerrain(RLTask):
         super().step_physics()
         self.base_contacts.copy_(self.base.get_net_contact_forces(clone=False))
         self.thigh_contacts.copy_(self.thighs.get_net_contact_forces(clone=False).view(self.num_envs, 4, 3))
+        self.torques.copy_(self.robot.get_applied_joint_efforts(clone=False))
         self.steps += 1
         if self.steps % self.push_interval == 0:
             velocities = self.robot.get_velocities()
@@ -138,7 +140,6 @@ class AnymalTerrain(RLTask):
         self.gravity = quat_rotate_inverse(rotation, self.down)
         self.dof_pos = robot.get_joint_positions(clone=False)
         self.dof_vel = robot.get_joint_velocities(clone=False)
-        self.torques = robot.get_applied_actions(clone=False).joint_efforts
         self.command.step(get_euler_xyz(rotation)[2])
         assert self.terrain is not None
         ground = self.terrain.scan(position, rotation, self.height_points)

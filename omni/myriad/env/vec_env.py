@@ -218,8 +218,8 @@ class VecEnv:
             return self._look()
         replays = graph.captured
         graph({})
-        if graph.captured and not replays:
-            # Nobody asks the views any more, so the engine has to know what the graph looks at.
+        if not replays:
+            # A graph cannot ask the views, neither while it is captured nor later: what it looks at has to be there.
             capture.keep_reading()
         return self._result
 
