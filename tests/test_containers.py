@@ -37,3 +37,21 @@ def test_each_built_version_of_isaac_sim_has_its_constraints():
     assert built
     for version in built:
         assert (ROOT / f"constraints/isaacsim-{version.rpartition('.')[0]}.txt").is_file()
+
+
+def test_isaac_sims_image_is_built_without_a_gpu_and_without_what_lies_about():
+    lines = (ROOT / "docker/isaacsim.Dockerfile").read_text().splitlines()
+    commands = [line for line in lines if not line.startswith(("#", "ENTRYPOINT"))]
+    assert not [line for line in commands if "vulkan_check" in line or "python.sh" in line], "which look for a GPU"
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    assert {".git", ".venv*", "runs", "**/.env"} <= set(ignored)
+
+
+def test_isaac_sim_comes_from_the_package_index_only_where_its_licence_was_accepted():
+    job = yaml.safe_load((ROOT / ".github/workflows/gpu.yml").read_text())["jobs"]["isaacsim-pip"]
+    assert "vars.OMNI_KIT_ACCEPT_EULA == 'yes'" in job["if"] and "||" not in job["if"]
+    assert [step["with"]["python-version"] for step in job["steps"] if "setup-python" in step.get("uses", "")] == [
+        "3.12"
+    ]
+    installs = [step["run"] for step in job["steps"] if "pip install" in step.get("run", "")]
+    assert len(installs) == 1 and "constraints/isaacsim-6.0.txt" in installs[0] and ".[isaacsim," in installs[0]

@@ -35,7 +35,9 @@ class Flight(RLTask):
     def post_reset(self) -> None:
         """Prepare what stays the same from step to step."""
         cfg, n = self.task_config["env"], self.num_envs
-        self.initial_pos, self.initial_rot = self.copters.get_world_poses()
+        # As authored, and not read from physics, which has taken steps by now in Isaac Sim.
+        self.initial_pos = self._env_pos + torch.tensor(cfg["initialPosition"], device=self.device)
+        self.initial_rot = torch.tensor([1.0, 0.0, 0.0, 0.0], device=self.device).repeat(n, 1)
         noise = torch.tensor(cfg["resetPositionNoise"], device=self.device)
         self.start_lower, self.start_range = noise[:, 0], noise[:, 1] - noise[:, 0]
         self.target = torch.tensor(cfg["target"], device=self.device).repeat(n, 1)

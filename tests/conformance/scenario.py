@@ -87,10 +87,23 @@ def tasks(engine: str) -> dict[str, Any]:
     return results
 
 
+def copy_clones(engine: str) -> None:
+    """Let PhysX copy environment 0, as it does in Kit, and not load every clone from the stage.
+
+    Loaded ones do not have the shapes of a link in the order of environment 0's, and PhysX takes a link's contacts in
+    the order of its shapes.
+    """
+    if engine == "isaacsim":
+        from standin import start_options
+
+        start_options["clones"] = "replicated"
+
+
 def others(engine: str) -> dict[str, Any]:
     """Run the other tasks for random steps, a thousand or as many as MYRIAD_STEPS says."""
     from omni.myriad.app import runs
 
+    copy_clones(engine)
     results: dict[str, Any] = {}
     for task in OTHERS:
         env: Any = runs.make_env(configuration(engine, task, 8, "engine.shards=1", *SETTINGS.get(task, ())))
@@ -100,9 +113,10 @@ def others(engine: str) -> dict[str, Any]:
 
 
 def terrain(engine: str) -> dict[str, Any]:
-    """Run the tasks on terrain on a few tiles for a few random steps, and say where on them robots start."""
+    """Run the tasks on terrain on a few tiles, as `others` does, and say where on them robots start."""
     from omni.myriad.app import runs
 
+    copy_clones(engine)
     results: dict[str, Any] = {}
     settings = ("engine.shards=1", DETERMINISTIC)
     for task in ON_TERRAIN:
@@ -110,7 +124,7 @@ def terrain(engine: str) -> dict[str, Any]:
         few = [f"{new}task.env.terrain.{part}" for part in ("levels=2", "columns=7", "border=3.0", "start_levels=2")]
         env: Any = runs.make_env(configuration(engine, task, 8, *settings, *few))
         (robots,) = env.engine.robots().values()
-        results[task] = roll_out(env, 20)
+        results[task] = roll_out(env, int(os.environ.get("MYRIAD_STEPS", STEPS)))
         results[task]["origins"] = env.task.terrain_origins.clone()
         results[task]["clearance"] = robots.get_world_poses()[0] - env.task.terrain_origins
         env.close()
@@ -218,10 +232,7 @@ def replicated(engine: str) -> dict[str, Any]:
     """Run Ant where Isaac Sim's clones are copied inside PhysX, and not loaded from the stage."""
     from omni.myriad.app import runs
 
-    if engine == "isaacsim":
-        from standin import start_options
-
-        start_options["clones"] = "replicated"
+    copy_clones(engine)
     env: Any = runs.make_env(configuration(engine, "Ant", 12, "engine.shards=1"))
     result = roll_out(env, 100)
     env.close()

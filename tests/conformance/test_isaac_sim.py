@@ -22,6 +22,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -84,41 +85,36 @@ def test_tasks_run_whole(tag: str) -> None:
     assert results["training"]["reward_mean"] > 20.0  # random actions get 9 to 10
 
 
+CLOSE = {"FrankaReach"}
+"""Tasks that are the same but for rounding: the turn of a root that is held differs by 1e-7."""
+
+PARTED = {"Anymal": 0.005}
+"""The share of steps in which environments may differ all the same: see docs/isaac-sim.md for the order of shapes."""
+
+
+def assert_the_same(ours: dict[str, Any], theirs: dict[str, Any], tasks: Iterable[str]) -> None:
+    different = {}
+    for task in tasks:
+        for name in ("observations", "rewards", "dones", "time_outs"):
+            a, b = theirs[task][name].float(), ours[task][name].float()
+            parted = (a != b).reshape(*a.shape[:2], -1).any(-1)
+            exact, close = parted.float().mean() <= PARTED.get(task, 0.0), torch.allclose(a, b, rtol=1e-5, atol=1e-5)
+            if not (close if task in CLOSE else exact):
+                different[task, name] = float((a - b).abs().max()), parted.nonzero()[:5].tolist()
+        assert torch.isfinite(theirs[task]["observations"]).all()
+    assert different == {}, "by how much, and the first steps and environments"
+
+
 @pytest.mark.parametrize("task", ["Cartpole", "Ant"])
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_thousand_steps_are_those_of_standalone_physx(tag: str, task: str) -> None:
-    ours, theirs = run("tasks")[task], run("tasks", tag)[task]
-
-    for name in ("observations", "rewards"):
-        torch.testing.assert_close(theirs[name], ours[name], rtol=1e-5, atol=1e-5)
-    for name in ("dones", "time_outs"):
-        assert torch.equal(theirs[name], ours[name])
-
-
-EXACT = {"BallBalance", "Humanoid"}
-"""Tasks whose start says nothing of Isaac Sim's warm-up, and which are the same to the last bit."""
-
-
-FIRST = {"Anymal": 4, "G1Velocity": 1, "Go1Velocity": 1}
-"""Tasks of which only so many first steps can be compared: see docs/isaac-sim.md."""
-
-
-def assert_others_are_the_same(tag: str) -> None:
-    ours, theirs = run("others"), run("others", tag)
-    different = {}
-    for task in scenario.OTHERS:
-        for name in ("observations", "rewards", "dones", "time_outs"):
-            a, b = theirs[task][name][: FIRST.get(task)].float(), ours[task][name][: FIRST.get(task)].float()
-            if not (torch.equal(a, b) if task in EXACT else torch.allclose(a, b, rtol=1e-3, atol=1e-3)):
-                different[task] = name, float((a - b).abs().max())
-    assert different == {}
-    assert all(torch.isfinite(theirs[task]["observations"]).all() for task in scenario.OTHERS)
+    assert_the_same(run("tasks"), run("tasks", tag), [task])
 
 
 @pytest.mark.parametrize("tag", TAGS)
 def test_steps_of_the_other_tasks_are_those_of_standalone_physx(tag: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MYRIAD_STEPS", "100")
-    assert_others_are_the_same(tag)
+    assert_the_same(run("others"), run("others", tag), scenario.OTHERS)
 
 
 @pytest.mark.nightly
@@ -129,7 +125,7 @@ def test_a_thousand_steps_of_the_other_tasks_are_those_of_standalone_physx(
     run.cache_clear()
     monkeypatch.setenv("MYRIAD_STEPS", str(scenario.STEPS))
     try:
-        assert_others_are_the_same(tag)
+        assert_the_same(run("others"), run("others", tag), scenario.OTHERS)
     finally:
         run.cache_clear()
 
@@ -137,14 +133,12 @@ def test_a_thousand_steps_of_the_other_tasks_are_those_of_standalone_physx(
 @pytest.mark.nightly
 @pytest.mark.parametrize("tag", TAGS)
 def test_robots_walk_on_the_same_terrain(tag: str) -> None:
+    ours, theirs = run("terrain"), run("terrain", tag)
+
     for task in scenario.ON_TERRAIN:
-        ours, theirs = run("terrain")[task], run("terrain", tag)[task]
-        assert torch.equal(theirs["origins"], ours["origins"])
-        assert (theirs["clearance"].abs() < 1.0).all(), "nobody has fallen through"
-        # Later they part as on flat ground.
-        for name in ("observations", "rewards"):
-            first = FIRST.get(task.removesuffix("Rough").removesuffix("Terrain"))
-            torch.testing.assert_close(theirs[name][:first], ours[name][:first], rtol=1e-3, atol=1e-3)
+        assert torch.equal(theirs[task]["origins"], ours[task]["origins"])
+        assert (theirs[task]["clearance"].abs() < 1.0).all(), "nobody has fallen through"
+    assert_the_same(ours, theirs, scenario.ON_TERRAIN)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA GPU")

@@ -52,6 +52,21 @@ def test_roots_of_articulations_are_found(stage):
     assert [str(prim.GetPath()) for prim in usd.articulation_roots(stage)] == ["/World/envs/env_0/Robot/torso"]
 
 
+def test_a_free_root_is_where_it_is_authored_in_its_environment(stage):
+    UsdGeom.Xformable(stage.GetPrimAtPath("/World/envs/env_0")).AddTranslateOp().Set(Gf.Vec3d(9.0, 9.0, 9.0))
+    robot = UsdGeom.Xform.Define(stage, "/World/envs/env_0/Robot")
+    robot.AddTranslateOp().Set(Gf.Vec3d(1.0, 2.0, 3.0))
+    robot.AddOrientOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Quatd(0.5**0.5, 0.0, 0.0, 0.5**0.5))
+    torso = UsdGeom.Xform.Define(stage, "/World/envs/env_0/Robot/torso")
+    torso.AddTranslateOp().Set(Gf.Vec3d(0.5, 0.0, 0.25))
+    UsdPhysics.ArticulationRootAPI.Apply(torso.GetPrim())
+    assert usd.free_root_pose(robot.GetPrim()) is None, "no body, and so held by what is above"
+    UsdPhysics.RigidBodyAPI.Apply(torso.GetPrim())
+    position, orientation = usd.free_root_pose(robot.GetPrim())
+    assert position == pytest.approx((1.0, 2.5, 3.25))  # turned to the left by a quarter
+    assert orientation == pytest.approx((0.5**0.5, 0.0, 0.0, 0.5**0.5))
+
+
 def test_small_shapes_get_the_contact_offset_that_physx_gives_them_at_the_tasks_rate(stage):
     def sphere(name, radius, scale=1.0):
         shape = UsdGeom.Sphere.Define(stage, f"/World/envs/env_0/{name}")

@@ -289,6 +289,21 @@ def test_the_default_reset_puts_a_free_robot_back_at_rest(env_of, tmp_path):
     assert not ants.get_velocities()[[0, 2]].any() and not ants.get_joint_velocities()[[0, 2]].any()
 
 
+def test_a_free_robot_is_put_where_it_was_authored_whatever_moved_it_before(env_of, tmp_path):
+    text = BALANCE.replace("Balance", "Walk").replace("cartpole/cartpole", "ant/ant").replace("2.0)", "0.5)")
+    (tmp_path / "walk.py").write_text(text)
+    env = env_of("task=Walk", f"task.task_path=[{tmp_path}]", "num_envs=3")
+    robots = env.task.robots
+    robots.set_velocities(torch.full((3, 6), 2.0))
+    env.engine.step(5)  # as Isaac Sim does before anybody can write a state
+    robots.start()
+    positions, orientations = robots.get_world_poses()
+    authored = env.engine.env_positions + torch.tensor([0.0, 0.0, 0.5])
+    torch.testing.assert_close(positions, authored, rtol=0.0, atol=1e-6)
+    torch.testing.assert_close(orientations, torch.tensor([[1.0, 0.0, 0.0, 0.0]] * 3), rtol=0.0, atol=1e-6)
+    assert not robots.get_velocities().any()
+
+
 def test_sizes_follow_from_terms(task_of):
     env = task_of(NAMED)
     assert (env.task.num_observations, env.num_actions, env.num_states) == (2, 1, 0)

@@ -3,6 +3,7 @@
 
 import ast
 import sys
+from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
@@ -126,6 +127,16 @@ def test_manifest_points_at_what_exists(manifest):
         assert path.with_suffix(".py").is_file() or (path / "__init__.py").is_file()
     names = [module["name"] for module in manifest["python"]["module"]]
     assert names == ["omni.myriad", "omni.myriad.ui", "omni.myriad.ui.extension"]
+
+
+def test_manifest_asks_for_nothing_that_an_isaac_sim_lacks_and_watches_no_environment(manifest):
+    assert manifest["dependencies"]["omni.isaac.ml_archive"] == {"optional": True}  # not in 6.x from pip
+    watched = [path for path in (".venv/lib/x.py", "runs/a/task.py") if not excluded(manifest, path)]
+    assert watched == [] and not excluded(manifest, "tasks/classic/cartpole.py")
+
+
+def excluded(manifest, path):
+    return any(fnmatch(f"{ROOT}/{path}", pattern) for pattern in manifest["fswatcher"]["paths"]["exclude"])
 
 
 def test_kits_test_runner_finds_the_tests(manifest):

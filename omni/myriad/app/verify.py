@@ -15,11 +15,12 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from omni.myriad import provenance
 from omni.myriad.engine.isaacsim import app as isaac_sim
@@ -98,9 +99,9 @@ class Checklist:
             self.check(f"{task} on the GPU", lambda task=task: self.on_gpu(has_gpu, task))
         for task in sorted(set(task_files([TASKS_PATH])) - set(judged)):
             self.check(f"{task} runs", lambda task=task: self.runs(task))
-        self.check("exit code of a task that does not exist", lambda: self.ends(["task=Nope"], 2, "The tasks are"))
-        self.check("exit code of a task's mistake", lambda: self.broken("VerifyMistake", "raise ValueError('x')", 2))
-        self.check("exit code of a crash", lambda: self.broken("VerifyCrash", "self._env.engine.reset = None", 1))
+        self.check("a task that does not exist", lambda: self.ends(["task=Nope"], 2, "The tasks are"))
+        self.check("a task's mistake", lambda: self.broken("VerifyMistake", "raise ValueError('x')", 2))
+        self.check("a crash", lambda: self.broken("VerifyCrash", "self._env.engine.reset = None", 1))
         self.check("Ctrl-C", self.interrupted)
         self.window()
         self.check("container", self.container)
@@ -135,12 +136,15 @@ class Checklist:
         write_json(self.folder / "report.json", report)
 
     def table(self) -> str:
-        """Return the checks as a table."""
+        """Return the checks as a table, and how many went how."""
         width = max(len(check.name) for check in self.checks)
-        return "\n".join(
-            f"{check.name:{width}}  {check.status:7}  {check.seconds:7.1f} s  {check.detail[:100]}"
+        lines = [
+            f"{check.name:{width}}  {check.status:7}  {check.seconds:7.1f} s  {textwrap.shorten(check.detail, 100)}"
             for check in self.checks
-        )
+        ]
+        statuses = [check.status for check in self.checks]
+        counts = (f"{statuses.count(status)} {status}" for status in get_args(Status))
+        return "\n".join([*lines, ", ".join(counts)])
 
     # -- commands -----------------------------------------------------------------------------------------------------
 
@@ -169,7 +173,7 @@ class Checklist:
         assert found == code, f"exit code {found} instead of {code}: {output[-500:]}"
         line = next((line for line in reversed(output.splitlines()) if says in line), None)
         assert line is not None, f"nothing says {says!r}: {output[-500:]}"
-        return f"{code}: {line.strip()}"
+        return f"exit code {code}: {line.strip()}"
 
     # -- checks -------------------------------------------------------------------------------------------------------
 

@@ -178,6 +178,7 @@ class Engine(Protocol):
     num_steps: int = 0
     markers: dict[str, Any]
     _step_seconds: float = 0.0
+    _restoring: bool = False
     _ray_tracer: Any = None
     _sim_config: SimConfig
     _positions: list[tuple[float, float, float]]
@@ -365,6 +366,13 @@ class Engine(Protocol):
             state: Its tensors have a row for each environment that is written.
             env_ids: Environments to write, (M,) int64; None for all.
         """
+        self._restoring = True
+        try:
+            self._write_state(state, env_ids)
+        finally:
+            self._restoring = False
+
+    def _write_state(self, state: Mapping[str, Mapping[str, Tensor]], env_ids: Tensor | None) -> None:
         robots = self.scene.robots()
         bodies = {name: body for name, body in self.scene.bodies().items() if not body.is_non_root_articulation_link}
         for name, view in {**bodies, **robots}.items():

@@ -297,6 +297,20 @@ def _is_in_articulation(prim: Usd.Prim) -> bool:
     return False
 
 
+def free_root_pose(robot: Usd.Prim) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+    """Return where the root of a robot in environment 0 is authored: in m from the environment's origin, and as wxyz.
+
+    None where nothing says that the root is free: then the articulation's root is not a body itself.
+    """
+    for prim in Usd.PrimRange(robot):
+        if prim.HasAPI(UsdPhysics.ArticulationRootAPI) and prim.HasAPI(UsdPhysics.RigidBodyAPI):
+            env_0 = robot.GetStage().GetPrimAtPath(ENV_0_PATH)
+            matrix, _ = UsdGeom.XformCache().ComputeRelativeTransform(prim, env_0)
+            turn = matrix.ExtractRotationQuat()
+            return tuple(matrix.ExtractTranslation()), (turn.GetReal(), *turn.GetImaginary())
+    return None
+
+
 def articulation_roots(stage: Usd.Stage) -> list[Usd.Prim]:
     """Return the prims of environment 0 that are roots of articulations."""
     prims = Usd.PrimRange(stage.GetPrimAtPath(ENV_0_PATH))

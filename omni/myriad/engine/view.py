@@ -440,8 +440,10 @@ class RobotView(View, Protocol):
             self._note_stiffness(dofs)
 
     def _note_stiffness(self, dofs: Tensor | None) -> None:
-        """Say once where position targets move nothing."""
-        if _STIFFNESS in self._looks or (torch.cuda.is_available() and torch.cuda.is_current_stream_capturing()):
+        """Say once where position targets move nothing, unless a state is restored, which has targets in any case."""
+        if self._engine._restoring or _STIFFNESS in self._looks:
+            return
+        if torch.cuda.is_available() and torch.cuda.is_current_stream_capturing():
             return
         self._looks[_STIFFNESS] = 1
         kps = self._default_kps[selection(None, dofs, self._default_kps.device)]

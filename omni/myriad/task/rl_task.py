@@ -308,6 +308,8 @@ class RLTask:
         """
         from pxr import Gf, Sdf, UsdGeom
 
+        from omni.myriad.engine.usd import free_root_pose
+
         path, imported = self._find_asset(asset)
         layer = Sdf.Layer.FindOrOpen(str(path))
         if layer is None or not layer.defaultPrim:
@@ -323,7 +325,7 @@ class RLTask:
         actuators = read_actuators(name, motors, list(joints))
         author_actuators(joints, actuators)
         frames, home = (imported.frames, imported.home.joints) if imported else ({}, {})
-        self._about[name] = About(frames, home, actuators)
+        self._about[name] = About(frames, home, free_root_pose(prim), actuators)
         return prim
 
     def _find_asset(self, asset: str) -> tuple[Path, Robot | None]:

@@ -30,11 +30,13 @@ class About:
     Args:
         frames: Places on links by name: `link`, `position` in m and `orientation` as wxyz in the link.
         home: Positions of joints to start in, rad or m.
+        root: Where a free root is authored, in m from the environment's origin and as wxyz; None for another.
         actuators: Its motors, where the task's YAML names some.
     """
 
     frames: Mapping[str, Any] = field(default_factory=dict)
     home: Mapping[str, float] = field(default_factory=dict)
+    root: tuple[Sequence[float], Sequence[float]] | None = None
     actuators: Sequence[Actuator] = ()
 
 
@@ -66,6 +68,9 @@ class Robots(ArticulationView):
     def start(self) -> None:
         """Go home, and find the motors that are computed here, once physics runs.
 
+        A free root is put where it was authored, at rest: Isaac Sim has taken two steps by now, and what a task reads
+        as its start should be the same on every engine.
+
         Raises:
             MyriadError: If the robot does not have a joint of its home.
         """
@@ -79,6 +84,12 @@ class Robots(ArticulationView):
                     raise MyriadError(f"{self.name} has no joint {joint!r} to put home; it has: {', '.join(names)}.")
                 positions[:, names.index(joint)] = position
             self.set_joint_positions(positions)
+            self.set_joint_velocities(torch.zeros_like(positions))
+        if about.root is not None:
+            position, orientation = (torch.tensor(part, device=self._world.device) for part in about.root)
+            count = len(self._origins)
+            self.set_world_poses(self._origins + position, orientation.repeat(count, 1))
+            self.set_velocities(torch.zeros((count, 6), device=self._world.device))
 
     @property
     def frame_names(self) -> list[str]:

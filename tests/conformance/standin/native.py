@@ -102,6 +102,9 @@ class Physics:
         for _, targets, _ in self._copies:
             for target in targets:
                 del layer.GetPrimAtPath(target).nameParent.nameChildren[target.rpartition("/")[2]]
+        for source, targets, _ in self._copies:
+            if len({_pose(target) for target in targets}) < len(targets):
+                _let_pass(layer, source.rpartition("/")[0])
         return layer
 
     def unload(self) -> None:
@@ -154,6 +157,23 @@ class Physics:
 
 
 PHYSICS = Physics()
+
+
+def _let_pass(layer: Sdf.Layer, envs: str) -> None:
+    """Let copies that share a place pass through each other, in place of a cloner's groups for each of them.
+
+    In Kit copies join the groups of their paths, in standalone PhysX those alone that name a prim above them: so there
+    is one, which filters itself. Nothing within an environment touches then, as in one robot without self-collisions.
+    """
+    stage = Usd.Stage.Open(layer)
+    for prim in list(stage.Traverse()):
+        if prim.IsA(UsdPhysics.CollisionGroup):
+            stage.RemovePrim(prim.GetPath())
+        elif prim.IsA(UsdPhysics.Scene):  # the cloner says who touches, and not who does not
+            prim.RemoveProperty("physxScene:invertCollisionGroupFilter")
+    group = UsdPhysics.CollisionGroup.Define(stage, "/copies")
+    group.GetCollidersCollectionAPI().CreateIncludesRel().SetTargets([envs])
+    group.CreateFilteredGroupsRel().SetTargets(["/copies"])
 
 
 def _pose(path: str) -> tuple[float, ...]:

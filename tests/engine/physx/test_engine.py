@@ -216,6 +216,14 @@ def test_a_state_comes_back(env_of):
     torch.testing.assert_close(ants.get_joint_positions(), copies["ant_view"]["joint_positions"] * 0.5)
 
 
+def test_only_who_sets_targets_is_told_that_they_move_nothing(env_of, caplog):
+    env = env_of("task=Cartpole", "num_envs=2")  # whose joints have no drives
+    env.engine.set_state(env.engine.get_state())
+    assert "move nothing" not in caplog.text
+    env.task.cartpoles.set_joint_position_targets(torch.zeros(2, 2))
+    assert "move nothing" in caplog.text
+
+
 def test_a_body_outside_the_environments_is_refused(engine_of):
     engine = engine_of()
     add_ball(engine, path="/World/Ball")

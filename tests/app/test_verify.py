@@ -1,0 +1,26 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What `./myriad verify-isaacsim` writes down; tests/conformance rehearses it from beginning to end."""
+
+import json
+
+from omni.myriad.app.verify import Checklist, NotRunError
+
+
+def test_checks_are_in_the_report_and_the_table(tmp_path):
+    def nothing():
+        raise NotRunError("no GPU: " + "none of the machines at hand has one, " * 5)
+
+    def wrong():
+        raise AssertionError("exit code 0\ninstead of 2")
+
+    checklist = Checklist(tmp_path)
+    for name, look in (("training", lambda: "a score"), ("on the GPU", nothing), ("a crash", wrong)):
+        checklist.check(name, look)
+
+    written = json.loads((tmp_path / "report.json").read_text())["checks"]
+    assert [check["status"] for check in written] == ["passed", "not run", "failed"]
+    assert written[2]["detail"] == "exit code 0 instead of 2"
+    lines = checklist.table().splitlines()
+    assert lines[0].split() == ["training", "passed", "0.0", "s", "a", "score"]
+    assert lines[1].endswith("[...]") and len(lines[1]) < 140, "cut between words, and said so"
+    assert lines[3] == "1 passed, 1 failed, 1 not run"
