@@ -213,12 +213,21 @@ class ArticulationView(RobotView):
     # -- for the engine -----------------------------------------------------------------------------------------------
 
     def apply(self) -> None:
-        """Give MuJoCo efforts and drives; short of their limits it takes their damping implicitly, as PhysX does."""
-        model, data, drives = self._model, self._data, self._drives
+        """Give MuJoCo efforts and drives; it takes their stiffness and damping implicitly, as PhysX does.
+
+        A drive wants when the step begins `1 + dt (damping + dt stiffness) / inertia` times what it transmits in it,
+        because it lets go as its joint follows. MuJoCo cuts the former, and then takes nothing of it implicitly; PhysX
+        cuts the latter, and so hardly ever a stiff one: these have no limit here.
+        """
+        model, data, drives, dt = self._model, self._data, self._drives, self._model.opt.timestep
+        wants = 1.0 + dt * (self._damping + dt * self._stiffness) * model.dof_invweight0[self._velocities]
         model.actuator_biasprm[drives, 1] = -self._stiffness
         model.actuator_biasprm[drives, 2] = -self._damping
-        model.actuator_forcerange[drives, 0] = -self._max_forces
-        model.actuator_forcerange[drives, 1] = self._max_forces
+        model.actuator_forcerange[drives, 1] = np.where(wants < 3.0, self._max_forces, UNLIMITED)
+        model.actuator_forcerange[drives, 0] = -model.actuator_forcerange[drives, 1]
+        integrators = mujoco.mjtIntegrator
+        discrete = self._stiffness.any()
+        model.opt.integrator = integrators.mjINT_DISCRETE if discrete else integrators.mjINT_IMPLICITFAST
         data.ctrl[drives] = self._stiffness * self._targets + self._damping * self._velocity_targets
         data.qfrc_applied[self._velocities] = self._efforts
 

@@ -54,6 +54,9 @@ _TOO_SMALL = {"NEFC": "constraints_per_env", "NJMAX_NNZ": "constraints_per_env",
 _TOO_SMALL |= {"NARROWPHASE": "contacts_per_env", "CCD": "contacts_per_env", "HFIELD": "contacts_per_env"}
 """The setting to raise for each of `mujoco_warp.OverflowType` that makes results wrong."""
 
+_STIFF = 3.0
+"""How many times what it transmits a drive may want for MuJoCo to cut it at its limit; beyond, cut it would chatter."""
+
 
 _SOLVER = "newton solver"
 """Where a state keeps what belongs to no view."""
@@ -384,7 +387,26 @@ class NewtonEngine(Engine):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # of Newton's calls of MuJoCo Warp
                 self.solver.notify_model_changed(self.changed)
+            if self.changed & (
+                force | int(ModelFlags.JOINT_DOF_INERTIAL_PROPERTIES) | int(ModelFlags.BODY_INERTIAL_PROPERTIES)
+            ):
+                self._free_stiff_drives()
         self.changed = 0
+
+    def _free_stiff_drives(self) -> None:
+        """Let MuJoCo cut the drives that are not stiff alone.
+
+        A drive wants when the step begins `1 + dt (damping + dt stiffness) / inertia` times what it transmits in it,
+        because it lets go as its joint follows. MuJoCo cuts the former, and then takes nothing of it implicitly; PhysX
+        cuts the latter, and so hardly ever a stiff one.
+        """
+        solver, model, dt = self.solver, self.model, self.physics_dt
+        dofs = wp.to_torch(solver.mjc_jnt_to_newton_dof).long()
+        arrays = model.joint_target_ke, model.joint_target_kd, model.joint_effort_limit, solver.mjw_model.dof_invweight0
+        stiffness, damping, limit, weight = map(wp.to_torch, arrays)
+        wants = 1.0 + dt * (damping + dt * stiffness)[dofs] * weight[:, wp.to_torch(solver.mjw_model.jnt_dofadr).long()]
+        limit = torch.where(wants < _STIFF, limit[dofs], scene.UNLIMITED)
+        wp.to_torch(solver.mjw_model.jnt_actfrcrange).copy_(torch.stack((-limit, limit), -1))
 
     def _has_new_drives(self) -> bool:
         return self._driven is None or bool((self._drives() > self._driven).any())
@@ -423,9 +445,12 @@ class NewtonEngine(Engine):
                     use_mujoco_contacts=not self._concave,
                     njmax=self._room["constraints_per_env"],
                     kinematic_switchable_roots=False,
+                    # Stiffness as implicit as PhysX's, and damping also in the search for contact forces.
+                    integrator="discrete" if bool(stiff.any()) else "implicitfast",
                 )
             except ValueError as error:
                 raise MyriadError(f"MuJoCo cannot have this scene: {' '.join(str(error).split())}") from None
+        self._free_stiff_drives()
         self.solver.mjw_model.opt.warn_overflow = 0  # `_check_buffers` says it, and ends the run
         if warmstart is not None:
             wp.copy(self.solver.mjw_data.qacc_warmstart, warmstart)
