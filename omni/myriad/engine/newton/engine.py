@@ -21,6 +21,7 @@ from newton import ModelFlags
 from pxr import UsdPhysics
 
 from omni.myriad.engine.base import ENVS_PATH, Engine
+from omni.myriad.engine.drives import is_stiff
 from omni.myriad.engine.newton import kernels, scene
 from omni.myriad.engine.newton.quantities import ContactForces, Quantities
 from omni.myriad.engine.newton.quantity import Quantity
@@ -53,10 +54,6 @@ _ENOUGH = 0.75
 _TOO_SMALL = {"NEFC": "constraints_per_env", "NJMAX_NNZ": "constraints_per_env", "BROADPHASE": "contacts_per_env"}
 _TOO_SMALL |= {"NARROWPHASE": "contacts_per_env", "CCD": "contacts_per_env", "HFIELD": "contacts_per_env"}
 """The setting to raise for each of `mujoco_warp.OverflowType` that makes results wrong."""
-
-_STIFF = 3.0
-"""How many times what it transmits a drive may want for MuJoCo to cut it at its limit; beyond, cut it would chatter."""
-
 
 _SOLVER = "newton solver"
 """Where a state keeps what belongs to no view."""
@@ -394,18 +391,14 @@ class NewtonEngine(Engine):
         self.changed = 0
 
     def _free_stiff_drives(self) -> None:
-        """Let MuJoCo cut the drives that are not stiff alone.
-
-        A drive wants when the step begins `1 + dt (damping + dt stiffness) / inertia` times what it transmits in it,
-        because it lets go as its joint follows. MuJoCo cuts the former, and then takes nothing of it implicitly; PhysX
-        cuts the latter, and so hardly ever a stiff one.
-        """
-        solver, model, dt = self.solver, self.model, self.physics_dt
+        """Let MuJoCo cut those drives alone that are not stiff."""
+        solver, model = self.solver, self.model
         dofs = wp.to_torch(solver.mjc_jnt_to_newton_dof).long()
         arrays = model.joint_target_ke, model.joint_target_kd, model.joint_effort_limit, solver.mjw_model.dof_invweight0
         stiffness, damping, limit, weight = map(wp.to_torch, arrays)
-        wants = 1.0 + dt * (damping + dt * stiffness)[dofs] * weight[:, wp.to_torch(solver.mjw_model.jnt_dofadr).long()]
-        limit = torch.where(wants < _STIFF, limit[dofs], scene.UNLIMITED)
+        weight = weight[:, wp.to_torch(solver.mjw_model.jnt_dofadr).long()]
+        stiff = is_stiff(stiffness[dofs], damping[dofs], weight, self.physics_dt)
+        limit = torch.where(stiff, scene.UNLIMITED, limit[dofs])
         wp.to_torch(solver.mjw_model.jnt_actfrcrange).copy_(torch.stack((-limit, limit), -1))
 
     def _has_new_drives(self) -> bool:
