@@ -186,6 +186,22 @@ def test_a_soft_drive_is_cut_at_its_limit(lopsided):
     assert engine.data.qfrc_actuator[6] == pytest.approx(1.0)
 
 
+def test_a_robot_whose_file_has_no_ground_stands_on_the_tasks(lopsided):
+    round_body = LOPSIDED.replace("<freejoint/>", '<freejoint/><geom type="sphere" size="0.2"/>')
+    heights = []
+    for authored in (False, True):
+        engine, _ = lopsided(mjcf=round_body, start=False)
+        if authored:
+            engine.add_ground_plane(dynamic_friction=0.7)
+        engine.clone_environments(1, 1.0)
+        engine.reset()
+        engine.model.opt.gravity[2] = -9.81
+        engine.step(400)
+        heights.append(engine.data.xpos[1][2])
+    assert heights[0] < -1.0 and heights[1] == pytest.approx(0.2, abs=0.02)
+    assert engine.model.geom("ground").friction[0] == 0.7
+
+
 def test_what_mujoco_lacks_is_named(lopsided, engine_of):
     engine, view = lopsided()
     with pytest.raises(MyriadError, match="get_jacobians"):
