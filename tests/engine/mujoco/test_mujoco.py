@@ -87,6 +87,7 @@ def lopsided(engine_of, tmp_path):
 
 def test_the_robot_starts_as_usd_says(lopsided):
     engine, view = lopsided(stiffness=2.0, damping=0.4, armature=0.03, position=-180.0)
+    torch.testing.assert_close(view.get_body_coms()[0], torch.tensor([[[0.3, 0.0, 0.0], [0.0, 0.0, 0.0]]]))
     position, orientation = view.get_world_poses()
     assert position.tolist() == [[0.0, 0.0, 1.0]] and orientation.tolist() == [[1.0, 0.0, 0.0, 0.0]]
     assert view.body_names == ["body", "arm"] and view.dof_names == ["hinge"] and view.count == 1
@@ -163,6 +164,42 @@ def test_drives_have_the_gains_of_the_file_and_the_actuators_of_the_mjcf_are_off
     engine.step(1000)
     relative = view.get_joint_positions().item()
     assert relative == pytest.approx(0.7, abs=1e-3)
+
+
+def test_a_stiff_drive_comes_to_rest_though_it_wants_more_than_its_limit(lopsided):
+    engine, view = lopsided(stiffness=20000.0, damping=2000.0)
+    view._max_forces[:] = 100.0  # it wants 14,000 N m at first, and transmits 14
+    view.set_joint_position_targets(torch.tensor([[0.7]]))
+    engine.step(1)
+    # v = stiffness * error / (damping + dt * stiffness), as nothing of 0.02 kg m^2 matters beside dt * damping.
+    assert view.get_joint_velocities().item() == pytest.approx(20000.0 * 0.7 / 2100.0, rel=0.01)
+    engine.step(200)
+    assert view.get_joint_positions().item() == pytest.approx(0.7, abs=1e-3)
+    assert abs(view.get_joint_velocities().item()) < 0.01
+
+
+def test_a_soft_drive_is_cut_at_its_limit(lopsided):
+    engine, view = lopsided(stiffness=20.0)
+    view._max_forces[:] = 1.0
+    view.set_joint_position_targets(torch.tensor([[0.7]]))
+    engine.step(1)
+    assert engine.data.qfrc_actuator[6] == pytest.approx(1.0)
+
+
+def test_a_robot_whose_file_has_no_ground_stands_on_the_tasks(lopsided):
+    round_body = LOPSIDED.replace("<freejoint/>", '<freejoint/><geom type="sphere" size="0.2"/>')
+    heights = []
+    for authored in (False, True):
+        engine, _ = lopsided(mjcf=round_body, start=False)
+        if authored:
+            engine.add_ground_plane(dynamic_friction=0.7)
+        engine.clone_environments(1, 1.0)
+        engine.reset()
+        engine.model.opt.gravity[2] = -9.81
+        engine.step(400)
+        heights.append(engine.data.xpos[1][2])
+    assert heights[0] < -1.0 and heights[1] == pytest.approx(0.2, abs=0.02)
+    assert engine.model.geom("ground").friction[0] == 0.7
 
 
 def test_what_mujoco_lacks_is_named(lopsided, engine_of):

@@ -15,6 +15,7 @@ def start(name):
     from pxr import Gf, UsdGeom, UsdPhysics
 
     config = scenes.config()
+    config["task"]["sim"]["physx"]["solver_type"] = 0  # TGS takes a step in several, PGS at once, as MuJoCo does
     config["engine"] = {"name": name, "shards": 1, "contacts_per_env": "auto", "constraints_per_env": "auto"}
     engine = make_engine(SimConfig(config))
     from omni.myriad.engine import ArticulationView, RigidPrimView

@@ -24,9 +24,9 @@ class MujocoEngine(Engine):
     """Steps one robot in MuJoCo, with the steps, gravity and drives of the task.
 
     Joint drives are PhysX': stiffness * (target - position) + damping * (target velocity - velocity) + effort. The
-    MJCF's own actuators are switched off; gains and armatures are the USD file's, until the view sets others. Bodies,
-    shapes and the ground are the MJCF's, and contacts and joint limits as soft as it says. MuJoCo has no limit on joint
-    velocities.
+    MJCF's own actuators are switched off; gains and armatures are the USD file's, until the view sets others. Bodies
+    and shapes are the MJCF's, and the ground where it has one; contacts and joint limits are as soft as it says. MuJoCo
+    has no limit on joint velocities.
 
     Args:
         sim_config: The run's configuration.
@@ -44,6 +44,7 @@ class MujocoEngine(Engine):
     robot: Robot
     model: Any = None
     data: Any = None
+    _ground_friction: float | None = None
 
     def __init__(self, sim_config: SimConfig) -> None:
         if sim_config.config["sim_device"] != "cpu":
@@ -60,6 +61,17 @@ class MujocoEngine(Engine):
         if num_envs != 1:
             raise MyriadError(f"engine=mujoco steps one environment, not {num_envs}: give num_envs=1.")
         return super().clone_environments(num_envs, spacing)
+
+    def add_ground_plane(
+        self,
+        prim_path: str = "/World/defaultGroundPlane",
+        static_friction: float = 1.0,
+        dynamic_friction: float = 1.0,
+        restitution: float = 0.0,
+    ) -> None:
+        """Author the ground; MuJoCo has it too where the robot's MJCF has none of its own."""
+        super().add_ground_plane(prim_path, static_friction, dynamic_friction, restitution)
+        self._ground_friction = dynamic_friction
 
     def step(self, num_steps: int = 1) -> None:
         """Advance by `num_steps` steps of `physics_dt` seconds.
@@ -120,6 +132,10 @@ class MujocoEngine(Engine):
         mjcf = find_mjcf(self.stage, self.robot.prim_path, self._sim_config.task_config["name"])
         try:
             spec = mujoco.MjSpec.from_file(str(mjcf))
+            plane = mujoco.mjtGeom.mjGEOM_PLANE
+            if self._ground_friction is not None and all(geom.type != plane for geom in spec.geoms):
+                floor = spec.worldbody.add_geom(name="ground", type=plane, size=[0.0, 0.0, 1.0])
+                floor.friction[0] = self._ground_friction
             model = spec.compile()
         except ValueError as error:
             raise MyriadError(f"MuJoCo cannot read {mjcf}: {error}") from None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from omni.myriad.engine.drives import is_stiff
 from omni.myriad.engine.mujoco.robot import UNLIMITED
 from omni.myriad.engine.view import Indices, Poses, RigidView, RobotView
 from omni.myriad.errors import MyriadError
@@ -26,6 +27,9 @@ logger = logging.getLogger(__name__)
 mujoco.set_mju_user_warning(lambda message: logger.warning("MuJoCo: %s", message))  # else into a file where we stand
 
 Tensor = torch.Tensor
+
+# Stiffness implicit, too, and damping also in the search for contact forces; MuJoCo has it since 3.13.
+_DISCRETE = getattr(mujoco.mjtIntegrator, "mjINT_DISCRETE", mujoco.mjtIntegrator.mjINT_IMPLICITFAST)
 
 
 def drive_name(dof_name: str) -> str:
@@ -128,6 +132,15 @@ class ArticulationView(RobotView):
         """Return lower and upper limits, (1, num_dof, 2)."""
         return torch.tensor([(dof.lower, dof.upper) for dof in self._robot.dofs]).view(1, -1, 2)
 
+    def get_body_coms(self, indices: Indices = None, body_indices: Indices = None, clone: bool = True) -> Poses:
+        """Return centres of mass (1, K, 3) in m and the principal axes' orientations (1, K, 4) as wxyz, in the link."""
+        links = self._links if body_indices is None else self._links[np.asarray(body_indices)]
+        position, orientation = (
+            self._pick(torch.from_numpy(array[links].astype(np.float32))[None], indices)
+            for array in (self._model.body_ipos, self._model.body_iquat)
+        )
+        return position, orientation
+
     def set_velocities(self, velocities: Tensor, indices: Indices = None) -> None:
         """Give the root the velocities that `get_velocities` would return."""
         rows = self._rows(indices)
@@ -213,12 +226,15 @@ class ArticulationView(RobotView):
     # -- for the engine -----------------------------------------------------------------------------------------------
 
     def apply(self) -> None:
-        """Give MuJoCo efforts and drives; short of their limits it takes their damping implicitly, as PhysX does."""
+        """Give MuJoCo efforts and drives; it takes their stiffness and damping implicitly, as PhysX does."""
         model, data, drives = self._model, self._data, self._drives
+        inverse_inertia = model.dof_invweight0[self._velocities]
+        stiff = is_stiff(self._stiffness, self._damping, inverse_inertia, model.opt.timestep)
         model.actuator_biasprm[drives, 1] = -self._stiffness
         model.actuator_biasprm[drives, 2] = -self._damping
-        model.actuator_forcerange[drives, 0] = -self._max_forces
-        model.actuator_forcerange[drives, 1] = self._max_forces
+        model.actuator_forcerange[drives, 1] = np.where(stiff, UNLIMITED, self._max_forces)
+        model.actuator_forcerange[drives, 0] = -model.actuator_forcerange[drives, 1]
+        model.opt.integrator = _DISCRETE if self._stiffness.any() else mujoco.mjtIntegrator.mjINT_IMPLICITFAST
         data.ctrl[drives] = self._stiffness * self._targets + self._damping * self._velocity_targets
         data.qfrc_applied[self._velocities] = self._efforts
 

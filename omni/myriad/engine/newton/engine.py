@@ -21,6 +21,7 @@ from newton import ModelFlags
 from pxr import UsdPhysics
 
 from omni.myriad.engine.base import ENVS_PATH, Engine
+from omni.myriad.engine.drives import is_stiff
 from omni.myriad.engine.newton import kernels, scene
 from omni.myriad.engine.newton.quantities import ContactForces, Quantities
 from omni.myriad.engine.newton.quantity import Quantity
@@ -53,7 +54,6 @@ _ENOUGH = 0.75
 _TOO_SMALL = {"NEFC": "constraints_per_env", "NJMAX_NNZ": "constraints_per_env", "BROADPHASE": "contacts_per_env"}
 _TOO_SMALL |= {"NARROWPHASE": "contacts_per_env", "CCD": "contacts_per_env", "HFIELD": "contacts_per_env"}
 """The setting to raise for each of `mujoco_warp.OverflowType` that makes results wrong."""
-
 
 _SOLVER = "newton solver"
 """Where a state keeps what belongs to no view."""
@@ -384,7 +384,22 @@ class NewtonEngine(Engine):
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # of Newton's calls of MuJoCo Warp
                 self.solver.notify_model_changed(self.changed)
+            if self.changed & (
+                force | int(ModelFlags.JOINT_DOF_INERTIAL_PROPERTIES) | int(ModelFlags.BODY_INERTIAL_PROPERTIES)
+            ):
+                self._free_stiff_drives()
         self.changed = 0
+
+    def _free_stiff_drives(self) -> None:
+        """Let MuJoCo cut those drives alone that are not stiff."""
+        solver, model = self.solver, self.model
+        dofs = wp.to_torch(solver.mjc_jnt_to_newton_dof).long()
+        arrays = model.joint_target_ke, model.joint_target_kd, model.joint_effort_limit, solver.mjw_model.dof_invweight0
+        stiffness, damping, limit, weight = map(wp.to_torch, arrays)
+        weight = weight[:, wp.to_torch(solver.mjw_model.jnt_dofadr).long()]
+        stiff = is_stiff(stiffness[dofs], damping[dofs], weight, self.physics_dt)
+        limit = torch.where(stiff, scene.UNLIMITED, limit[dofs])
+        wp.to_torch(solver.mjw_model.jnt_actfrcrange).copy_(torch.stack((-limit, limit), -1))
 
     def _has_new_drives(self) -> bool:
         return self._driven is None or bool((self._drives() > self._driven).any())
@@ -423,9 +438,12 @@ class NewtonEngine(Engine):
                     use_mujoco_contacts=not self._concave,
                     njmax=self._room["constraints_per_env"],
                     kinematic_switchable_roots=False,
+                    # Stiffness as implicit as PhysX's, and damping also in the search for contact forces.
+                    integrator="discrete" if bool(stiff.any()) else "implicitfast",
                 )
             except ValueError as error:
                 raise MyriadError(f"MuJoCo cannot have this scene: {' '.join(str(error).split())}") from None
+        self._free_stiff_drives()
         self.solver.mjw_model.opt.warn_overflow = 0  # `_check_buffers` says it, and ends the run
         if warmstart is not None:
             wp.copy(self.solver.mjw_data.qacc_warmstart, warmstart)
