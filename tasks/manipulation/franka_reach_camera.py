@@ -8,7 +8,7 @@ from omni.myriad import CameraView, ImageTerm, ObservationTerm, Scene
 from .franka_reach import FrankaReach
 
 CAMERAS = {"camera": (1.7, 1.0, 1.2), "side_camera": (0.4, -1.9, 1.2)}
-"""Where the cameras are, in m: one alone sees which way the ball is, and of how far it is only as much as its size tells."""
+"""Where the cameras are, in m: how far away a ball is, one alone would have to tell from how large it looks."""
 
 
 class FrankaReachCamera(FrankaReach):
