@@ -35,8 +35,8 @@ _TABLE_SECONDS = 0.25  # between renewals of numbers
 _RECORD_SECONDS = 1.0  # between looks at progress.csv
 _CURVE_POINTS = 300
 _PRESSED = (222, 38, 96)
-_LEAST_FORCE = 0.01  # of the greatest: less shows no arrow
-_FADING = 0.98  # by which the greatest force is forgotten, a frame
+_LEAST_FORCE, _MOST_FORCE = 0.02, 1.0  # of what presses on a robot in the mean: less shows no arrow, more no longer one
+_FADING = 0.98  # by which that mean forgets, a frame
 _SPEEDS = {"as fast as it goes": None, "real time": 1.0, "half": 0.5, "a quarter": 0.25, "a tenth": 0.1}
 
 
@@ -60,7 +60,7 @@ class Page:
         self._ground_at = np.zeros(2, np.float32)
         self._next_table = self._next_record = 0.0
         self._record_size = -1
-        self._most_force, self._size = 0.0, 1.0
+        self._usual_force, self._size = 0.0, 1.0
         with contextlib.redirect_stdout(io.StringIO()):  # the address is ours to print
             self.server = viser.ViserServer(host, port, label=self._title(), verbose=False)
         self._light()
@@ -169,7 +169,7 @@ class Page:
             self._show_record()
 
     def _show_contacts(self, frame: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
-        """Draw an arrow where each force presses, as long as it is strong: the longest for the greatest lately."""
+        """Draw an arrow where each force presses, as long as it is strong against what robots lately bore."""
         switch = self._with_contacts
         if frame.get("no_contacts") and not switch.disabled:
             switch.value, switch.disabled = False, True
@@ -179,17 +179,18 @@ class Page:
             self._arrows.visible = False
             return
         strengths = np.linalg.norm(forces, axis=-1)
-        self._most_force = max(float(strengths.max()), self._most_force * _FADING, 1e-6)
-        at = np.argwhere(strengths > _LEAST_FORCE * self._most_force)
-        length = 0.5 * self._size / self._most_force
+        pressing = float(strengths.sum(axis=1).mean())
+        self._usual_force = _FADING * self._usual_force + (1 - _FADING) * pressing if self._usual_force else pressing
+        at = np.argwhere(strengths > max(_LEAST_FORCE * self._usual_force, 1e-6))
         points = np.zeros((len(at), 2, 3), np.float32)
         for arrow, (robot, link) in zip(points, at, strict=True):
             arrow[0] = support(self._hulls.get(link), self._poses[robot, link], forces[robot, link])
-            arrow[1] = arrow[0] + length * forces[robot, link]
+            length = self._size * min(strengths[robot, link] / self._usual_force, _MOST_FORCE)
+            arrow[1] = arrow[0] + length * forces[robot, link] / strengths[robot, link]
         self._arrows.visible = len(at) > 0
         if len(at):
             self._arrows.points = points
-        switch.label = f"Contact forces (up to {short(self._most_force)} N)"
+        switch.label = f"Contact forces (longest: {short(_MOST_FORCE * self._usual_force)} N)"
 
     def _show_eyes(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Renew the pictures of the picked environment's cameras, and put their outlines where they are."""
@@ -321,8 +322,8 @@ class Page:
         )  # fmt: skip
 
         self._arrows = self.server.scene.add_arrows(
-            "/contacts", np.zeros((1, 2, 3), np.float32), _PRESSED, shaft_radius=0.012, head_radius=0.03,
-            head_length=0.06, visible=False,
+            "/contacts", np.zeros((1, 2, 3), np.float32), _PRESSED, shaft_radius=0.02, head_radius=0.05,
+            head_length=0.1, visible=False,
         )  # fmt: skip
 
     def _build_eyes(self) -> None:

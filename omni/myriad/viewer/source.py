@@ -20,10 +20,10 @@ import torch
 from omni.myriad.engine.camera.view import CameraView
 from omni.myriad.engine.shapes import Shape, is_held, robot_shapes
 from omni.myriad.errors import MyriadError
+from omni.myriad.render.contacts import Contacts
 from omni.myriad.render.poses import Poses, neighbours
 from omni.myriad.task.commands import VelocityCommands
 from omni.myriad.task.terms import describe_terms
-from omni.myriad.viewer.contacts import Contacts
 from omni.myriad.viewer.wire import pack, unpack
 
 if TYPE_CHECKING:
@@ -193,8 +193,8 @@ class Source:
             "speed": self._speed,
         }
         if self._with_contacts:
-            about["no_contacts"] = self._no_contacts
             tensors |= self._pressing(ids)
+            about["no_contacts"] = self._no_contacts
         if task.reward_terms is not None:
             about["reward_terms"] = task.reward_terms.names
             tensors["terms"] = task.reward_terms.values[:, ids[:1]]

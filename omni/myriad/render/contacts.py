@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Forces of contacts on all that a live page shows."""
+"""Forces of contacts on all that moves in the environments of a running task."""
 
 from __future__ import annotations
 
