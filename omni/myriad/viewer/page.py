@@ -35,7 +35,10 @@ _TABLE_SECONDS = 0.25  # between renewals of numbers
 _RECORD_SECONDS = 1.0  # between looks at progress.csv
 _CURVE_POINTS = 300
 _PRESSED = (222, 38, 96)
-_LEAST_FORCE, _MOST_FORCE = 0.02, 1.0  # of what presses on a robot in the mean: less shows no arrow, more no longer one
+_LEAST_FORCE, _MOST_FORCE = (
+    0.02,
+    0.75,
+)  # of what presses on a robot in the mean: less shows no arrow, more no longer one
 _FADING = 0.98  # by which that mean forgets, a frame
 _SPEEDS = {"as fast as it goes": None, "real time": 1.0, "half": 0.5, "a quarter": 0.25, "a tenth": 0.1}
 
@@ -185,7 +188,7 @@ class Page:
         points = np.zeros((len(at), 2, 3), np.float32)
         for arrow, (robot, link) in zip(points, at, strict=True):
             arrow[0] = support(self._hulls.get(link), self._poses[robot, link], forces[robot, link])
-            length = self._size * min(strengths[robot, link] / self._usual_force, _MOST_FORCE)
+            length = 2.0 * self._size * min(strengths[robot, link] / self._usual_force, _MOST_FORCE)
             arrow[1] = arrow[0] + length * forces[robot, link] / strengths[robot, link]
         self._arrows.visible = len(at) > 0
         if len(at):
