@@ -95,7 +95,7 @@ class Page:
         return f"{self._scene['task']}, {self._scene['num_envs']:,} environments"
 
     def _ask(self, what: str, **more: Any) -> None:
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):  # of a run that has just ended
             self._connection.send_bytes(pack({"do": what, **more}))
 
     def _tell_watching(self) -> None:
