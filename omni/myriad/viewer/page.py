@@ -212,6 +212,7 @@ class Page:
                 if key in self._pictures:
                     self._pictures[key].image = drawn
                 else:
+                    assert self._eye_tab is not None
                     with self._eye_tab:
                         self._pictures[key] = self.server.gui.add_image(drawn, label=key, format="png")
 
