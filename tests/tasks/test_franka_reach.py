@@ -58,3 +58,25 @@ def test_the_right_posture_reaches_its_target_and_succeeds(reach):
     assert dones.all() and extras["episode"]["success"] > 0.9, "the drives bring the arm there in time"
     torch.testing.assert_close(obs["obs"][:, 17:20], task.targets)
     torch.testing.assert_close(obs["obs"][:, :7], goal, rtol=0.0, atol=0.1)
+
+
+def test_both_cameras_see_the_ball_where_the_target_is(env_of):
+    env = env_of("task=FrankaReachCamera", "num_envs=2")
+    env.reset()
+    env.task.targets[:] = torch.tensor([[0.55, 0.1, 0.7], [0.2, -0.4, 0.3]])
+    env.engine.update_kinematics()
+    env.task.get_observations()
+    for name, position in {"camera": (1.7, 1.0, 1.2), "side_camera": (0.4, -1.9, 1.2)}.items():
+        # A pinhole that looks at (0.1, 0, 0.45) with 64 pixels on 20.955 mm of film, 24 mm behind it.
+        ahead = torch.nn.functional.normalize(torch.tensor([0.1, 0.0, 0.45]) - torch.tensor(position), dim=0)
+        right = torch.nn.functional.normalize(torch.linalg.cross(ahead, torch.tensor([0.0, 0.0, 1.0])), dim=0)
+        down = torch.linalg.cross(ahead, right)
+        for picture, target in zip(env.task.obs_buf[name].int(), env.task.targets, strict=True):
+            rows, columns = torch.where(picture[..., 0] - picture[..., 1] > 60)
+            assert len(rows) >= 5, "the ball is red, and nothing else"
+            to = target - torch.tensor(position)
+            pixels = 64 * 24.0 / 20.955 / (to @ ahead)
+            seen = torch.stack((columns.float().mean(), rows.float().mean())) + 0.5
+            expected = torch.stack((32 + pixels * (to @ right), 32 + pixels * (to @ down)))
+            assert (seen - expected).abs().max() < 1.0
+    assert env.task.obs_buf["state"].shape == (2, 14)

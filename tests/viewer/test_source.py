@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.maths import quat_rotate
 from omni.myriad.viewer.source import Source
 from omni.myriad.viewer.wire import address_of, pack, unpack
 
@@ -57,6 +58,16 @@ def watched(env_of, tmp_path):
 def step(env, count=1):
     for _ in range(count):
         env.step(torch.zeros((env.num_envs, env.num_actions)))
+
+
+def looked(env, source, viewer):
+    """Return what is seen of the next step, whenever the last look was."""
+    while viewer.is_shown_something(0.0):
+        viewer.frame()
+    source._due, source._pending = 0.0, None
+    step(env)
+    source._send_if_ready()
+    return viewer.frame()
 
 
 def until(true, seconds=10.0):
@@ -136,6 +147,62 @@ def test_uneven_ground_is_seen_around_the_robot(watched):
     middle = torch.from_numpy(at.copy()) + env.engine.env_positions[3, :2]
     assert heights[60, 60] == pytest.approx(float(middle[0] + 10.0 * middle[1]), abs=1e-3)
     assert heights[70, 55] - heights[60, 60] == pytest.approx(1.0 - 5.0, abs=1e-3), "0.1 m from one to the next"
+
+
+@pytest.mark.parametrize("engine", ["physx", "newton"])
+def test_contact_forces_are_told_while_they_are_asked_for_and_carry_what_stands(watched, engine):
+    env, source, viewer = watched("task=Ant", "num_envs=4", f"engine={engine}", "task.sim.contact_reports=True")
+    step(env, 80)  # they have landed, and stand
+    viewer.ask("watch", on=True)
+    until(lambda: source.is_watched)
+    assert "contacts" not in looked(env, source, viewer)[1] and source._contacts is None
+    viewer.ask("contacts", on=True)
+    until(lambda: source._asked)
+    forces = np.mean([looked(env, source, viewer)[1]["contacts"] for _ in range(30)], axis=0)
+    masses = next(iter(env.engine.robots().values())).get_body_masses().sum(-1)
+    assert forces[..., 2].sum(axis=1) == pytest.approx(9.81 * masses.numpy(), rel=0.1)
+    pressed = {viewer.scene["links"][link].split("/")[1] for _, link in np.argwhere(forces[..., 2] > 0.1)}
+    assert pressed and all(name.endswith("foot") for name in pressed)
+    viewer.ask("contacts", on=False)
+    until(lambda: source._asked)
+    looked(env, source, viewer)
+    assert "contacts" not in looked(env, source, viewer)[1]
+
+
+def test_who_asks_for_contact_forces_that_nobody_reports_is_told_the_setting(watched):
+    env, source, viewer = watched("task=Ant", "num_envs=2")
+    viewer.ask("watch", on=True)
+    viewer.ask("contacts", on=True)
+    until(lambda: source.is_watched and source._asked)
+    frame, arrays = looked(env, source, viewer)
+    assert "task.sim.contact_reports=True" in frame["no_contacts"] and "contacts" not in arrays
+
+
+def test_what_cameras_saw_last_is_shown_and_nothing_is_drawn_for_it(watched, monkeypatch):
+    env, source, viewer = watched(
+        "task=CartpoleCamera", "num_envs=3", "task.env.cameraWidth=24", "task.env.cameraHeight=16"
+    )
+    (camera,) = viewer.scene["cameras"]
+    assert camera["aspect"] == 1.5 and camera["field_of_view"] == pytest.approx(2 * np.arctan(20.955 / 1.5 / 2 / 24.0))
+    viewer.ask("watch", on=True)
+    viewer.ask("show", first=2, count=1)
+    until(lambda: source.is_watched and len(source._asked) == 1)
+    step(env, 3)
+    drawn = env.task.camera._drawn_at
+    env.engine.num_steps += 1  # the next who asks for pictures would draw
+    source._pictures_due = 0.0
+    found = source._pictures(source._ids, env.engine.env_positions[2:3])
+    assert torch.equal(found["picture 0 rgb"][0], env.task.obs_buf["camera"][2, ..., 3:])
+    assert env.task.camera._drawn_at == drawn
+    # It looks from (-4.2, 0, 3) along x: the picture's right is -y, its down -z.
+    assert found["eye 0"][0, :3].tolist() == pytest.approx([-4.2, 0.0, 3.0], abs=1e-5)
+    right = quat_rotate(found["eye 0"][:, 3:], torch.tensor([[1.0, 0.0, 0.0]]))[0]
+    assert right.tolist() == pytest.approx([0.0, -1.0, 0.0], abs=1e-5)
+    arrays = looked(env, source, viewer)[1]
+    while "picture 0 rgb" not in arrays:
+        source._pictures_due = 0.0
+        arrays = looked(env, source, viewer)[1]
+    assert arrays["picture 0 rgb"].shape == (1, 16, 24, 3)
 
 
 def test_it_pauses_steps_once_and_goes_on(watched):

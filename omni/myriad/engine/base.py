@@ -274,6 +274,10 @@ class Engine(Protocol):
             raise MyriadError(NO_ENVIRONMENTS)
         starts = not self.is_playing()
         if starts:
+            from omni.myriad.engine.usd import write_contact_reports
+
+            if self._sim_config.sim_params.get("contact_reports"):
+                write_contact_reports(self.stage.GetPrimAtPath(ENVS_PATH))
             self._start()
         for view in self.scene.views():
             view.initialize(None)  # with its argument, which subclasses may ask for

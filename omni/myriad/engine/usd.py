@@ -247,6 +247,13 @@ def write_contact_offsets(colliders: Iterable[Usd.Prim], sim_config: SimConfig) 
         author(prim, "PhysxCollisionAPI", "physxCollision:contactOffset", _FLOAT, float(offset))
 
 
+def write_contact_reports(root: Usd.Prim) -> None:
+    """Ask for the contact forces on all bodies below `root`: PhysX looks at that when it starts."""
+    for prim in Usd.PrimRange(root):
+        if prim.HasAPI(UsdPhysics.RigidBodyAPI):
+            author(prim, "PhysxContactReportAPI", "physxContactReport:threshold", _FLOAT, 0.0)
+
+
 def _least_extent(prim: Usd.Prim) -> float:
     """Return how thin a shape is in metres, without what is below it; a plane has no end to PhysX."""
     extent = UsdGeom.Boundable.ComputeExtentFromPlugins(UsdGeom.Boundable(prim), Usd.TimeCode.Default())

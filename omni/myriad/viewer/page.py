@@ -23,6 +23,7 @@ from viser import uplot
 
 from omni.myriad.learn.record.charts import COLOURS, short
 from omni.myriad.learn.record.history import TERMS, Run
+from omni.myriad.viewer.pictures import seen, support
 from omni.myriad.viewer.wire import pack, unpack
 
 _GROUND, _EARTH = (226, 230, 236), (176, 182, 190)
@@ -33,6 +34,12 @@ _JUMP = 1.0  # m, after which the camera does not glide
 _TABLE_SECONDS = 0.25  # between renewals of numbers
 _RECORD_SECONDS = 1.0  # between looks at progress.csv
 _CURVE_POINTS = 300
+_PRESSED = (222, 38, 96)
+_LEAST_FORCE, _MOST_FORCE = (
+    0.02,
+    0.75,
+)  # of what presses on a robot in the mean: less shows no arrow, more no longer one
+_FADING = 0.98  # by which that mean forgets, a frame
 _SPEEDS = {"as fast as it goes": None, "real time": 1.0, "half": 0.5, "a quarter": 0.25, "a tenth": 0.1}
 
 
@@ -56,12 +63,14 @@ class Page:
         self._ground_at = np.zeros(2, np.float32)
         self._next_table = self._next_record = 0.0
         self._record_size = -1
+        self._usual_force, self._size = 0.0, 1.0
         with contextlib.redirect_stdout(io.StringIO()):  # the address is ours to print
             self.server = viser.ViserServer(host, port, label=self._title(), verbose=False)
         self._light()
         self._links = self._meshes(colliders=False)
         self._colliders = self._meshes(colliders=True)
         self._build()
+        self._build_eyes()
         self.server.on_client_connect(lambda _: self._tell_watching())
         self.server.on_client_disconnect(lambda _: self._tell_watching())
         self.server.scene.on_click()(self._clicked)
@@ -86,7 +95,7 @@ class Page:
         return f"{self._scene['task']}, {self._scene['num_envs']:,} environments"
 
     def _ask(self, what: str, **more: Any) -> None:
-        with self._lock:
+        with self._lock, contextlib.suppress(OSError):  # of a run that has just ended
             self._connection.send_bytes(pack({"do": what, **more}))
 
     def _tell_watching(self) -> None:
@@ -147,11 +156,13 @@ class Page:
                 for number, handle in handles.items() if switch.value else ():
                     handle.batched_positions = self._poses[:, number, :3]
                     handle.batched_wxyzs = self._poses[:, number, 3:]
+            self._show_contacts(frame, arrays)
             if self._axes.visible:
                 self._axes.batched_positions = self._poses[0, :, :3]
                 self._axes.batched_wxyzs = self._poses[0, :, 3:]
         if first:
             self._aim()
+        self._show_eyes(arrays)
         now = time.monotonic()
         if now >= self._next_table or frame["paused"]:
             self._next_table = now + _TABLE_SECONDS
@@ -159,6 +170,51 @@ class Page:
         if now >= self._next_record:
             self._next_record = now + _RECORD_SECONDS
             self._show_record()
+
+    def _show_contacts(self, frame: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> None:
+        """Draw an arrow where each force presses, as long as it is strong against what robots lately bore."""
+        switch = self._with_contacts
+        if frame.get("no_contacts") and not switch.disabled:
+            switch.value, switch.disabled = False, True
+            switch.label, switch.hint = "Contact forces (not read)", frame["no_contacts"]
+        forces = arrays.get("contacts") if switch.value else None
+        if forces is None:
+            self._arrows.visible = False
+            return
+        strengths = np.linalg.norm(forces, axis=-1)
+        pressing = float(strengths.sum(axis=1).mean())
+        self._usual_force = _FADING * self._usual_force + (1 - _FADING) * pressing if self._usual_force else pressing
+        at = np.argwhere(strengths > max(_LEAST_FORCE * self._usual_force, 1e-6))
+        points = np.zeros((len(at), 2, 3), np.float32)
+        for arrow, (robot, link) in zip(points, at, strict=True):
+            arrow[0] = support(self._hulls.get(link), self._poses[robot, link], forces[robot, link])
+            length = 2.0 * self._size * min(strengths[robot, link] / self._usual_force, _MOST_FORCE)
+            arrow[1] = arrow[0] + length * forces[robot, link] / strengths[robot, link]
+        self._arrows.visible = len(at) > 0
+        if len(at):
+            self._arrows.points = points
+        switch.label = f"Contact forces (longest: {short(_MOST_FORCE * self._usual_force)} N)"
+
+    def _show_eyes(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Renew the pictures of the picked environment's cameras, and put their outlines where they are."""
+        for number, outlines in enumerate(self._eyes):
+            self._eyes_at[number] = arrays.get(f"eye {number}", self._eyes_at[number])
+            for outline, place in zip(outlines, self._eyes_at[number], strict=True):
+                outline.position, outline.wxyz = place[:3] - np.append(self._middle, 0.0), place[3:]
+        for name, pictures in arrays.items():
+            if not name.startswith("picture "):
+                continue
+            _, number, kind = name.split(" ", 2)
+            for which, picture in enumerate(pictures):
+                drawn = seen(kind, picture)
+                which_one = f" {which + 1}" if len(pictures) > 1 else ""
+                key = f"{self._scene['cameras'][int(number)]['name']}{which_one}: {kind}"
+                if key in self._pictures:
+                    self._pictures[key].image = drawn
+                else:
+                    assert self._eye_tab is not None
+                    with self._eye_tab:
+                        self._pictures[key] = self.server.gui.add_image(drawn, label=key, format="png")
 
     def _shown(self) -> list[tuple[dict[int, Any], Any]]:
         return [(self._links, self._with_links), (self._colliders, self._with_colliders)]
@@ -200,6 +256,7 @@ class Page:
         """Put the camera where the robot that was picked, and some of its neighbours, are in the picture."""
         robot = self._poses[0, : self._count_of_robots() or None, :3]
         centre, size = robot.mean(axis=0), max(0.5, float(np.ptp(robot, axis=0).max()))
+        self._size = size
         distance = 3.2 * size + 0.6
         away = np.array([math.cos(-0.9), math.sin(-0.9), 0.45]) * distance
         target = np.array([0.0, 0.0, max(0.2, float(centre[2]))])
@@ -237,16 +294,22 @@ class Page:
                 self._with_links = gui.add_checkbox("Robots", True)
                 self._with_colliders = gui.add_checkbox("Colliders", False)
                 self._with_frames = gui.add_checkbox("Frames of its links", False)
+                self._with_contacts = gui.add_checkbox("Contact forces", False)
+                self._with_eyes = gui.add_checkbox("Cameras", True, visible=bool(scene.get("cameras")))
                 self._with_ground = gui.add_checkbox("Ground", True)
                 self._with_follow = gui.add_checkbox("Follow it", True)
-            for control in (self._with_links, self._with_colliders, self._with_frames, self._with_ground):
+            for control in (
+                self._with_links, self._with_colliders, self._with_frames, self._with_ground, self._with_eyes,
+            ):  # fmt: skip
                 control.on_update(lambda _: self._switch())
+            self._with_contacts.on_update(lambda _: self._ask("contacts", on=self._with_contacts.value))
             if scene["has_command"]:
                 self._build_command()
             if scene.get("policies"):
                 names = tuple(f"{i + 1}: {name}" for i, name in enumerate(scene["policies"]))
                 policy = gui.add_dropdown("Policy", names, initial_value=names[0])
                 policy.on_update(lambda _: self._ask("policy", number=names.index(policy.value)))
+        self._eye_tab = tabs.add_tab("Cameras") if scene.get("cameras") else None
         with tabs.add_tab("Observation"):
             self._table = gui.add_html("")
         with tabs.add_tab("Reward"):
@@ -261,6 +324,31 @@ class Page:
             "/axes", np.tile([1.0, 0.0, 0.0, 0.0], (links, 1)), np.zeros((links, 3)), axes_length=0.15,
             axes_radius=0.006, visible=False,
         )  # fmt: skip
+
+        self._arrows = self.server.scene.add_arrows(
+            "/contacts", np.zeros((1, 2, 3), np.float32), _PRESSED, shaft_radius=0.02, head_radius=0.05,
+            head_length=0.1, visible=False,
+        )  # fmt: skip
+
+    def _build_eyes(self) -> None:
+        """Add an outline for each camera of the picked environment, and know where the surfaces of links are."""
+        self._pictures: dict[str, Any] = {}
+        self._eyes = [
+            [
+                self.server.scene.add_camera_frustum(
+                    f"/cameras/{number}/{which}", view["field_of_view"], view["aspect"], scale=0.2, thickness=0.008,
+                    color=(47, 111, 219), cast_shadow=False,
+                )
+                for which in range(view["count"])
+            ]
+            for number, view in enumerate(self._scene.get("cameras", ()))
+        ]  # fmt: skip
+        self._eyes_at = [np.tile([0, 0, -100.0, 1, 0, 0, 0], (len(outlines), 1)) for outlines in self._eyes]
+        self._hulls = {}
+        for number, name in enumerate(self._scene["links"]):
+            shapes = [s for s in self._scene["shapes"] if s["link"] == name and s["collider"]]
+            if shapes:
+                self._hulls[number] = np.concatenate([_mesh(s, self._arrays, True, 1.0).vertices for s in shapes])
 
     def _build_command(self) -> None:
         gui = self.server.gui
@@ -304,6 +392,8 @@ class Page:
             for handle in handles.values():
                 handle.visible = switch.value
         self._axes.visible = self._with_frames.value
+        for outline in (outline for outlines in self._eyes for outline in outlines):
+            outline.visible = self._with_eyes.value
         self._ground.visible = self._with_ground.value
 
     def _push(self, direction: np.ndarray, env: int | None = None) -> None:

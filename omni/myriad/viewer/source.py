@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections import deque
@@ -16,7 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from omni.myriad.engine.camera.view import CameraView
 from omni.myriad.engine.shapes import Shape, is_held, robot_shapes
+from omni.myriad.errors import MyriadError
+from omni.myriad.render.contacts import Contacts
 from omni.myriad.render.poses import Poses, neighbours
 from omni.myriad.task.commands import VelocityCommands
 from omni.myriad.task.terms import describe_terms
@@ -31,6 +35,7 @@ LOOKS_PER_SECOND = 20
 _MOST_SHOWN = 64
 _GROUND_SECONDS = 1.0  # between looks at uneven ground
 _GROUND_HALF, _GROUND_STEP = 60, 0.1  # points to each side of the robot, and m between them
+_PICTURE_SECONDS = 0.2  # between looks at cameras
 _HELD_SECONDS = 0.02  # between looks at what is asked while it is paused
 
 
@@ -62,7 +67,9 @@ class Source:
         self._steps_left = 0
         self._usual_speed = 1.0 if about.get("real_time") else None
         self._speed: float | None = self._usual_speed
-        self._due = self._step_due = self._ground_due = 0.0
+        self._due = self._step_due = self._ground_due = self._pictures_due = 0.0
+        self._with_contacts, self._contacts, self._no_contacts = False, None, ""
+        self._cameras = [view for view in self._world.scene.views() if isinstance(view, CameraView)]
         self._steps = 0
         self._pending: tuple[dict[str, Any], dict[str, torch.Tensor], Any] | None = None
         self._poses: Poses | None = None  # before somebody looks
@@ -175,6 +182,7 @@ class Source:
             "rewards": task.rew_buf[ids],
             "progress": task.progress_buf[ids],
             **ground,
+            **self._pictures(ids, origin),
         }
         tensors |= {"observation": seen[ids[:1]]} if seen is not None else {}
         about: dict[str, Any] = {
@@ -184,6 +192,9 @@ class Source:
             "steps": self._steps,
             "speed": self._speed,
         }
+        if self._with_contacts:
+            tensors |= self._pressing(ids)
+            about["no_contacts"] = self._no_contacts
         if task.reward_terms is not None:
             about["reward_terms"] = task.reward_terms.names
             tensors["terms"] = task.reward_terms.values[:, ids[:1]]
@@ -205,6 +216,32 @@ class Source:
         points = torch.stack(torch.meshgrid(side, side, indexing="ij"), dim=-1) + middle
         heights = self._task.terrain.heights_at(points)
         return {"ground": heights - origin[0, 2], "ground_at": middle - origin[0, :2]}
+
+    def _pressing(self, ids: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return contact forces on what is shown; what reads them is made when they are first asked for."""
+        if self._contacts is None and not self._no_contacts and self._poses is not None:
+            try:
+                self._contacts = Contacts(self._world, self._poses.names)
+            except MyriadError as error:
+                self._no_contacts = str(error)
+        return {} if self._contacts is None else {"contacts": self._contacts.read(ids)}
+
+    def _pictures(self, ids: torch.Tensor, origin: torch.Tensor) -> dict[str, torch.Tensor]:
+        """Return, now and then, what the picked environment's cameras saw last, and from where; nothing is drawn."""
+        if not self._cameras or time.perf_counter() < self._pictures_due:
+            return {}
+        self._pictures_due = time.perf_counter() + _PICTURE_SECONDS
+        found = {}
+        for number, view in enumerate(self._cameras):
+            per_env = view.count // self._env.num_envs
+            rows = ids[0] * per_env + torch.arange(per_env, device=ids.device)
+            for kind in view.output_annotators:
+                pictures = view.last_picture(kind)
+                if pictures is not None:
+                    found[f"picture {number} {kind}"] = pictures[rows]
+                    positions, orientations = view.last_poses(rows, "ros")
+                    found[f"eye {number}"] = torch.cat((positions - origin, orientations), dim=-1)
+        return found
 
     def _send_if_ready(self) -> None:
         if self._pending is None or (self._pending[2] is not None and not self._pending[2].query()):
@@ -236,6 +273,8 @@ class Source:
             self._step_due = 0.0
         elif what == "show":
             self._choose(int(wish["first"]), int(wish["count"]))
+        elif what == "contacts":
+            self._with_contacts = bool(wish["on"])
         elif what == "reset":
             task.reset_buf[self._env_of(wish)] = 1
         elif what == "push":
@@ -256,7 +295,7 @@ class Source:
         count = min(max(count, 1), _MOST_SHOWN)
         self._ids = neighbours(self._world.env_positions, first, count)
         self._chosen = self._ids.tolist()
-        self._ground_due = 0.0
+        self._ground_due = self._pictures_due = 0.0
 
     def _push(self, env: int, velocity: Sequence[float]) -> None:
         """Add a velocity in m/s to the roots in an environment, and in rad/s to the joints of a robot that is held."""
@@ -297,6 +336,7 @@ class Source:
         with self._lock:
             self._is_active = bool(self._viewers or self._coming)
         if not self._is_watched:
+            self._with_contacts = False
             self._is_paused, self._speed = False, self._usual_speed  # nobody is there to let it go on
 
     def _scene(self, poses: Poses) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
@@ -321,6 +361,7 @@ class Source:
             "num_markers": poses.num_markers,
             "is_plane": task.terrain is None,
             "ground_step": _GROUND_STEP,
+            "cameras": [_eyes(view, self._env.num_envs) for view in self._cameras],
         }
         return message, arrays
 
@@ -332,6 +373,17 @@ def _described(shape: Shape, is_collider: bool, arrays: dict[str, np.ndarray]) -
         arrays[f"points{entry['mesh']}"] = np.asarray(shape.points, np.float32)
         arrays[f"triangles{entry['mesh']}"] = np.asarray(shape.triangles, np.int32)
     return entry | {"collider": is_collider, "size": [float(number) for number in shape.size]}
+
+
+def _eyes(view: CameraView, num_envs: int) -> dict[str, Any]:
+    """Describe the cameras of a view: how many an environment has, and the lens of the first one."""
+    height = view.get_vertical_apertures([0])[0]
+    return {
+        "name": view.name,
+        "count": view.count // num_envs,
+        "field_of_view": 2.0 * math.atan(height / 2.0 / (10.0 * view.get_focal_lengths([0])[0])),
+        "aspect": view.get_aspect_ratios(),
+    }
 
 
 class _Viewer:

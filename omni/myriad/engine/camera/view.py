@@ -113,7 +113,7 @@ class CameraView:
             raise MyriadError(f"Camera {name}: every={every} must be at least 1.")
         self.name, self.every = name, every
         self.camera_resolution = (int(camera_resolution[0]), int(camera_resolution[1]))
-        self._expression, self._wanted = prim_paths_expr, list(output_annotators)
+        self._expression, self.output_annotators = prim_paths_expr, list(output_annotators)
         self._drawn_at: int | None = None
         self._relative: list[str] = []
         self._images: Any = None
@@ -209,8 +209,20 @@ class CameraView:
         info = {"idToLabels": {str(number): {"class": label} for number, label in enumerate(labels)}} if labels else {}
         return self._into(out, self._tiled(picture) if tiled else picture), info
 
+    def last_picture(self, kind: str) -> Tensor | None:
+        """Return what was drawn last, drawing nothing, for those who only look on; None before the first picture."""
+        return None if self._images is None else self._derive(kind)
+
+    def last_poses(self, indices: Indices = None, camera_axes: str = "world") -> Poses:
+        """Return from where the last pictures were drawn, as `get_world_poses` says it."""
+        return self._said(
+            torch.cat((self._views[:, :3], self._views[:, 6:], self._views[:, 3:6]), dim=-1), indices, camera_axes
+        )
+
     def _picture(self, kind: str) -> Tensor:
-        if kind not in OUTPUTS or not {OUTPUTS[kind].draws} & {OUTPUTS[other].draws for other in self._wanted}:
+        if kind not in OUTPUTS or not {OUTPUTS[kind].draws} & {
+            OUTPUTS[other].draws for other in self.output_annotators
+        }:
             raise MyriadError(f"Camera {self.name} was not made to give {kind!r}: say so in output_annotators.")
         self.draw()
         return self._derive(kind)
@@ -253,7 +265,7 @@ class CameraView:
         self._tracer: RayTracer = self._engine.ray_tracer()
         width, height = self.camera_resolution
         self._images = self._tracer.images(
-            self.count, width, height, *dict.fromkeys(OUTPUTS[kind].draws for kind in self._wanted)
+            self.count, width, height, *dict.fromkeys(OUTPUTS[kind].draws for kind in self.output_annotators)
         )
         self._pixels = {
             name: self._tracer.tensor(image) for name, image in self._images._asdict().items() if image is not None
@@ -359,8 +371,7 @@ class CameraView:
             self._prepare()
         self._tracer.look()
         self._place()
-        poses = torch.cat((self._views[:, :3], self._views[:, 6:], self._views[:, 3:6]), dim=-1)
-        return self._said(poses, indices, camera_axes)
+        return self.last_poses(indices, camera_axes)
 
     def set_world_poses(
         self,
