@@ -54,7 +54,7 @@ def table(runs: list[dict[str, Any]]) -> str:
     rows.append("|---|---|---|---|---|---|")
     for learner in dict.fromkeys(run["learner"] for run in runs):
         own = [run for run in runs if run["learner"] == learner]
-        ends = ", ".join(f"{run['reward_mean']:,.1f}" for run in own)
+        ends = ", ".join("-" if run["reward_mean"] is None else f"{run['reward_mean']:,.1f}" for run in own)
         best, seconds, speed = (
             statistics.mean(run[name] for run in own) for name in ("reward_best", "train_seconds", "frames_per_second")
         )

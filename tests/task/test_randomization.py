@@ -187,6 +187,50 @@ def test_bodies_are_drawn_as_robots_are(env_with):
     torch.testing.assert_close(material[[0, 7]].view(2, -1), torch.tensor([[0.5, 0.25, 0.1]]).repeat(2, 1))
 
 
+def test_a_force_acts_on_a_body_for_one_step_of_physics(env_with):
+    force = {"on_interval": drawn([0, 0, 3.0], [0, 0, 3.0], "direct", frequency_interval=2)}
+    env = env_with("BallBalance", {"rigid_prim_views": {"ball_view": {"force": force}}})
+    balls, dt = env.task.balls, env.engine.physics_dt
+    speeds = []
+    for _ in range(3):
+        step(env, range(N) if not speeds else ())
+        speeds.append(balls.get_velocities()[:, 2].clone())
+    fallen, both = speeds[1] - speeds[0], speeds[2] - speeds[1]  # before the ball touches anything
+    torch.testing.assert_close(both - fallen, 3.0 * dt / balls.get_masses().flatten(), rtol=1e-3, atol=1e-4)
+
+
+def test_schedules_grow_or_begin(env_with):
+    masses = {"on_interval": drawn(3.0, 3.0, frequency_interval=1, schedule="linear", schedule_steps=4)}
+    env = env_with("Ant", {"articulation_views": {"ant_view": {"body_masses": masses}}})
+    initial = env.task.robots.get_body_masses().clone()
+    step(env, range(N))
+    seen = []
+    for _ in range(5):
+        step(env)
+        seen.append((env.task.robots.get_body_masses() / initial)[0, 0].item())
+    assert seen == pytest.approx([2.0, 2.5, 3.0, 3.0, 3.0], rel=1e-5)  # 1 + 2 n / 4 after n steps, the first a reset
+    # A resume goes on where the schedule was.
+    state = env.task.randomizer.get_state()
+    assert state["schedule.steps"].item() == 6.0
+    state["schedule.steps"].fill_(1.0)
+    env.task.randomizer.set_state(state)
+    step(env)
+    assert (env.task.robots.get_body_masses() / initial)[0, 0].item() == pytest.approx(2.0, rel=1e-5)
+
+
+def test_schedules_by_hand():
+    added = Rule("additive", Distribution("uniform", 2.0, 2.0), schedule="linear", schedule_steps=4)
+    scaled = Rule("scaling", Distribution("uniform", 3.0, 3.0), interval=1, schedule="constant", schedule_steps=2)
+    steps, began = torch.zeros(()), torch.ones(1)
+    noises = [AddedNoise({"on_reset": added}, (1, 1), torch.device("cpu"), steps)]
+    noises.append(AddedNoise({"on_interval": scaled}, (1, 1), torch.device("cpu"), steps))
+    seen = []
+    for _ in range(5):
+        steps += 1
+        seen.append([noise(torch.ones(1, 1), began).item() for noise in noises])
+    assert seen == [[1.5, 1.0], [2.0, 3.0], [2.5, 3.0], [3.0, 3.0], [3.0, 3.0]]
+
+
 @pytest.mark.parametrize(
     ("kind", "parameters", "least", "most", "mean"),
     [
@@ -342,7 +386,13 @@ def test_it_is_off_unless_it_is_asked_for():
         ({"observations": {"on_startup": drawn(0, 1)}}, "observations.on_startup is not supported"),
         ({"observations": {"on_reset": drawn(0, 1, "twice")}}, "operation=twice is not supported; what is: additive, "),
         ({"observations": {"on_reset": drawn(0, 1, distribution="beta")}}, "distribution=beta is not supported"),
-        ({"observations": {"on_reset": drawn(0, 1, schedule=1)}}, "on_reset.schedule is not supported"),
+        (
+            {"observations": {"on_reset": drawn(0, 1, schedule="slow")}},
+            "schedule=slow is not supported; what is: const",
+        ),
+        ({"observations": {"on_reset": drawn(0, 1, schedule="linear")}}, "schedule_steps=0 is invalid: it must be a"),
+        ({"actions": {"on_reset": drawn(0, 1, "direct", schedule="linear")}}, "not supported with operation=direct"),
+        ({"observations": {"on_reset": drawn(0, 1, pace=1)}}, "on_reset.pace is not supported"),
         ({"actions": {"on_reset": drawn([1, 2, 3], [1, 2, 3])}}, "must be two numbers"),
         ({"latency": {"states": [0, 1]}}, "latency.states is not supported; what is: actions, observations."),
         ({"latency": {"actions": [-1, 1]}}, r"latency.actions=\[-1, 1\] is invalid: it must be a range, from 0 on"),

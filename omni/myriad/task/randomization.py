@@ -34,6 +34,7 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, int | None]]] = {
         "inertia": ("_INERTIA", None),
         "material_properties": (f"_{_MATERIAL}", None),
         "velocity": ("_VELOCITY", None),
+        "force": ("_WRENCH", None),
     },
     "ARTICULATION": {
         "stiffness": ("_DOF_STIFFNESS", None),
@@ -70,13 +71,16 @@ _MATRICES = ("inertia", "body_inertias")
 _ONTO = {"payload": "body_masses"}
 """What is added to an attribute, after that was drawn."""
 
-MOVING = ("velocity", "joint_velocities")
+_FORCE = "force"
+MOVING = ("velocity", "joint_velocities", _FORCE)
 """These change as the robot moves: what is drawn goes onto what they are, and not onto what they were at first."""
 _VIEWS = {"rigid_prim_views": "RIGID_BODY", "articulation_views": "ARTICULATION"}
 _TIMES = ("on_reset", "on_interval", "on_startup")
 _KINDS = {"uniform": "uniform", "gaussian": "normal", "normal": "normal", "loguniform": "log_uniform"}
 _KINDS["log_uniform"] = "log_uniform"
 _OPERATIONS = ("additive", "scaling", "direct")
+_SCHEDULES = ("constant", "linear")
+_STEPS = "schedule.steps"
 
 
 @dataclass
@@ -119,6 +123,9 @@ def write(view: Any, kind: str, attribute: str, values: Tensor, rows: Tensor) ->
         values: Of the rows.
         rows: Which, (M,).
     """
+    if attribute == _FORCE:
+        view.apply_forces(values.to(view._device), rows)
+        return
     tensor, part = ATTRIBUTES[kind][attribute]
     if part is not None:
         whole = view._read(f"{kind}{tensor}", rows, None, True)
@@ -129,7 +136,9 @@ def write(view: Any, kind: str, attribute: str, values: Tensor, rows: Tensor) ->
 
 
 def read(view: Any, kind: str, attribute: str, rows: Tensor | None = None) -> Tensor:
-    """Return an attribute of a view, of rows or all; see `write`."""
+    """Return an attribute of a view, of rows or all; see `write`. A force lasts one step of physics: 0."""
+    if attribute == _FORCE:
+        return torch.zeros((view.count if rows is None else len(rows), 3), device=view._device)
     tensor, part = ATTRIBUTES[kind][attribute]
     values = view._read(f"{kind}{tensor}", rows, None, True)
     return values if part is None else values[..., part]
@@ -137,12 +146,27 @@ def read(view: Any, kind: str, attribute: str, rows: Tensor | None = None) -> Te
 
 @dataclass
 class Rule:
-    """What is drawn at one time: `operation` on the value, `interval` steps apart where it is not at resets."""
+    """What is drawn at one time: `operation` on the value, `interval` steps apart where it is not at resets.
+
+    With a `schedule` it comes little by little, as in IsaacGymEnvs: "linear" grows for `schedule_steps` control steps
+    of the run, "constant" begins after them.
+    """
 
     operation: str
     distribution: Distribution
     interval: int = 0
     buckets: int = 0
+    schedule: str = ""
+    schedule_steps: int = 0
+
+    def eased(self, samples: Tensor, steps: Tensor) -> Tensor:
+        """Return samples that change as much as the schedule allows after `steps` control steps, ()."""
+        if not self.schedule:
+            return samples
+        part = steps / self.schedule_steps
+        part = part.clamp(max=1.0) if self.schedule == "linear" else (part >= 1.0).float()
+        neutral = 1.0 if self.operation == "scaling" else 0.0
+        return neutral + part.to(samples.device) * (samples - neutral)
 
 
 class AddedNoise:
@@ -154,10 +178,14 @@ class AddedNoise:
         rules: By "on_reset" and "on_interval".
         shape: Of what it is added to, (num_envs, numbers).
         device: Where that is.
+        steps: Control steps of the run so far, () on the device, which its owner counts up; for schedules.
     """
 
-    def __init__(self, rules: Mapping[str, Rule], shape: tuple[int, int], device: torch.device) -> None:
+    def __init__(
+        self, rules: Mapping[str, Rule], shape: tuple[int, int], device: torch.device, steps: Tensor | None = None
+    ) -> None:
         self._rules, self._shape, self._device = rules, shape, device
+        self._run_steps = torch.zeros((), device=device) if steps is None else steps
         self._lasting = self._draw(rules["on_reset"]) if "on_reset" in rules else None
         self._steps = torch.zeros(shape[0], dtype=torch.long, device=device)
 
@@ -166,10 +194,12 @@ class AddedNoise:
         kind, first, second = rule.distribution.kind, rule.distribution.first, rule.distribution.second
         drawn = torch.empty(self._shape, device=self._device)
         if kind == "normal":
-            return drawn.normal_(first, second)
-        if kind == "uniform":
-            return drawn.uniform_(first, second)
-        return drawn.uniform_(math.log(first), math.log(second)).exp_()
+            drawn.normal_(first, second)
+        elif kind == "uniform":
+            drawn.uniform_(first, second)
+        else:
+            drawn.uniform_(math.log(first), math.log(second)).exp_()
+        return rule.eased(drawn, self._run_steps)
 
     def __call__(self, values: Tensor, began: Tensor) -> Tensor:
         """Return values with noise.
@@ -201,6 +231,7 @@ class _Attribute:
         names: The attribute; several get the same samples, of as many numbers as the first has, or of multiples.
         rules: By times.
         num_envs: Number of environments.
+        steps: Control steps of the run so far, ().
         only: Which of its numbers change, (numbers,) bool; None for all.
         onto: What draws the value that this one adds to, if another one does.
 
@@ -215,6 +246,7 @@ class _Attribute:
         names: tuple[str, ...],
         rules: Mapping[str, Rule],
         num_envs: int,
+        steps: Tensor,
         only: Tensor | None = None,
         onto: _Attribute | None = None,
     ) -> None:
@@ -223,7 +255,7 @@ class _Attribute:
         # What the last reset has made of it.
         keeps = "on_interval" in rules or names[0] in _ONTO.values()
         self._base = [value.clone() for value in self._initial] if keeps else self._initial
-        self._only, self._onto = only, onto
+        self._only, self._onto, self._steps = only, onto, steps
         self._each = view.count // num_envs  # bodies in an environment
         neutral = 1.0 if next(iter(rules.values())).operation == "scaling" else 0.0
         self._numbers = _numbers(names[0], self._initial[0])
@@ -283,6 +315,7 @@ class _Attribute:
         samples = rule.distribution.draw(rule.buckets or rows, device, self._numbers)
         if rule.buckets:
             samples = samples[torch.randint(rule.buckets, (rows,), device=device)]
+        samples = rule.eased(samples, self._steps)
         if self._only is None:
             return samples
         return torch.where(self._only.to(device), samples, 1.0 if rule.operation == "scaling" else 0.0)
@@ -313,6 +346,7 @@ class Randomizer:
         self._observations: list[AddedNoise | Delay | Sensors] = []
         self._attributes: dict[str, _Attribute] = {}
         self.sampled: dict[str, Tensor] = {}
+        self._run_steps = torch.zeros((), device=task.device)  # counted on the device, as captured steps need it
         known = {"observations", "actions", "latency", "sensors", *_VIEWS}
         for name, given in params.items():
             if given is not None and name not in known:
@@ -365,7 +399,7 @@ class Randomizer:
             shape = (task.num_envs, widths[name])
             if name in params:
                 rules = _rules(name, params[name], None, ("on_reset", "on_interval"))
-                changes.append(AddedNoise(rules, shape, task.device))
+                changes.append(AddedNoise(rules, shape, task.device, self._run_steps))
             if name in latency:
                 least, most = span(f"{KEY}.latency.{name}", latency[name], 0.0)
                 delay = Delay(least, most, shape, task.device, from_rest=name == "actions")
@@ -409,7 +443,7 @@ class Randomizer:
                 raise MyriadError(f"{KEY}.{key}.{time}.operation={rule.operation} is invalid: {name} is {wanted}.")
         only = _matching(key, view, names[0], numbers, patterns) if patterns else None
         adds_to = self._attributes.get(f"{view.name}.{onto[name]}") if name in onto else None
-        return _Attribute(view, kind, names, rules, self._num_envs, only, adds_to)
+        return _Attribute(view, kind, names, rules, self._num_envs, self._run_steps, only, adds_to)
 
     @contextlib.contextmanager
     def _together(self) -> Iterator[None]:
@@ -424,6 +458,7 @@ class Randomizer:
         Where `reset_buf` is not 0 a new episode begins with this step.
         """
         began = self._task.reset_buf.bool()
+        self._run_steps += 1
         if self._attributes:
             with self._together():
                 self._draw(began)
@@ -475,10 +510,12 @@ class Randomizer:
 
     def get_state(self) -> dict[str, Tensor]:
         """Return what has been drawn, by name."""
-        return {name: value.clone() for name, value in self.sampled.items()}
+        return {name: value.clone() for name, value in self.sampled.items()} | {_STEPS: self._run_steps.clone()}
 
     def set_state(self, state: Mapping[str, Tensor]) -> None:
         """Put back what had been drawn, in physics as well; what has another name or size is left alone."""
+        if _STEPS in state:
+            self._run_steps.copy_(state[_STEPS])
         with self._together():
             for name, now in self.sampled.items():
                 attribute, before = self._attributes.get(name), state.get(name)
@@ -542,6 +579,7 @@ def _rules(key: str, given: Any, numbers: int | None, times: tuple[str, ...]) ->
         if missing := sorted(wanted - set(values)):
             raise MyriadError(f"{KEY}.{here} does not say its {missing[0]}.")
         optional = {"num_buckets"} if key.endswith("material_properties") else set()
+        optional |= set() if time == "on_startup" else {"schedule", "schedule_steps"}
         if unknown := sorted(set(values) - wanted - optional):
             _refuse(f"{here}.{unknown[0]}", wanted | optional)
         operation, kind, parameters = (
@@ -558,8 +596,16 @@ def _rules(key: str, given: Any, numbers: int | None, times: tuple[str, ...]) ->
             raise MyriadError(
                 f"{KEY}.{here}.distribution_parameters={parameters} must be two numbers{many}, or above 0."
             )
+        schedule, steps = values.get("schedule") or "", values.get("schedule_steps", 0)
+        if schedule and (schedule not in _SCHEDULES or operation == "direct"):
+            _refuse(
+                f"{here}.schedule={schedule}", _SCHEDULES, " with operation=direct" if operation == "direct" else ""
+            )
+        if schedule and (not isinstance(steps, int) or steps < 1):
+            raise MyriadError(f"{KEY}.{here}.schedule_steps={steps} is invalid: it must be a whole number from 1 on.")
         interval = int(values.get("frequency_interval", 0))
-        rules[time] = Rule(operation, Distribution(_KINDS[kind], *parameters), interval, values.get("num_buckets", 0))
+        distribution = Distribution(_KINDS[kind], *parameters)
+        rules[time] = Rule(operation, distribution, interval, values.get("num_buckets", 0), schedule, steps)
     return rules
 
 
