@@ -184,33 +184,6 @@ def crazyflie(build: Builder) -> None:
         build.joint(f"m{index + 1}_joint", "body", name)
 
 
-def cabinet(build: Builder) -> None:
-    """A cabinet with two doors and two drawers, in this order, as the task expects its joints.
-
-    The task takes the grasp to be 0.3 m ahead of the drawer's origin, which is why the drawer is as deep as that.
-    """
-    build.body("sektion", mass=40.0)
-    for position, scale in (
-        ((-0.28, 0, 0), (0.02, 0.76, 0.8)),
-        *(((0, side * 0.39, 0), (0.58, 0.02, 0.8)) for side in (-1, 1)),
-        *(((0, 0, side * 0.41), (0.58, 0.8, 0.02)) for side in (-1, 1)),
-    ):
-        build.shape("sektion", "Cube", position, scale, size=1.0)
-    build.fix("sektion")
-    for side, name in ((1, "left"), (-1, "right")):
-        door = f"door_{name}_link"
-        build.body(door, pose((0.3, side * 0.37, -0.2)), mass=2.0)
-        build.shape(door, "Cube", (0, -side * 0.18, 0), (0.02, 0.35, 0.36), size=1.0)
-        limits = (-90.0, 0.0) if side > 0 else (0.0, 90.0)
-        build.joint(f"door_{name}_joint", "sektion", door, "Z", limits=limits, drive=(0, 0.1))
-    for name, height in (("drawer_bottom", 0.1), ("drawer_top", 0.3)):
-        build.body(name, pose((0, 0, height)), mass=2.0)
-        build.shape(name, "Cube", (0.29, 0, 0), (0.02, 0.74, 0.18), size=1.0)
-        build.shape(name, "Cube", (0.02, 0, -0.08), (0.52, 0.7, 0.02), size=1.0)
-        build.shape(name, "Cube", (0.33, 0, 0.01), (0.02, 0.2, 0.02), size=1.0)
-        build.joint(f"{name}_joint", "sektion", name, "X", limits=(0.0, 0.4), drive=(0, 1.0), slides=True)
-
-
 def block(build: Builder) -> None:
     """A cube of 65 mm, as in OpenAI's task of turning one in a hand."""
     UsdGeom.Xform.Define(build.stage, "/robot/object")
