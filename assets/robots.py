@@ -390,7 +390,7 @@ def _crazyflie() -> Robot:
 
 
 def _cabinet() -> Robot:
-    """Return the kitchen cabinet of FrankaCabinet: what can be reached has its own shape, the rest is as light as can be."""
+    """Return the kitchen cabinet of FrankaCabinet, of boxes."""
     wood = 600.0  # kg/m^3, of chipboard
 
     def box(name: str, colour: Vector, low: Vector, high: Vector) -> Box:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our Cartpole, Ant and FrankaCabinet do what OmniIsaacGymEnvs' own files do, run unmodified: numbers recorded from them are kept."""
+"""Our Cartpole, Ant and FrankaCabinet do what OmniIsaacGymEnvs' own files do, run unmodified: recorded numbers."""
 
 import numpy as np
 import pytest
