@@ -438,14 +438,13 @@ def _cabinet() -> Robot:
                  sleep_threshold=0.0)  # fmt: skip
 
 
-def _block(name: str, colour: Vector, edge: float, density: float) -> Robot:
-    box = Box(f"{name.lower()}_geom", colour, (edge, edge, edge))
-    return Robot(name, (Body(name.lower(), (box,), density * box.volume),), fixed_base=False, collides=True,
-                 height=edge / 2, max_depenetration_velocity=1000.0, position_iterations=12,
-                 velocity_iterations=1)  # fmt: skip
+def _prop() -> Robot:
+    box = Box("prop_geom", SLATE, (0.08, 0.08, 0.08))
+    return Robot("Prop", (Body("prop", (box,), 100.0 * box.volume),), fixed_base=False, collides=True, height=0.04,
+                 max_depenetration_velocity=1000.0, position_iterations=12, velocity_iterations=1)  # fmt: skip
 
 
 ROBOTS = (
     _ant(), _cartpole(), _humanoid(), _balance_bot(), _ball(), _quadcopter(), _ingenuity(), _crazyflie(), _cabinet(),
-    _block("Prop", SLATE, 0.08, 100.0), _block("Cube", AMBER, 0.048, 400.0),
+    _prop(),
 )  # fmt: skip

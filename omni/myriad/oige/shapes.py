@@ -67,9 +67,8 @@ class Builder:
         anchor: Any = (0, 0, 0),
         limits: tuple[float, float] | None = None,
         drive: tuple[float, float] | None = None,
-        slides: bool = False,
     ) -> None:
-        """Join two bodies about or along an axis of the child at a point of it, as they lie.
+        """Join two bodies about an axis of the child at a point of it, as they lie.
 
         Args:
             name: Of the joint.
@@ -77,12 +76,10 @@ class Builder:
             child: Body that it leads to.
             axis: Of the child's frame.
             anchor: In the child's frame.
-            limits: In degrees or m; None for none.
-            drive: Stiffness and damping per rad or m.
-            slides: Whether it slides instead of turning.
+            limits: In degrees; None for none.
+            drive: Stiffness and damping per rad.
         """
-        kind = UsdPhysics.PrismaticJoint if slides else UsdPhysics.RevoluteJoint
-        joint = kind.Define(self.stage, f"/robot/joints/{name}")
+        joint = UsdPhysics.RevoluteJoint.Define(self.stage, f"/robot/joints/{name}")
         joint.CreateBody0Rel().SetTargets([f"/robot/{parent}"])
         joint.CreateBody1Rel().SetTargets([f"/robot/{child}"])
         in_parent = self._poses[child] * self._poses[parent].GetInverse()
@@ -94,20 +91,11 @@ class Builder:
         if limits is not None:
             joint.CreateLowerLimitAttr(limits[0])
             joint.CreateUpperLimitAttr(limits[1])
-        unit = 1.0 if slides else math.pi / 180.0  # USD's gains are per degree
-        api = UsdPhysics.DriveAPI.Apply(joint.GetPrim(), "linear" if slides else "angular")
+        unit = math.pi / 180.0  # USD's gains are per degree
+        api = UsdPhysics.DriveAPI.Apply(joint.GetPrim(), "angular")
         stiffness, damping = drive or (0.0, 0.0)
         api.CreateStiffnessAttr(stiffness * unit)
         api.CreateDampingAttr(damping * unit)
-
-    def fix(self, body: str) -> None:
-        """Weld a body to the world where it lies: the root of the articulation, which is fixed then."""
-        prim = self.stage.GetPrimAtPath(f"/robot/{body}")
-        prim.RemoveAPI(UsdPhysics.ArticulationRootAPI)
-        prim.RemoveAppliedSchema("PhysxArticulationAPI")
-        self._root(self.stage.GetDefaultPrim())
-        joint = UsdPhysics.FixedJoint.Define(self.stage, "/robot/joints/root_joint")
-        joint.CreateBody1Rel().SetTargets([f"/robot/{body}"])
 
 
 def pose(position: Any, axis: str = "Z", angle: float = 0.0) -> Gf.Matrix4d:
