@@ -389,4 +389,62 @@ def _crazyflie() -> Robot:
                  max_depenetration_velocity=1000.0, position_iterations=6)  # fmt: skip
 
 
-ROBOTS = (_ant(), _cartpole(), _humanoid(), _balance_bot(), _ball(), _quadcopter(), _ingenuity(), _crazyflie())
+def _cabinet() -> Robot:
+    """Return the kitchen cabinet of FrankaCabinet, of boxes."""
+    wood = 600.0  # kg/m^3, of chipboard
+
+    def box(name: str, colour: Vector, low: Vector, high: Vector) -> Box:
+        size = tuple(b - a for a, b in zip(low, high, strict=True))
+        center = tuple((a + b) / 2 for a, b in zip(low, high, strict=True))
+        return Box(f"{name}_geom", colour, (size[0], size[1], size[2]), (center[0], center[1], center[2]))
+
+    def body(name: str, boxes: tuple[Box, ...], origin: Vector = (0.0, 0.0, 0.0), joint: Joint | None = None) -> Body:
+        return Body(name, boxes, wood * sum(part.volume for part in boxes), "sektion" if joint else None, origin, joint)
+
+    shell = (
+        box("top", SAND, (-0.305, -0.3843, 0.3728), (0.3248, 0.3843, 0.402)),
+        box("bottom", SAND, (-0.305, -0.3843, -0.381), (0.305, 0.3843, -0.3514)),
+        box("back", SAND, (-0.305, -0.3843, -0.3514), (-0.2754, 0.3843, 0.3728)),
+        box("left_side", SAND, (-0.2754, -0.3843, -0.3514), (0.3126, -0.3578, 0.3728)),
+        box("right_side", SAND, (-0.2754, 0.3578, -0.3514), (0.3126, 0.3843, 0.3728)),
+    )
+    bodies = [body("sektion", shell)]
+    for side, y, limits in (("left", -1.0, (-90.0, 0.0)), ("right", 1.0, (0.0, 90.0))):
+        ends = sorted((0.0, -2 * 0.184706 * y))
+        knob = sorted((-0.3361 * y, -0.3659 * y))
+        parts = (
+            box(f"door_{side}", BLUE, (-0.0103, ends[0], -0.254), (0.0103, ends[1], 0.254)),
+            box(f"knob_{side}", STEEL, (0.0103, knob[0], 0.17), (0.0368, knob[1], 0.1992)),
+        )
+        hinge = Joint(f"door_{side}_joint", "revolute", (0.0, 0.0, 1.0), limits, damping=10.0)
+        bodies.append(body(f"door_{side}_link", parts, (0.3162, 0.3757 * y, -0.12973), hinge))
+    for level, z in (("bottom", 0.18795), ("top", 0.3172)):
+        name = f"drawer_{level}"
+        parts = (
+            box(f"{name}_front", BLUE, (0.246, -0.3794, -0.0619), (0.2732, 0.3794, 0.0619)),
+            box(f"{name}_handle", STEEL, (0.2732, -0.0841, -0.0024), (0.3113, 0.0841, 0.0214)),
+        )
+        if level == "top":  # what things lie in
+            parts += (
+                box(f"{name}_floor", SAND, (-0.2532, -0.3444, -0.0452), (0.246, 0.3444, -0.0404)),
+                box(f"{name}_back", SAND, (-0.2599, -0.3532, -0.0452), (-0.2453, 0.3532, 0.0455)),
+                box(f"{name}_left", SAND, (-0.2453, -0.3534, -0.0467), (0.246, -0.3386, 0.047)),
+                box(f"{name}_right", SAND, (-0.2453, 0.3386, -0.0467), (0.246, 0.3534, 0.047)),
+            )
+        slide = Joint(f"{name}_joint", "prismatic", (1.0, 0.0, 0.0), (0.0, 0.4), damping=10.0)
+        bodies.append(body(name, parts, (0.0515, 0.0, z), slide))
+    return Robot("Cabinet", tuple(bodies), fixed_base=True, collides=True, height=0.4,
+                 max_depenetration_velocity=1000.0, position_iterations=12, velocity_iterations=1,
+                 sleep_threshold=0.0)  # fmt: skip
+
+
+def _prop() -> Robot:
+    box = Box("prop_geom", SLATE, (0.08, 0.08, 0.08))
+    return Robot("Prop", (Body("prop", (box,), 100.0 * box.volume),), fixed_base=False, collides=True, height=0.04,
+                 max_depenetration_velocity=1000.0, position_iterations=12, velocity_iterations=1)  # fmt: skip
+
+
+ROBOTS = (
+    _ant(), _cartpole(), _humanoid(), _balance_bot(), _ball(), _quadcopter(), _ingenuity(), _crazyflie(), _cabinet(),
+    _prop(),
+)  # fmt: skip

@@ -22,14 +22,17 @@ ROBOTS = {
     "ant": "Ant",
     "balance_bot": "BalanceBot",
     "ball": "Ball",
+    "cabinet": "Cabinet",
     "cartpole": "Cartpole",
     "crazyflie": "Crazyflie",
     "humanoid": "Humanoid",
     "ingenuity": "Ingenuity",
+    "prop": "Prop",
     "quadcopter": "Quadcopter",
 }
-DOFS = dict(zip(ROBOTS, (8, 6, 0, 2, 4, 21, 4, 8), strict=True))
-HEIGHTS = dict(zip(ROBOTS, (0.5, 0.36 * math.sqrt(2) + 0.05, 2.0, None, 1.0, 1.34, 1.0, 1.0), strict=True))
+DOFS = dict(zip(ROBOTS, (8, 6, 0, 4, 2, 4, 21, 4, 0, 8), strict=True))
+_HEIGHTS = (0.5, 0.36 * math.sqrt(2) + 0.05, 2.0, None, None, 1.0, 1.34, 1.0, 0.04, 1.0)
+HEIGHTS = dict(zip(ROBOTS, _HEIGHTS, strict=True))
 
 LEGS = ["front_left_leg", "front_right_leg", "left_back_leg", "right_back_leg"]
 FEET = ["front_left_foot", "front_right_foot", "left_back_foot", "right_back_foot"]

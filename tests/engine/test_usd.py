@@ -62,7 +62,9 @@ def test_a_free_root_is_where_it_is_authored_in_its_environment(stage):
     UsdPhysics.ArticulationRootAPI.Apply(torso.GetPrim())
     assert usd.free_root_pose(robot.GetPrim()) is None, "no body, and so held by what is above"
     UsdPhysics.RigidBodyAPI.Apply(torso.GetPrim())
-    position, orientation = usd.free_root_pose(robot.GetPrim())
+    pose = usd.free_root_pose(robot.GetPrim())
+    assert pose is not None
+    position, orientation = pose
     assert position == pytest.approx((1.0, 2.5, 3.25))  # turned to the left by a quarter
     assert orientation == pytest.approx((0.5**0.5, 0.0, 0.0, 0.5**0.5))
 

@@ -12,6 +12,7 @@ import torch
 
 RECORDED = Path(__file__).parent / "recorded"
 STEPS, NUM_ENVS = 500, 2
+TASKS = ("Cartpole", "Ant", "FrankaCabinet")
 
 # OmniIsaacGymEnvs' tasks stand on Isaac Sim's default ground, whose material is not their YAML's.
 GROUND = [
@@ -22,8 +23,11 @@ GROUND = [
 
 def settings(task):
     """Return the command line of a task's rollout."""
-    short = ["task.env.episodeLength=150"] if task == "Ant" else []  # or nothing would end
-    return [f"task={task}", f"num_envs={NUM_ENVS}", "sim_device=cpu", "engine.shards=1", *short]
+    more = {
+        "Ant": ["task.env.episodeLength=150"],  # or nothing would end
+        "FrankaCabinet": ["task.env.episodeLength=150", "task.sim.add_ground_plane=False"],  # which its foot rubs on
+    }
+    return [f"task={task}", f"num_envs={NUM_ENVS}", "sim_device=cpu", "engine.shards=1", *more.get(task, [])]
 
 
 def roll(env):
@@ -45,12 +49,12 @@ def roll(env):
 
 
 def main():
-    """Record both tasks from the checkout that MYRIAD_OIGE names."""
+    """Record the tasks from the checkout that MYRIAD_OIGE names."""
     from omni.myriad.app.config import load_config
     from omni.myriad.app.runs import make_env
 
     RECORDED.mkdir(exist_ok=True)
-    for task in ("Cartpole", "Ant"):
+    for task in TASKS:
         env = make_env(load_config([*settings(task), f"oige={os.environ['MYRIAD_OIGE']}"]))
         np.savez_compressed(RECORDED / f"{task}.npz", **roll(env))
         env.close()

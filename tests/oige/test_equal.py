@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Our Cartpole and Ant do what OmniIsaacGymEnvs' own files do, run unmodified: numbers recorded from them are kept."""
+"""Our Cartpole, Ant and FrankaCabinet do what OmniIsaacGymEnvs' own files do, run unmodified: recorded numbers."""
 
 import numpy as np
 import pytest
@@ -20,20 +20,21 @@ def differences(one, other):
     return {key: float(np.abs(one[key].astype(float) - other[key].astype(float)).max()) for key in one}
 
 
-@pytest.mark.parametrize("task", ["Cartpole", "Ant"])
+@pytest.mark.parametrize("task", rollout.TASKS)
 def test_ours_equals_what_was_recorded_from_theirs(env_of, task):
     theirs = np.load(rollout.RECORDED / f"{task}.npz")
     assert theirs["dones"].any()  # starts of later episodes are compared as well
     most = differences(theirs, ours(env_of, task))
-    assert most["observations"] <= 1e-5
+    assert most["observations"] <= (1e-4 if task == "FrankaCabinet" else 1e-5)
     assert most["dones"] == 0
-    # An ant's reward is the difference of two potentials near 60,000, of which a float32's last bit is 0.004.
-    assert most["rewards"] <= (1e-5 if task == "Cartpole" else 0.008)
+    # An ant's reward is the difference of two potentials near 60,000, of which a float32's last bit is 0.004. Without
+    # friction to speak of, the drawer's speed keeps what is lost to rounding.
+    assert most["rewards"] <= {"Cartpole": 1e-5, "Ant": 0.008, "FrankaCabinet": 5e-4}[task]
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("task", ["Cartpole", "Ant"])
+@pytest.mark.parametrize("task", rollout.TASKS)
 def test_ours_equals_theirs(env_of, real_checkout, task):
     theirs = rollout.roll(env_of(*rollout.settings(task), f"oige={real_checkout}"))
     most = differences(theirs, ours(env_of, task))
-    assert max(most.values()) <= 1e-5
+    assert max(most.values()) <= (5e-4 if task == "FrankaCabinet" else 1e-5)

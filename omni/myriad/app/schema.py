@@ -103,6 +103,7 @@ class Actuator(Section):
     effort_limit: float | None = option(None, "N m or N at most", least=0)
     velocity_limit: float | None = option(None, "rad/s or m/s at most", above=0)
     armature: float | None = option(None, "inertia of the rotor, kg m^2 or kg", least=0)
+    mimic: bool = option(True, "whether joints that follow another one go on doing so")
     friction: float | None = option(None, "effort of friction, N m or N", least=0)
     delay: int = option(0, "with kind pd: physics steps until a target arrives", least=0, most=1000)
 

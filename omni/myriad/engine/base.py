@@ -346,6 +346,8 @@ class Engine(Protocol):
     def get_motion(self) -> dict[str, dict[str, Tensor]]:
         """Return copies of what moves of every view by name: poses, velocities, and positions and speeds of joints.
 
+        Each tensor has a row for each environment, with a dimension more where a view has several bodies in it.
+
         Raises:
             MyriadError: Before physics runs.
         """
@@ -356,6 +358,8 @@ class Engine(Protocol):
         for name, view in views.items():
             positions, orientations = view.get_world_poses()
             state[name] = {"positions": positions, "orientations": orientations, "velocities": view.get_velocities()}
+            if (each := view.count // self.num_envs) > 1:
+                state[name] = {key: value.unflatten(0, (-1, each)) for key, value in state[name].items()}
         for name, robot in self.scene.robots().items():
             state[name] |= {
                 "joint_positions": robot.get_joint_positions(),
@@ -384,8 +388,12 @@ class Engine(Protocol):
                 continue
             # Older checkpoints have some of these under the names of their getters.
             values = {key.removeprefix("get_"): tensor.to(self.device) for key, tensor in state[name].items()}
-            view.set_world_poses(values["positions"], values["orientations"], env_ids)
-            view.set_velocities(values["velocities"], env_ids)
+            rows, each = env_ids, view.count // self.num_envs
+            if each > 1:
+                values = {key: value.reshape(-1, value.shape[-1]) for key, value in values.items()}
+                rows = None if env_ids is None else rows_of(env_ids, each)
+            view.set_world_poses(values["positions"], values["orientations"], rows)
+            view.set_velocities(values["velocities"], rows)
             if (robot := robots.get(name)) is not None:
                 # Positions before targets, because setting a position also sets its target.
                 robot.set_joint_positions(values["joint_positions"], env_ids)
@@ -410,6 +418,11 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Release physics; the engine cannot be used afterwards."""
+
+
+def rows_of(env_ids: Tensor, each: int) -> Tensor:
+    """Return the rows of environments, (M,) int64, in a view with so many bodies in each: (M * each,)."""
+    return (env_ids.unsqueeze(-1) * each + torch.arange(each, device=env_ids.device)).flatten()
 
 
 def grid_positions(num_envs: int, spacing: float) -> list[tuple[float, float, float]]:

@@ -18,6 +18,7 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.oige import shapes
 from omni.myriad.places import data_folder
 from omni.myriad.robots import find as find_robot
+from omni.myriad.task.actuators import release
 
 ROOT = "nucleus:"
 """What `get_assets_root_path` returns: paths that begin with it are looked up here."""
@@ -131,9 +132,7 @@ def _franka(stage: Usd.Stage) -> None:
     """The catalogue's Panda with joints where the task sets them up; both fingers are driven, none follows."""
     for prim in stage.Traverse():
         if prim.GetName() == "panda_finger_joint2":
-            prim.RemoveAppliedSchema("PhysxMimicJointAPI:rotX")
-            for name in [name for name in prim.GetPropertyNames() if name.startswith("physxMimicJoint:")]:
-                prim.RemoveProperty(name)
+            release(prim)
     _joints_below_links(stage)
     layer = stage.GetRootLayer()
     for finger in ("panda_finger_joint1", "panda_finger_joint2"):
@@ -142,7 +141,7 @@ def _franka(stage: Usd.Stage) -> None:
 
 _STANDINS: dict[str, Callable[[], str]] = {
     "Props/Blocks/block_instanceable.usd": _built(shapes.block),
-    "Props/Sektion_Cabinet/sektion_cabinet_instanceable.usd": _built(shapes.cabinet),
+    "Props/Sektion_Cabinet/sektion_cabinet_instanceable.usd": _own("cabinet/cabinet.usda"),
     "Robots/ANYbotics/anymal_instanceable.usd": _catalogue("anymal_c", _joints_below_links),
     "Robots/AllegroHand/allegro_hand_instanceable.usd": _catalogue("allegro", _allegro),
     "Robots/Ant/ant_instanceable.usd": _own("ant/ant.usda"),

@@ -67,9 +67,8 @@ class Builder:
         anchor: Any = (0, 0, 0),
         limits: tuple[float, float] | None = None,
         drive: tuple[float, float] | None = None,
-        slides: bool = False,
     ) -> None:
-        """Join two bodies about or along an axis of the child at a point of it, as they lie.
+        """Join two bodies about an axis of the child at a point of it, as they lie.
 
         Args:
             name: Of the joint.
@@ -77,12 +76,10 @@ class Builder:
             child: Body that it leads to.
             axis: Of the child's frame.
             anchor: In the child's frame.
-            limits: In degrees or m; None for none.
-            drive: Stiffness and damping per rad or m.
-            slides: Whether it slides instead of turning.
+            limits: In degrees; None for none.
+            drive: Stiffness and damping per rad.
         """
-        kind = UsdPhysics.PrismaticJoint if slides else UsdPhysics.RevoluteJoint
-        joint = kind.Define(self.stage, f"/robot/joints/{name}")
+        joint = UsdPhysics.RevoluteJoint.Define(self.stage, f"/robot/joints/{name}")
         joint.CreateBody0Rel().SetTargets([f"/robot/{parent}"])
         joint.CreateBody1Rel().SetTargets([f"/robot/{child}"])
         in_parent = self._poses[child] * self._poses[parent].GetInverse()
@@ -94,20 +91,11 @@ class Builder:
         if limits is not None:
             joint.CreateLowerLimitAttr(limits[0])
             joint.CreateUpperLimitAttr(limits[1])
-        unit = 1.0 if slides else math.pi / 180.0  # USD's gains are per degree
-        api = UsdPhysics.DriveAPI.Apply(joint.GetPrim(), "linear" if slides else "angular")
+        unit = math.pi / 180.0  # USD's gains are per degree
+        api = UsdPhysics.DriveAPI.Apply(joint.GetPrim(), "angular")
         stiffness, damping = drive or (0.0, 0.0)
         api.CreateStiffnessAttr(stiffness * unit)
         api.CreateDampingAttr(damping * unit)
-
-    def fix(self, body: str) -> None:
-        """Weld a body to the world where it lies: the root of the articulation, which is fixed then."""
-        prim = self.stage.GetPrimAtPath(f"/robot/{body}")
-        prim.RemoveAPI(UsdPhysics.ArticulationRootAPI)
-        prim.RemoveAppliedSchema("PhysxArticulationAPI")
-        self._root(self.stage.GetDefaultPrim())
-        joint = UsdPhysics.FixedJoint.Define(self.stage, "/robot/joints/root_joint")
-        joint.CreateBody1Rel().SetTargets([f"/robot/{body}"])
 
 
 def pose(position: Any, axis: str = "Z", angle: float = 0.0) -> Gf.Matrix4d:
@@ -182,33 +170,6 @@ def crazyflie(build: Builder) -> None:
         build.body(name, pose((0.046, 0, 0.012)) * _around(angle), mass=0.0008)
         build.shape(name, "Cylinder", radius=0.0225, height=0.004)
         build.joint(f"m{index + 1}_joint", "body", name)
-
-
-def cabinet(build: Builder) -> None:
-    """A cabinet with two doors and two drawers, in this order, as the task expects its joints.
-
-    The task takes the grasp to be 0.3 m ahead of the drawer's origin, which is why the drawer is as deep as that.
-    """
-    build.body("sektion", mass=40.0)
-    for position, scale in (
-        ((-0.28, 0, 0), (0.02, 0.76, 0.8)),
-        *(((0, side * 0.39, 0), (0.58, 0.02, 0.8)) for side in (-1, 1)),
-        *(((0, 0, side * 0.41), (0.58, 0.8, 0.02)) for side in (-1, 1)),
-    ):
-        build.shape("sektion", "Cube", position, scale, size=1.0)
-    build.fix("sektion")
-    for side, name in ((1, "left"), (-1, "right")):
-        door = f"door_{name}_link"
-        build.body(door, pose((0.3, side * 0.37, -0.2)), mass=2.0)
-        build.shape(door, "Cube", (0, -side * 0.18, 0), (0.02, 0.35, 0.36), size=1.0)
-        limits = (-90.0, 0.0) if side > 0 else (0.0, 90.0)
-        build.joint(f"door_{name}_joint", "sektion", door, "Z", limits=limits, drive=(0, 0.1))
-    for name, height in (("drawer_bottom", 0.1), ("drawer_top", 0.3)):
-        build.body(name, pose((0, 0, height)), mass=2.0)
-        build.shape(name, "Cube", (0.29, 0, 0), (0.02, 0.74, 0.18), size=1.0)
-        build.shape(name, "Cube", (0.02, 0, -0.08), (0.52, 0.7, 0.02), size=1.0)
-        build.shape(name, "Cube", (0.33, 0, 0.01), (0.02, 0.2, 0.02), size=1.0)
-        build.joint(f"{name}_joint", "sektion", name, "X", limits=(0.0, 0.4), drive=(0, 1.0), slides=True)
 
 
 def block(build: Builder) -> None:

@@ -37,6 +37,7 @@ class Actuator:
         armature: Inertia of the rotor along the joint, kg m^2 or kg.
         friction: Effort of friction in the joint.
         delay: Physics steps until a target arrives, for kind "pd".
+        mimic: Whether joints that follow another one, as their robot's file says, go on doing so.
     """
 
     joints: tuple[str, ...]
@@ -48,6 +49,7 @@ class Actuator:
     armature: float | None = None
     friction: float | None = None
     delay: int = 0
+    mimic: bool = True
 
 
 def read_actuators(robot: str, settings: Mapping[str, Any], joints: Sequence[str]) -> list[Actuator]:
@@ -94,6 +96,8 @@ def author_actuators(joints: Mapping[str, Usd.Prim], actuators: Sequence[Actuato
 
     for actuator in actuators:
         for joint in (joints[name] for name in actuator.joints):
+            if not actuator.mimic:
+                release(joint)
             turns = joint.IsA(UsdPhysics.RevoluteJoint)
             axis, unit = ("angular", math.radians(1.0)) if turns else ("linear", 1.0)
             drive = UsdPhysics.DriveAPI.Apply(joint, axis)
@@ -121,6 +125,14 @@ def author_actuators(joints: Mapping[str, Usd.Prim], actuators: Sequence[Actuato
                     usd.author(joint, f"PhysxJointAxisAPI:{axis}", attribute, Sdf.ValueTypeNames.Float, value)
                 if joint.HasAttribute(f"newton:{newton}"):  # else two of one joint's attributes would contradict
                     joint.GetAttribute(f"newton:{newton}").Set(value)
+
+
+def release(joint: Usd.Prim) -> None:
+    """Let a joint that follows another one move by itself, in PhysX and in Newton."""
+    for schema in [name for name in joint.GetPrimTypeInfo().GetAppliedAPISchemas() if "Mimic" in name]:
+        joint.RemoveAppliedSchema(schema)
+    for name in [name for name in joint.GetPropertyNames() if "mimic" in name.lower()]:
+        joint.RemoveProperty(name)
 
 
 def effort_limits(actuators: Sequence[Actuator], dof_names: Sequence[str], device: torch.device) -> Tensor | None:

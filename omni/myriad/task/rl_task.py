@@ -290,7 +290,13 @@ class RLTask:
 
     # -- building the scene -------------------------------------------------------------------------------------------
 
-    def add_robot(self, name: str, asset: str, position: tuple[float, float, float] | None = None) -> Usd.Prim:
+    def add_robot(
+        self,
+        name: str,
+        asset: str,
+        position: tuple[float, float, float] | None = None,
+        orientation: tuple[float, float, float, float] | None = None,
+    ) -> Usd.Prim:
         """Reference a robot into environment 0 and apply the settings of `sim.<name>` to it, motors included.
 
         Args:
@@ -299,6 +305,7 @@ class RLTask:
                 catalogue, such as "panda", a URDF or MJCF file, or a folder that `./myriad import` wrote.
             position: Position in the environment, in metres; None for the origin, a free robot of the catalogue on its
                 feet above it.
+            orientation: How it is turned in the environment, as wxyz of length 1; None for not at all.
 
         Returns:
             The robot's prim.
@@ -319,6 +326,8 @@ class RLTask:
         xform = UsdGeom.Xformable(prim)
         xform.ClearXformOpOrder()
         xform.AddTranslateOp().Set(Gf.Vec3d(*(position or (0.0, 0.0, imported.home.height if imported else 0.0))))
+        if orientation is not None:
+            xform.AddOrientOp().Set(Gf.Quatf(*orientation))
         self._sim_config.apply_articulation_settings(name, prim)
         joints = moving_joints(prim)
         motors = self._sim_config.parse_actor_config(name).get("actuators") or {}
