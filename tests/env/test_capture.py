@@ -4,9 +4,11 @@
 What only a GPU can show is in tests/test_cuda.py.
 """
 
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import patch
 
 import pytest
 import torch
@@ -53,9 +55,10 @@ class FixedStarts(RLTask):
 
 
 class Again:
-    """Launches eagerly: pretends to be captured from the third call on, by calling the function again.
+    """Launches eagerly: pretends to capture in the fourth call and to replay then, by calling the function again.
 
-    Then nothing of what the function told the engine to send is left, as if nobody had called a view.
+    Then nothing of what the function told the engine to send is left, as if nobody had called a view; and what it reads
+    has to be there, as nothing can be waited for in a CUDA graph.
     """
 
     launched = 0
@@ -67,16 +70,21 @@ class Again:
 
     @property
     def captured(self):
-        return self._calls >= 3
+        return self._calls >= 4
 
     def __call__(self, inputs):
-        outputs = self._function(inputs)
+        with patch.object(self._ledger, "synchronize", self._refuse) if self._calls >= 3 else nullcontext():
+            outputs = self._function(inputs)
         if self.captured:
             for quantity in self._ledger.pending:
                 quantity.written()
             self._ledger.pending.clear()
         self._calls += 1
         return outputs
+
+    @staticmethod
+    def _refuse():
+        raise RuntimeError("PhysX is asked for what was not read before: no CUDA graph can")
 
 
 @pytest.fixture
@@ -208,7 +216,7 @@ def test_capture_changes_no_bit(launched_env_of, task):
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("task", ["FrankaReach", "Go1Velocity"])
+@pytest.mark.parametrize("task", ["FrankaReach", "FrankaCabinet", "Go1Velocity"])
 def test_frames_markers_and_commands_change_no_bit_either(launched_env_of, task):
     histories = []
     for launch in (None, Again):
@@ -282,6 +290,15 @@ def test_what_cannot_be_captured_is_said(launched_env_of):
     env = launched_env_of("task=Cartpole", "num_envs=2", launch=Refusing)
     with pytest.raises(MyriadError, match=r"Cartpole says it is capturable, .* when stream is capturing Set capt"):
         roll_out(env, 5)
+
+
+def test_what_a_graph_looks_at_is_there_after_several_calls_of_step(launched_env_of, tmp_path):
+    twice = "    def step_physics(self):\n        self.world.step()\n        self.world.step()\n"
+    (tmp_path / "fixed_starts.py").write_text(FIXED_STARTS + "\n" + twice)
+    of = ("task=FixedStarts", f"task.task_path=[{tmp_path}]", "num_envs=2")
+    plain, captured = (roll_out(launched_env_of(*of, launch=launch), 8) for launch in (None, Again))
+    for one, other in zip(plain, captured, strict=True):
+        assert torch.equal(one, other)
 
 
 def test_only_what_promises_it_is_captured(launched_env_of, tmp_path):
