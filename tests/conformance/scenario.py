@@ -22,7 +22,7 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 STEPS = 1000
 WALKERS = ("Anymal", "G1Velocity", "Go1Velocity", "Humanoid")
-OTHERS = ("BallBalance", "Crazyflie", "FrankaReach", "Ingenuity", "Quadcopter", *WALKERS)
+OTHERS = ("BallBalance", "Crazyflie", "FrankaCabinet", "FrankaReach", "Ingenuity", "Quadcopter", *WALKERS)
 """Tasks beside Cartpole and Ant."""
 
 ON_TERRAIN = ("AnymalTerrain", "G1VelocityRough", "Go1VelocityRough")

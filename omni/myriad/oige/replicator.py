@@ -63,13 +63,12 @@ class PhysicsView:
     def _register(self, view: Any, kind: str) -> dict[str, Tensor]:
         self._views[view.name] = view
         values = {}
-        for attribute, (tensor, part) in ATTRIBUTES[kind].items():
+        for attribute, (tensor, _) in ATTRIBUTES[kind].items():
             if "TENDON" in tensor and not view.num_fixed_tendons:
                 values[attribute] = torch.zeros((view.count, 0))
                 continue
-            value = view._read(f"{kind}{tensor}", None, None, True)
-            self._initial[view.name, attribute] = value
-            values[attribute] = (value if part is None else value[..., part]).reshape(view.count, -1)
+            self._initial[view.name, attribute] = read(view, kind, attribute)
+            values[attribute] = self._initial[view.name, attribute].reshape(view.count, -1)
         return values
 
     def randomize_simulation_context(self, operation: str, **attributes: Distribution) -> None:
@@ -107,9 +106,8 @@ class PhysicsView:
         if first is None:  # of tendons, where there are none
             return
         kind = "ARTICULATION" if view.name in self._articulation_views_initial_values else "RIGID_BODY"
-        _, part = ATTRIBUTES[kind][rule.attribute]
         rows = torch.arange(view.count, device=first.device) if env_ids is None else env_ids.to(first.device)
-        start = first[rows] if part is None else first[rows][..., part]
+        start = first[rows]
         if rule.attribute in MOVING:
             start = read(view, kind, rule.attribute, rows)
         noise = rule.distribution.draw(len(rows), first.device).reshape(start.shape)
