@@ -60,13 +60,19 @@ def test_a_free_root_is_where_it_is_authored_in_its_environment(stage):
     torso = UsdGeom.Xform.Define(stage, "/World/envs/env_0/Robot/torso")
     torso.AddTranslateOp().Set(Gf.Vec3d(0.5, 0.0, 0.25))
     UsdPhysics.ArticulationRootAPI.Apply(torso.GetPrim())
-    assert usd.free_root_pose(robot.GetPrim()) is None, "no body, and so held by what is above"
+    assert usd.root_pose(robot.GetPrim()) is None, "no body, and nothing holds it"
     UsdPhysics.RigidBodyAPI.Apply(torso.GetPrim())
-    pose = usd.free_root_pose(robot.GetPrim())
+    pose = usd.root_pose(robot.GetPrim())
     assert pose is not None
     position, orientation = pose
     assert position == pytest.approx((1.0, 2.5, 3.25))  # turned to the left by a quarter
     assert orientation == pytest.approx((0.5**0.5, 0.0, 0.0, 0.5**0.5))
+    torso.GetPrim().RemoveAPI(UsdPhysics.ArticulationRootAPI)
+    UsdPhysics.ArticulationRootAPI.Apply(robot.GetPrim())
+    assert usd.root_pose(robot.GetPrim()) is None
+    holds = UsdPhysics.FixedJoint.Define(stage, "/World/envs/env_0/Robot/holds")
+    holds.CreateBody1Rel().SetTargets([torso.GetPath()])
+    assert usd.root_pose(robot.GetPrim()) == pose, "held where it is authored"
 
 
 def test_small_shapes_get_the_contact_offset_that_physx_gives_them_at_the_tasks_rate(stage):

@@ -304,15 +304,18 @@ def _is_in_articulation(prim: Usd.Prim) -> bool:
     return False
 
 
-def free_root_pose(robot: Usd.Prim) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
+def root_pose(robot: Usd.Prim) -> tuple[tuple[float, ...], tuple[float, ...]] | None:
     """Return where the root of a robot in environment 0 is authored: in m from the environment's origin, and as wxyz.
 
-    None where nothing says that the root is free: then the articulation's root is not a body itself.
+    The root is the body that is the articulation's root, or that a joint holds to the world; None where neither is.
     """
     for prim in Usd.PrimRange(robot):
-        if prim.HasAPI(UsdPhysics.ArticulationRootAPI) and prim.HasAPI(UsdPhysics.RigidBodyAPI):
+        joint = UsdPhysics.FixedJoint(prim)
+        held = joint.GetBody1Rel().GetTargets() if joint and not joint.GetBody0Rel().GetTargets() else []
+        root = robot.GetStage().GetPrimAtPath(held[0]) if held else prim
+        if held or (prim.HasAPI(UsdPhysics.ArticulationRootAPI) and prim.HasAPI(UsdPhysics.RigidBodyAPI)):
             env_0 = robot.GetStage().GetPrimAtPath(ENV_0_PATH)
-            matrix, _ = UsdGeom.XformCache().ComputeRelativeTransform(prim, env_0)
+            matrix, _ = UsdGeom.XformCache().ComputeRelativeTransform(root, env_0)
             turn = matrix.ExtractRotationQuat()
             return tuple(matrix.ExtractTranslation()), (turn.GetReal(), *turn.GetImaginary())
     return None

@@ -315,7 +315,7 @@ class RLTask:
         """
         from pxr import Gf, Sdf, UsdGeom
 
-        from omni.myriad.engine.usd import free_root_pose
+        from omni.myriad.engine.usd import root_pose
 
         path, imported = self._find_asset(asset)
         layer = Sdf.Layer.FindOrOpen(str(path))
@@ -334,7 +334,7 @@ class RLTask:
         actuators = read_actuators(name, motors, list(joints))
         author_actuators(joints, actuators)
         frames, home = (imported.frames, imported.home.joints) if imported else ({}, {})
-        self._about[name] = About(frames, home, free_root_pose(prim), actuators)
+        self._about[name] = About(frames, home, root_pose(prim), actuators)
         return prim
 
     def _find_asset(self, asset: str) -> tuple[Path, Robot | None]:

@@ -30,7 +30,7 @@ class About:
     Args:
         frames: Places on links by name: `link`, `position` in m and `orientation` as wxyz in the link.
         home: Positions of joints to start in, rad or m.
-        root: Where a free root is authored, in m from the environment's origin and as wxyz; None for another.
+        root: Where the root is authored, in m from the environment's origin and as wxyz; None if nobody knows.
         actuators: Its motors, where the task's YAML names some.
     """
 
@@ -68,8 +68,8 @@ class Robots(ArticulationView):
     def start(self) -> None:
         """Go home, and find the motors that are computed here, once physics runs.
 
-        A free root is put where it was authored, at rest: Isaac Sim has taken two steps by now, and what a task reads
-        as its start should be the same on every engine.
+        The root is put where it was authored, at rest: Isaac Sim has taken two steps by now, each of which turns even a
+        held root by 1e-7, and what a task reads as its start should be the same on every engine.
 
         Raises:
             MyriadError: If the robot does not have a joint of its home.
