@@ -108,7 +108,7 @@ def test_observations_and_rewards_are_those_of_omniisaacgymenvs(env_of):
     task.robot.set_velocities(velocities)
     task.robot.set_joint_positions(ramp((3, 12), 0.3, 3.0))
     task.robot.set_joint_velocities(ramp((3, 12), 2.0, 4.0))
-    task.robot.set_joint_efforts(ramp((3, 12), 40.0, 7.0))
+    task.torques.copy_(ramp((3, 12), 40.0, 7.0))
     task.actions.copy_(ramp((3, 12), 0.9, 6.0))
     task.commanded[:, :2] = 0.9 * velocities[:, :2]
     task.command_headings.copy_(torch.tensor([0.5, -2.0, 3.0]))
