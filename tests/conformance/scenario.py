@@ -112,6 +112,30 @@ def others(engine: str) -> dict[str, Any]:
     return results
 
 
+def drawers(engine: str) -> dict[str, Any]:
+    """Run FrankaCabinet while drawers are flung open: random actions never reach one, nor the props in it."""
+    from omni.myriad.app import runs
+
+    copy_clones(engine)
+    env: Any = runs.make_env(configuration(engine, "FrankaCabinet", 8, "engine.shards=1"))
+    task, step, poses = env.task, env.step, []
+    generator = torch.Generator().manual_seed(5)
+
+    def fling_and_step(actions: torch.Tensor) -> Any:
+        if len(poses) % 40 == 0:
+            speeds = torch.zeros((env.num_envs, task.cabinets.num_dof))
+            speeds[:, task.drawer] = 3.0 * torch.rand(env.num_envs, generator=generator)  # m/s
+            task.cabinets.set_joint_velocities(speeds)
+        result = step(actions)
+        poses.append(torch.cat(task.props.get_world_poses(), dim=-1).view(env.num_envs, -1, 7))
+        return result
+
+    env.step = fling_and_step
+    result = roll_out(env, int(os.environ.get("MYRIAD_STEPS", STEPS))) | {"props": torch.stack(poses)}
+    env.close()
+    return {"FrankaCabinet": result}
+
+
 def terrain(engine: str) -> dict[str, Any]:
     """Run the tasks on terrain on a few tiles, as `others` does, and say where on them robots start."""
     from omni.myriad.app import runs
@@ -372,6 +396,7 @@ def strict(engine: str) -> dict[str, Any]:
 SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "tasks": tasks,
     "others": others,
+    "drawers": drawers,
     "terrain": terrain,
     "views": views,
     "order": order,

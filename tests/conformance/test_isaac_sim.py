@@ -126,6 +126,16 @@ def test_a_thousand_steps_of_the_other_tasks_are_those_of_standalone_physx(
         run.cache_clear()
 
 
+@pytest.mark.parametrize("tag", TAGS)
+def test_props_in_flung_drawers_move_as_on_standalone_physx(tag: str) -> None:
+    ours, theirs = run("drawers"), run("drawers", tag)
+
+    props = ours["FrankaCabinet"]["props"]
+    assert (props[..., :3] - props[0, ..., :3]).norm(dim=-1).amax(dim=(0, 2)).min() > 0.1, "m, in each environment"
+    assert_the_same(ours, theirs, ["FrankaCabinet"])
+    assert torch.equal(theirs["FrankaCabinet"]["props"], props)
+
+
 @pytest.mark.nightly
 @pytest.mark.parametrize("tag", TAGS)
 def test_robots_walk_on_the_same_terrain(tag: str) -> None:
