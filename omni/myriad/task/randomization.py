@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from omni.myriad.engine.base import rows_of
 from omni.myriad.errors import MyriadError
 from omni.myriad.task.imperfect import Delay, Sensors, span
 from omni.myriad.task.terms import ObservationTerm
@@ -271,8 +272,7 @@ class _Attribute:
         rule = self._rules.get(time)
         if rule is None or not len(env_ids):
             return
-        rows = (env_ids.unsqueeze(-1) * self._each + torch.arange(self._each, device=env_ids.device)).view(-1)
-        rows = rows.to(self._initial[0].device)
+        rows = rows_of(env_ids, self._each).to(self._initial[0].device)
         samples = self._samples(rule, len(rows))
         if time != "on_interval":
             self.sampled[env_ids] = samples.to(self.sampled.device).reshape(len(env_ids), -1)

@@ -35,10 +35,8 @@ _TABLE_SECONDS = 0.25  # between renewals of numbers
 _RECORD_SECONDS = 1.0  # between looks at progress.csv
 _CURVE_POINTS = 300
 _PRESSED = (222, 38, 96)
-_LEAST_FORCE, _MOST_FORCE = (
-    0.02,
-    0.75,
-)  # of what presses on a robot in the mean: less shows no arrow, more no longer one
+# Of what presses on a robot in the mean: less shows no arrow, more no longer one.
+_LEAST_FORCE, _MOST_FORCE = 0.02, 0.75
 _FADING = 0.98  # by which that mean forgets, a frame
 _SPEEDS = {"as fast as it goes": None, "real time": 1.0, "half": 0.5, "a quarter": 0.25, "a tenth": 0.1}
 

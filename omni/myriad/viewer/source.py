@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
+from omni.myriad.engine.base import rows_of
 from omni.myriad.engine.camera.view import CameraView
 from omni.myriad.engine.shapes import Shape, is_held, robot_shapes
 from omni.myriad.errors import MyriadError
@@ -233,8 +234,7 @@ class Source:
         self._pictures_due = time.perf_counter() + _PICTURE_SECONDS
         found = {}
         for number, view in enumerate(self._cameras):
-            per_env = view.count // self._env.num_envs
-            rows = ids[0] * per_env + torch.arange(per_env, device=ids.device)
+            rows = rows_of(ids[:1], view.count // self._env.num_envs)
             for kind in view.output_annotators:
                 pictures = view.last_picture(kind)
                 if pictures is not None:
@@ -303,9 +303,7 @@ class Source:
         push = torch.tensor([velocity], device=self._env.device)
         bodies = self._poses.body_views() if self._poses else []
         for view in [*self._world.robots().values(), *bodies]:
-            rows = ids
-            if (per_env := view.count // self._env.num_envs) > 1:
-                rows = ids * per_env + torch.arange(per_env, device=self._env.device)
+            rows = rows_of(ids, view.count // self._env.num_envs)
             moving = view.get_velocities(indices=rows).clone()
             moving[:, :3] += push
             view.set_velocities(moving, indices=rows)
