@@ -16,13 +16,12 @@ class AnymalTerrain(RLTask):
     """OmniIsaacGymEnvs' AnymalTerrain, to the number: 188 observations, 12 actions, 20 s at 50 Hz.
 
     An action says where the joints' targets are, and motors follow them in every physics step. These differ: a reset
-    comes with the next step, the robot is the catalogue's ANYmal C with capsules for shanks, and levels follow
-    each robot's own command (`TerrainLevels`).
+    comes with the next step, the robot is the catalogue's ANYmal C, and levels follow each robot's own command
+    (`TerrainLevels`).
     """
 
     robot = "anymal_c"
     capturable = True
-    rounds_cylinders = True
 
     def set_up_scene(self, scene: Scene) -> None:
         """Put the robot on the terrain, and ask what touches its body and thighs."""

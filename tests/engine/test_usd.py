@@ -110,21 +110,3 @@ def test_a_step_in_a_height_field_is_a_wall_below_its_upper_edge(stage):
     assert prim.HasAPI(UsdPhysics.CollisionAPI)
     assert UsdPhysics.MeshCollisionAPI(prim).GetApproximationAttr().Get() == "none"
     assert UsdPhysics.MaterialAPI(stage.GetPrimAtPath("/World/ground/material")).GetStaticFrictionAttr().Get() > 0.69
-
-
-def test_thin_colliding_cylinders_become_capsules_that_are_as_long(stage):
-    for name, radius, height, collides in (
-        ("shank", 0.5, 4.0, True),
-        ("hub", 1.0, 4.0, True),
-        ("look", 0.5, 4.0, False),
-    ):
-        tube = UsdGeom.Cylinder.Define(stage, f"/World/leg/{name}")
-        tube.CreateRadiusAttr(radius)
-        tube.CreateHeightAttr(height)
-        if collides:
-            UsdPhysics.CollisionAPI.Apply(tube.GetPrim())
-    usd.round_thin_cylinders(stage.GetPrimAtPath("/World/leg"))
-    shank, hub, look = (stage.GetPrimAtPath(f"/World/leg/{name}") for name in ("shank", "hub", "look"))
-    assert [prim.GetTypeName() for prim in (shank, hub, look)] == ["Capsule", "Cylinder", "Cylinder"]
-    assert (shank.GetAttribute("height").Get(), shank.GetAttribute("radius").Get()) == (3.0, 0.5)
-    assert hub.GetAttribute("height").Get() == 4.0

@@ -247,21 +247,6 @@ def write_contact_offsets(colliders: Iterable[Usd.Prim], sim_config: SimConfig) 
         author(prim, "PhysxCollisionAPI", "physxCollision:contactOffset", _FLOAT, float(offset))
 
 
-def round_thin_cylinders(root: Usd.Prim) -> None:
-    """Make capsules of the colliding cylinders below `root` that are over four radii long, as long as they were.
-
-    A cylinder near a triangle mesh costs PhysX many times what a capsule costs; all that is lost is an edge at each
-    end, which the shape next to it covers on a leg.
-    """
-    for prim in Usd.PrimRange(root):
-        if not (prim.IsA(UsdGeom.Cylinder) and prim.HasAPI(UsdPhysics.CollisionAPI)):
-            continue
-        radius, height = (prim.GetAttribute(name).Get() for name in ("radius", "height"))
-        if height > 4.0 * radius:
-            prim.SetTypeName("Capsule")
-            prim.GetAttribute("height").Set(height - 2.0 * radius)
-
-
 def write_contact_reports(root: Usd.Prim) -> None:
     """Ask for the contact forces on all bodies below `root`: PhysX looks at that when it starts."""
     for prim in Usd.PrimRange(root):

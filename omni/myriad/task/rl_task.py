@@ -62,7 +62,6 @@ class RLTask:
             both, as many as `get_observations` writes, which is then called once before the first step.
         num_actions: Size of an action; that of `action_terms`, where there are any. Without both, one per joint.
         num_states: Size of the critic's private observation, 0 for none; that of `state_terms`, where there are any.
-        rounds_cylinders: Whether robots' thin cylinders touch as capsules: cylinders on triangles take PhysX long.
         capturable: A promise that `reset_idx`, `apply_actions` and what follows physics (`get_observations` to
             `get_extras`) launch the same work in every step, decide nothing in Python, never wait for the GPU, and keep
             what lasts longer than a step in the same tensors. They are then replayed as CUDA graphs, in which
@@ -97,7 +96,6 @@ class RLTask:
     observation_space: gymnasium.Space
     state_space: gymnasium.Space | None
     capturable: bool = False
-    rounds_cylinders: bool = False
     symmetry: Symmetry | None = None
     version: str = "1"
 
@@ -317,7 +315,7 @@ class RLTask:
         """
         from pxr import Gf, Sdf, UsdGeom
 
-        from omni.myriad.engine.usd import root_pose, round_thin_cylinders
+        from omni.myriad.engine.usd import root_pose
 
         path, imported = self._find_asset(asset)
         layer = Sdf.Layer.FindOrOpen(str(path))
@@ -337,8 +335,6 @@ class RLTask:
         author_actuators(joints, actuators)
         frames, home = (imported.frames, imported.home.joints) if imported else ({}, {})
         self._about[name] = About(frames, home, root_pose(prim), actuators)
-        if type(self).rounds_cylinders:
-            round_thin_cylinders(prim)
         return prim
 
     def _find_asset(self, asset: str) -> tuple[Path, Robot | None]:

@@ -52,8 +52,13 @@ class Physics:
         on_gpu = self.device != "cpu"
         if on_gpu is not kit.SETTINGS.get_as_bool("/physics/suppressReadback"):
             raise RuntimeError(f"this Kit simulates on {self.device}, and Isaac Sim's Python asks for the other kind")
-        reports = kit.SETTINGS.get_as_bool("/physics/disableContactProcessing")
-        ovphysx.set_global_config(ovphysx.types.GlobalConfigKey.DISABLE_CONTACT_PROCESSING, reports)
+        keys, setting = ovphysx.types.GlobalConfigKey, kit.SETTINGS.get_as_bool
+        ovphysx.set_global_config(keys.DISABLE_CONTACT_PROCESSING, setting("/physics/disableContactProcessing"))
+        for key, kind in (
+            (keys.COLLISION_CYLINDER_CUSTOM_GEOMETRY, "Cylinders"),
+            (keys.COLLISION_CONE_CUSTOM_GEOMETRY, "Cones"),
+        ):
+            ovphysx.set_global_config(key, not setting(f"/physics/collisionApproximate{kind}"))
         stage = self._run_replicator()
         overrides: dict[str, bool | int | float | str] = {
             "/physics/updateToUsd": False,

@@ -78,6 +78,34 @@ def test_continuous_collision_detection_stops_a_bullet_at_a_thin_wall(scene, eng
     assert (float(bullets.get_world_poses()[0][0, 0]) < 2.0) is scene
 
 
+@pytest.mark.parametrize("smooth", [True, False])
+def test_a_wheel_on_triangles_is_round_where_asked_for_and_else_has_corners(smooth, engine_of):
+    engine = engine_of("engine.shards=1", f"task.sim.smooth_cylinders={smooth}")
+    road = UsdGeom.Mesh.Define(engine.stage, "/World/road")
+    road.CreatePointsAttr([(-9, -9, 0), (9, -9, 0), (9, 9, 0), (-9, 9, 0)])
+    road.CreateFaceVertexCountsAttr([3, 3])
+    road.CreateFaceVertexIndicesAttr([0, 1, 2, 0, 2, 3])
+    UsdPhysics.CollisionAPI.Apply(road.GetPrim())
+    UsdPhysics.MeshCollisionAPI.Apply(road.GetPrim()).CreateApproximationAttr("none")
+    wheel = UsdGeom.Cylinder.Define(engine.stage, "/World/envs/env_0/Wheel")
+    wheel.CreateAxisAttr("Y")
+    wheel.CreateRadiusAttr(0.5)
+    wheel.CreateHeightAttr(1.0)
+    wheel.AddTranslateOp().Set(Gf.Vec3d(0.0, 0.0, 0.5))
+    UsdPhysics.RigidBodyAPI.Apply(wheel.GetPrim())
+    UsdPhysics.CollisionAPI.Apply(wheel.GetPrim())
+    engine.clone_environments(1, 10.0)
+    wheels = engine.scene.add(RigidPrimView("/World/envs/.*/Wheel", name="wheels"))
+    engine.reset()
+    wheels.set_velocities(torch.tensor([[2.0, 0.0, 0.0, 0.0, 4.0, 0.0]]))
+    heights = []
+    for _ in range(60):
+        engine.step(1)
+        heights.append(float(wheels.get_world_poses()[0][0, 2]))
+
+    assert (max(heights[10:]) - min(heights[10:]) < 1e-3) is smooth
+
+
 def test_a_free_fall_is_a_free_fall(engine_of):
     engine = engine_of("engine.shards=2")
     add_ball(engine, height=10.0)

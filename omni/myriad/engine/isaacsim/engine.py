@@ -29,6 +29,7 @@ GridCloner = import_first(("isaacsim.core.cloner", "GridCloner"), ("omni.isaac.c
 _COLLISIONS_PATH = "/World/collisions"
 _PLAY_SIMULATIONS = "/app/player/playSimulations"
 _WITHOUT_CONTACTS = "/physics/disableContactProcessing"
+_SIMPLIFIED = ("/physics/collisionApproximateCylinders", "/physics/collisionApproximateCones")
 _STEPS_PER_SECOND = "physxScene:timeStepsPerSecond"
 
 _WARM_UP_STEPS_PER_SECOND = 10_000
@@ -86,9 +87,11 @@ class IsaacSimEngine(Engine):
         self.application = self if app.kit_owns_the_loop() else None
         # World has applied its own defaults; now come the task's settings, by the code that standalone PhysX runs too.
         usd.define_physics_scene(self.stage, sim_config, self.device)
-        # Written where it is off, too: the setting outlives the stage that it was made for.
-        without_contacts = bool(sim_config.sim_params.get("disable_contact_processing"))
-        carb.settings.get_settings().set_bool(_WITHOUT_CONTACTS, without_contacts)
+        # Written where they are off, too: these settings outlive the stage that they were made for.
+        kit = carb.settings.get_settings()
+        kit.set_bool(_WITHOUT_CONTACTS, bool(sim_config.sim_params.get("disable_contact_processing")))
+        for key in _SIMPLIFIED:
+            kit.set_bool(key, not sim_config.sim_params.get("smooth_cylinders"))
         UsdGeom.Xform.Define(self.stage, "/World")
         usd.add_lights(self.stage)
         UsdGeom.Xform.Define(self.stage, ENV_0_PATH)

@@ -179,7 +179,8 @@ class PhysXEngine(Engine):
         apart = len(set(self._positions)) == self.num_envs
         layer = scene.flatten(self.stage, self.device, self.replicate, apart)
         num_shards = self._num_shards()
-        without_contacts = self._sim_config.sim_params.get("disable_contact_processing", False)
+        params = self._sim_config.sim_params
+        whole_process = [params.get(key, False) for key in ("disable_contact_processing", "smooth_cylinders")]
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
         logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
         try:
@@ -191,7 +192,7 @@ class PhysXEngine(Engine):
                         usda = scene.shard_usda(layer, first, positions[0])
                     else:
                         usda = scene.part_usda(layer, range(first, last))
-                    self.shards.append(Shard(usda, first, positions, self.device, without_contacts))
+                    self.shards.append(Shard(usda, first, positions, self.device, *whole_process))
             if num_shards > 1:
                 self._threads = ThreadPoolExecutor(num_shards - 1, thread_name_prefix="shard")
                 list(self._threads.map(lambda shard: shard.clone(self.replicate), self.shards))

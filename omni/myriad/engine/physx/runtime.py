@@ -103,17 +103,25 @@ def start(device: torch.device) -> None:
     _device_type = device.type
 
 
-def create_instance(device: torch.device, disable_contact_processing: bool = False) -> Any:
+def create_instance(
+    device: torch.device, disable_contact_processing: bool = False, smooth_cylinders: bool = False
+) -> Any:
     """Create one PhysX instance, with its messages routed to Python's logger `omni.myriad.physx`.
 
     Args:
         device: Device that it simulates on.
         disable_contact_processing: Leave out the reports on contacts that contact views read; bodies collide as ever.
+        smooth_cylinders: Let cylinders and cones be round where they touch triangles, and not convex meshes.
     """
     import ovphysx
 
-    key = ovphysx.types.GlobalConfigKey.DISABLE_CONTACT_PROCESSING
-    ovphysx.set_global_config(key, disable_contact_processing)
+    keys = ovphysx.types.GlobalConfigKey
+    ovphysx.set_global_config(keys.DISABLE_CONTACT_PROCESSING, disable_contact_processing)
+    for key in (keys.COLLISION_CYLINDER_CUSTOM_GEOMETRY, keys.COLLISION_CONE_CUSTOM_GEOMETRY):
+        if (
+            ovphysx.get_global_config(key) is not smooth_cylinders
+        ):  # refused, where it changes nothing, while others run
+            ovphysx.set_global_config(key, smooth_cylinders)
 
     overrides: dict[str, bool | int | float | str] = {
         # Nobody reads the USD stage back while training, so PhysX need not write to it.

@@ -23,6 +23,7 @@ class Shard:
         positions: World positions in metres of all environments of the shard, the first one included.
         device: Device that PhysX simulates on.
         disable_contact_processing: Leave out the reports that contact views read.
+        smooth_cylinders: Let cylinders and cones be round where they touch triangles.
 
     Attributes:
         env_ids: Ids of the shard's environments.
@@ -35,6 +36,7 @@ class Shard:
         positions: list[tuple[float, float, float]],
         device: torch.device,
         disable_contact_processing: bool = False,
+        smooth_cylinders: bool = False,
     ) -> None:
         import ovstage
 
@@ -42,7 +44,7 @@ class Shard:
         self._positions = positions
         self._bindings: list[Any] = []
         self._attached = False
-        self._physx: Any = runtime.create_instance(device, disable_contact_processing)
+        self._physx: Any = runtime.create_instance(device, disable_contact_processing, smooth_cylinders)
         self._stage = ovstage.Stage(f"myriad_{id(self)}")
         try:
             ovstage.population.open_usd_from_string(self._stage, usda, ordinal=1, domains=ovstage.PopulationDomain.ALL)
