@@ -13,8 +13,8 @@ class FrankaLift(PandaTask):
     """Isaac Lab's lifting task: its reward, times and ranges, with the arm of Franka's own URDF.
 
     Seven actions move the position targets of the arm's joints, and the eighth opens the hand where it is positive, and
-    closes it where it is not. An episode succeeds if the cube is within `successDistance` of its target in every step of
-    its last second; it ends if the cube falls off the table.
+    closes it where it is not. An episode succeeds if the cube is within `successDistance` of its target in every step
+    of its last second; it ends if the cube falls off the table.
 
     Different from there: actions move targets from where they are, instead of being them; the arm carries its own
     weight; the way to the cube, how it is turned in the hand, and the way from there to the target are observed; what
@@ -82,7 +82,7 @@ class FrankaLift(PandaTask):
         return between[0] + (between[1] - between[0]) * torch.rand(shape, device=self.device)
 
     def lay(self, cubes: RigidPrimView, size: float, places: torch.Tensor, env_ids: torch.Tensor) -> None:
-        """Lay cubes of an edge of `size` m on the table at places (M, 2) in m, at rest and turned about the vertical."""
+        """Lay cubes of an edge of `size` m at places (M, 2) in m on the table, at rest, turned about the vertical."""
         count = len(env_ids)
         yaw = self.cfg_env["cubeTurn"] * (2.0 * torch.rand(count, device=self.device) - 1.0)
         level = torch.zeros_like(yaw)
@@ -111,15 +111,15 @@ class FrankaLift(PandaTask):
         joints = self.robot.get_joint_positions(clone=False)
         self.joint_velocities = self.robot.get_joint_velocities(clone=False)
         self.openings = joints[:, self.fingers]
-        hand, self.hand_turns = self.robot.frame_poses(HAND)
+        self.hand, self.hand_turns = self.robot.frame_poses(HAND)
         self.cube, orientation = self.cube_poses(self.cubes)
-        self.to_cube, self.to_target = self.cube - hand, self.targets - self.cube
+        self.to_cube, self.to_target = self.cube - self.hand, self.targets - self.cube
         turned = quat_mul(quat_conjugate(self.hand_turns), orientation).unsqueeze(1).expand(-1, 2, -1)
         return {
             "joint_positions": joints,
             "joint_velocities": self.joint_velocities,
             "target_leads": (self.joint_targets - joints)[:, self.arm],
-            "hand_position": hand,
+            "hand_position": self.hand,
             "way_to_cube": self.to_cube,
             "cube_axes": quat_rotate(turned, self.axes),
             "way_to_target": self.to_target,
