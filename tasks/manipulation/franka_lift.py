@@ -147,5 +147,5 @@ class FrankaLift(PandaTask):
         fallen = self.cube[:, 2] < -0.05
         self.time_out_buf &= ~fallen
         super().is_done()
-        self.reset_buf[fallen] = 1
-        self.succeeded[fallen] = 0.0
+        self.reset_buf.masked_fill_(fallen, 1)
+        self.succeeded.masked_fill_(fallen, 0.0)
