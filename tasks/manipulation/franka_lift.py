@@ -92,14 +92,17 @@ class FrankaLift(PandaTask):
         cubes.set_velocities(torch.zeros((count, 6), device=self.device), env_ids)
 
     def apply_actions(self, actions: torch.Tensor) -> None:
-        """Move the targets of the arm's joints, and open or close the hand."""
+        """Move the arm, and open or close the hand."""
         self.action_changes[:] = ((actions - self.actions) ** 2).sum(dim=-1)
         self.actions.copy_(actions)
-        self.joint_targets[:, self.arm] += self.step_size * actions[:, : len(ARM)]
-        wide = torch.where(actions[:, len(ARM) :] > 0.0, self.upper[self.fingers], 0.0)
-        self.joint_targets[:, self.fingers] = wide
+        self.move_arm(actions[:, :-1])
+        self.joint_targets[:, self.fingers] = torch.where(actions[:, -1:] > 0.0, self.upper[self.fingers], 0.0)
         self.joint_targets.copy_(tensor_clamp(self.joint_targets, self.lower, self.upper))
         self.robot.set_joint_position_targets(self.joint_targets)
+
+    def move_arm(self, actions: torch.Tensor) -> None:
+        """Move the targets of the arm's joints."""
+        self.joint_targets[:, self.arm] += self.step_size * actions
 
     def cube_poses(self, cubes: RigidPrimView) -> tuple[torch.Tensor, torch.Tensor]:
         """Return where cubes are in m from the environment's origin, (num_envs, 3), and orientations as wxyz."""

@@ -1,14 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A planar arm by hand: two links of 1 m without weight, with 1 kg at the elbow and 1 kg at the tip."""
+"""A planar arm by hand: two links of 1 m without weight, with 1 kg at the elbow and 1 kg at the tip. And a Panda."""
 
 import math
 
+import mujoco
+import numpy as np
 import pytest
 import torch
 
 from omni.myriad.app import runs
 from omni.myriad.app.config import load_config
 from omni.myriad.errors import MyriadError
+from omni.myriad.robots import find
 from omni.myriad.task.operational_space import OperationalSpace, pose_errors
 
 
@@ -33,6 +36,8 @@ STILL, EXACT = torch.zeros(1, 2), {"mobility": 0.0}
         ("pose", (0.0, 0.1), (0.0, 0.0), (0.0, 20.0)),  # two kilograms
         ("impedance", (0.0, 0.1), (0.0, 0.0), (0.0, 10.0)),  # 100 N/m * 0.1 m
         ("pose", (0.1, 0.0), (0.0, 1.0), (30.0, 0.0)),  # the tip goes back by 1 m/s: 20 / s * 1 m/s * 1 kg more
+        ("impedance", (0.1, 0.0), (0.0, 1.0), (30.0, 0.0)),  # 2 sqrt(100 N/m * 1 kg) = 20 N s/m
+        ("impedance", (0.0, 0.0), (1.0, -1.0), (0.0, -20.0 * 2.0**0.5)),  # 2 sqrt(100 N/m * 2 kg), up by 1 m/s
     ],
 )
 def test_forces_at_the_tip_by_hand(kind, error, velocity, force):
@@ -106,34 +111,66 @@ def test_what_makes_no_sense_is_said(wrong):
         OperationalSpace(**{"stiffness": 1.0, **wrong})
 
 
-@pytest.mark.nightly
-def test_the_pandas_hand_goes_where_it_is_wanted():
+@pytest.fixture(scope="module")
+def panda():
+    """Return two Pandas without weight whose arms are driven by torques; their rotors have armatures."""
     config = load_config(["task=FrankaReach", "num_envs=2", "sim_device=cpu", "engine=physx", "engine.shards=1"])
+    config["task"]["sim"]["gravity"] = [0.0, 0.0, 0.0]
     config["task"]["sim"]["Robot"]["actuators"] = {
         "panda_joint?": {"kind": "effort", "armature": 0.1},
-        "panda_finger_joint?": {"kind": "position", "stiffness": 400.0, "damping": 40.0, "armature": 0.1},
+        "panda_finger_joint?": {"kind": "position", "stiffness": 400.0, "damping": 40.0, "armature": 0.05},
     }
     env = runs.make_env(config)
-    try:
-        robot, hand = env.task.robot, "panda_hand_tcp"
-        space = OperationalSpace(100.0, posture_stiffness=20.0)
-        home, (positions, orientations) = robot.get_joint_positions(), robot.frame_poses(hand)
-        wanted = positions + torch.tensor([[0.1, 0.0, 0.0], [0.0, 0.1, -0.1]])
-        aside = []
-        for _ in range(240):
-            place, turn = robot.frame_poses(hand)
-            errors = pose_errors(place, turn, wanted, orientations)
-            aside.append((place - positions)[0, 1:].abs().max())
-            torques = space.torques(
-                robot.frame_jacobians(hand)[..., :7],
-                robot.get_mass_matrices()[:, :7, :7],
-                robot.get_joint_velocities()[:, :7],
-                errors,
-                (home - robot.get_joint_positions())[:, :7],
-            )
-            robot.set_joint_efforts(torch.cat((torques, torch.zeros(2, 2)), dim=1))
-            env.engine.step()
-        assert errors[:, :3].abs().max() < 2e-3 and errors[:, 3:].abs().max() < 0.02, errors
-        assert max(aside) < 0.01, "no other direction is disturbed"
-    finally:
-        env.close()
+    yield env
+    env.close()
+
+
+def test_jacobians_and_inertias_of_the_panda_are_mujocos(panda):
+    robot, hand = panda.task.robot, "panda_hand_tcp"
+    model = mujoco.MjModel.from_xml_path(str(find("panda").folder / "robot.xml"))
+    data = mujoco.MjData(model)
+    joints = [robot.get_dof_index(model.joint(i).name) for i in range(model.njnt)]
+    model.dof_armature[:] = torch.tensor([0.1] * 7 + [0.05] * 2)[joints].numpy()
+    postures = torch.tensor(
+        [[0.3, -0.5, 0.2, -2.0, 0.4, 1.9, 0.6, 0.03, 0.03], [0.0, 0.15, 0.0, -2.2, 0.0, 2.35, 0.785, 0.04, 0.04]]
+    )
+    robot.set_joint_positions(postures)
+    panda.engine.update_kinematics()
+    places, jacobians, inertias = robot.frame_poses(hand)[0], robot.frame_jacobians(hand), robot.inertias()
+    for env in range(2):
+        data.qpos[:] = postures[env, joints].numpy()
+        mujoco.mj_forward(model, data)
+        masses, linear, angular = np.zeros((9, 9)), np.zeros((3, 9)), np.zeros((3, 9))
+        mujoco.mj_fullM(model, data, masses)
+        mujoco.mj_jac(model, data, linear, angular, places[env].double().numpy(), model.body("panda_link7").id)
+        assert np.abs(inertias[env][joints][:, joints].numpy() - masses).max() < 1e-5
+        assert np.abs(jacobians[env][:, joints].numpy() - np.vstack((linear, angular))).max() < 1e-5
+
+
+@pytest.mark.parametrize(("kind", "seconds", "aside"), [("pose", 1.0, 0.002), ("impedance", 4.0, 0.1)])
+def test_the_pandas_hand_goes_where_it_is_wanted(panda, kind, seconds, aside):
+    """Impedance lets directions disturb each other; both end where the hand is wanted."""
+    robot, hand = panda.task.robot, "panda_hand_tcp"
+    robot.set_joint_positions(panda.task.home)
+    robot.set_joint_velocities(torch.zeros(2, 9))
+    panda.engine.update_kinematics()
+    space = OperationalSpace(100.0, kind, posture_stiffness=20.0)
+    home, (positions, orientations) = robot.get_joint_positions(), robot.frame_poses(hand)
+    wanted = positions + torch.tensor([[0.1, 0.0, 0.0], [0.0, 0.1, -0.1]])
+    moved = []
+    for _ in range(round(60 * seconds)):
+        place, turn = robot.frame_poses(hand)
+        errors = pose_errors(place, turn, wanted, orientations)
+        moved.append((place - positions)[0, 1:].abs().max())
+        torques = space.torques(
+            robot.frame_jacobians(hand)[..., :7],
+            robot.inertias()[:, :7, :7],
+            robot.get_joint_velocities()[:, :7],
+            errors,
+            (home - robot.get_joint_positions())[:, :7],
+        )
+        robot.set_joint_efforts(torch.cat((torques, torch.zeros(2, 2)), dim=1))
+        panda.engine.step()
+    # (1 + 10) exp(-10) of 0.1 m is left of a critically damped spring after a second: 0.05 mm.
+    assert errors[:, :3].abs().max() < 1e-3 and errors[:, 3:].abs().max() < 1e-3, errors
+    assert max(moved) < aside

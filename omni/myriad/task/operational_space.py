@@ -51,7 +51,9 @@ class OperationalSpace:
             robot weighs. "impedance": N/m and N m/rad, a force, which moves a light robot faster than a heavy one.
         kind: "pose" undoes the robot's inertia, so that directions do not disturb each other; "impedance" leaves it as
             it is, so that the frame feels like those springs to whoever pushes it.
-        damping: In 1/s, or N s/m and N m s/rad; None makes it critical: 2 sqrt(stiffness), in "impedance" for 1 kg.
+        damping: In 1/s, or N s/m and N m s/rad; None makes it critical, in "impedance" for the mass or inertia that
+            each direction alone would move. Torques are held for a step of dt: a damping of more than twice that mass
+            by dt makes the arm shake.
         posture_stiffness: 1/s^2 of what holds the posture as far as the frame does not move from it, critically damped.
         mobility: Added to the frame's mobility (1/kg), so that forces stay finite where an arm is stretched.
     """
@@ -81,20 +83,25 @@ class OperationalSpace:
 
         Args:
             jacobians: From joint velocities to the frame's in the K directions, (N, K, D): rows of `frame_jacobians`.
-            mass_matrices: Of the joints, (N, D, D): of `get_mass_matrices`.
+            mass_matrices: Of the joints, (N, D, D): of `Robots.inertias`.
             joint_velocities: In rad/s, (N, D).
             errors: How far the frame is from where it is wanted in the K directions, (N, K): of `pose_errors`.
             posture_errors: How far the joints are from where they should rather be, in rad, (N, D).
         """
         stiffness = torch.as_tensor(self.stiffness, dtype=errors.dtype, device=errors.device)
-        damping = 2.0 * stiffness.sqrt() if self.damping is None else stiffness.new_tensor(self.damping)
         transposed = jacobians.transpose(-1, -2)
-        velocities = (jacobians @ joint_velocities.unsqueeze(-1)).squeeze(-1)
-        pulls = (stiffness * errors - damping * velocities).unsqueeze(-1)
         # What is symmetric and positive needs no pivoting, and no look at the result that would wait for the device.
         by_mass = torch.cholesky_solve(transposed, torch.linalg.cholesky_ex(mass_matrices)[0])  # M^-1 J^T
         mobility = jacobians @ by_mass
         mobility = mobility + self.mobility * torch.eye(mobility.shape[-1], dtype=errors.dtype, device=errors.device)
+        if self.damping is not None:
+            damping = stiffness.new_tensor(self.damping)
+        elif self.kind == "pose":
+            damping = 2.0 * stiffness.sqrt()
+        else:
+            damping = 2.0 * (stiffness / mobility.diagonal(dim1=-2, dim2=-1)).sqrt()
+        velocities = (jacobians @ joint_velocities.unsqueeze(-1)).squeeze(-1)
+        pulls = (stiffness * errors - damping * velocities).unsqueeze(-1)
         factor = torch.linalg.cholesky_ex(mobility)[0]
         forces = torch.cholesky_solve(pulls, factor) if self.kind == "pose" else pulls
         torques = transposed @ forces
