@@ -40,6 +40,7 @@ class FrankaLift(PandaTask):
         self.step_size = self.cfg_env["actionScale"] * self.dt  # rad, of an action of 1
         self.action_changes = torch.zeros(self.num_envs, device=device)
         self.places = torch.tensor(self.cfg_env["cubeRange"], device=device)
+        self.above = torch.tensor(self.cfg_env["targetRange"], device=device)
         # Seen from the hand: all turns of a cube in 6 numbers that never jump.
         self.axes = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], device=device).repeat(self.num_envs, 1, 1)
 
@@ -74,8 +75,7 @@ class FrankaLift(PandaTask):
     def lay_out(self, env_ids: torch.Tensor) -> None:
         """Lay cubes on the table, and draw targets above it."""
         self.lay(self.cubes, self.cfg_env["cubeSize"], self.draw((len(env_ids), 2), self.places), env_ids)
-        above = torch.tensor(self.cfg_env["targetRange"], device=self.device)
-        self.targets[env_ids] = self.draw((len(env_ids), 3), above)
+        self.targets[env_ids] = self.draw((len(env_ids), 3), self.above)
 
     def draw(self, shape: tuple[int, ...], between: torch.Tensor) -> torch.Tensor:
         """Draw places between two corners, (2, shape[-1]) in m."""

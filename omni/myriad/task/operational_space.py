@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from functools import cache
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -88,18 +89,18 @@ class OperationalSpace:
             errors: How far the frame is from where it is wanted in the K directions, (N, K): of `pose_errors`.
             posture_errors: How far the joints are from where they should rather be, in rad, (N, D).
         """
-        stiffness = torch.as_tensor(self.stiffness, dtype=errors.dtype, device=errors.device)
+        stiffness = _row(self.stiffness, errors.dtype, errors.device)
         transposed = jacobians.transpose(-1, -2)
         # What is symmetric and positive needs no pivoting, and no look at the result that would wait for the device.
         by_mass = torch.cholesky_solve(transposed, torch.linalg.cholesky_ex(mass_matrices)[0])  # M^-1 J^T
         mobility = jacobians @ by_mass
-        mobility = mobility + self.mobility * torch.eye(mobility.shape[-1], dtype=errors.dtype, device=errors.device)
+        mobility.diagonal(dim1=-2, dim2=-1).add_(self.mobility)
         if self.damping is not None:
-            damping = stiffness.new_tensor(self.damping)
+            damping = _row(self.damping, errors.dtype, errors.device)
         elif self.kind == "pose":
-            damping = 2.0 * stiffness.sqrt()
+            damping = 2.0 * stiffness**0.5
         else:
-            damping = 2.0 * (stiffness / mobility.diagonal(dim1=-2, dim2=-1)).sqrt()
+            damping = 2.0 * (stiffness / mobility.diagonal(dim1=-2, dim2=-1)) ** 0.5
         velocities = (jacobians @ joint_velocities.unsqueeze(-1)).squeeze(-1)
         pulls = (stiffness * errors - damping * velocities).unsqueeze(-1)
         factor = torch.linalg.cholesky_ex(mobility)[0]
@@ -111,3 +112,13 @@ class OperationalSpace:
             # Less the part that would accelerate the frame.
             torques = torques + held - transposed @ torch.cholesky_solve(by_mass.transpose(-1, -2) @ held, factor)
         return torques.squeeze(-1)
+
+
+def _row(values: float | Sequence[float], dtype: torch.dtype, device: torch.device) -> Any:
+    """Return a number as it is, and several as a tensor that is sent to the device once."""
+    return values if isinstance(values, int | float) else _tensor(tuple(values), dtype, device)
+
+
+@cache
+def _tensor(values: tuple[float, ...], dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.tensor(values, dtype=dtype, device=device)
