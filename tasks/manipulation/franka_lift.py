@@ -6,10 +6,10 @@ import torch
 from omni.myriad import ObservationTerm, RigidPrimView, Scene
 from omni.myriad.maths import quat_conjugate, quat_from_euler_xyz, quat_mul, quat_rotate, tensor_clamp
 
-from ._panda import ARM, FINGERS, HAND, PandaTask
+from ._arm import ArmTask
 
 
-class FrankaLift(PandaTask):
+class FrankaLift(ArmTask):
     """Isaac Lab's lifting task: its reward, times and ranges, with the arm of Franka's own URDF.
 
     Seven actions move the position targets of the arm's joints, and the eighth opens the hand where it is positive, and
@@ -34,9 +34,12 @@ class FrankaLift(PandaTask):
         """Look at joints, and read where things begin."""
         super().post_reset()
         device = self.device
-        self.fingers = torch.tensor([self.robot.get_dof_index(name) for name in FINGERS], device=device)
+        self.fingers = torch.tensor([self.robot.get_dof_index(name) for name in self.finger_joints], device=device)
+        self.dofs = torch.cat((self.arm, self.fingers))
         self.lower, self.upper = self.robot.get_dof_limits()[0].to(device).unbind(-1)
         self.home[:] = torch.tensor(self.cfg_env["jointPositions"], device=device)
+        self.wide = self.home[0, self.fingers]
+        self.closed = torch.tensor(self.cfg_env["closedFingers"], device=device)
         self.step_size = self.cfg_env["actionScale"] * self.dt  # rad, of an action of 1
         self.action_changes = torch.zeros(self.num_envs, device=device)
         self.places = torch.tensor(self.cfg_env["cubeRange"], device=device)
@@ -46,22 +49,21 @@ class FrankaLift(PandaTask):
 
     def observation_terms(self) -> list[ObservationTerm]:
         """Say that joints, hand and cube are observed, and the way to the target."""
-        joints = ARM + FINGERS
+        joints = self.arm_joints + self.finger_joints
         return [
             ObservationTerm("joint_positions", source="joint_position", joint_names=joints),
             ObservationTerm("joint_velocities", source="joint_velocity", joint_names=joints, scale=0.1),
-            ObservationTerm("target_leads", len(ARM), "rad", source="target_lead", joint_names=ARM, scale=10.0),
-            ObservationTerm("hand_position", source="frame_position", body_names=(HAND,)),
+            ObservationTerm("target_leads", len(self.arm_joints), "rad", source="target_lead", scale=10.0),
+            ObservationTerm("hand_position", source="frame_position", body_names=(self.hand,)),
             ObservationTerm("way_to_cube", 3, "m", "world", source="way_to_cube"),
-            ObservationTerm("cube_axes", 6, frame=HAND, source="cube_axes"),
+            ObservationTerm("cube_axes", 6, frame=self.hand, source="cube_axes"),
             ObservationTerm("way_to_target", 3, "m", "world", source="way_to_target"),
         ]
 
     def reset_idx(self, env_ids: torch.Tensor) -> None:
         """Put arms near home, and lay cubes and targets out anew."""
         joints = self.home[env_ids]
-        noise = self.cfg_env["jointNoise"] * (2.0 * torch.rand((len(env_ids), len(ARM)), device=self.device) - 1.0)
-        joints[:, self.arm] += noise
+        joints[:, self.arm] += self.cfg_env["jointNoise"] * (2.0 * torch.rand_like(joints[:, self.arm]) - 1.0)
         joints = tensor_clamp(joints, self.lower, self.upper)
         self.robot.set_joint_positions(joints, indices=env_ids)
         self.robot.set_joint_velocities(torch.zeros_like(joints), indices=env_ids)
@@ -96,7 +98,7 @@ class FrankaLift(PandaTask):
         self.action_changes[:] = ((actions - self.actions) ** 2).sum(dim=-1)
         self.actions.copy_(actions)
         self.move_arm(actions[:, :-1])
-        self.joint_targets[:, self.fingers] = torch.where(actions[:, -1:] > 0.0, self.upper[self.fingers], 0.0)
+        self.joint_targets[:, self.fingers] = torch.where(actions[:, -1:] > 0.0, self.wide, self.closed)
         self.joint_targets.copy_(tensor_clamp(self.joint_targets, self.lower, self.upper))
         self.robot.set_joint_position_targets(self.joint_targets)
 
@@ -114,15 +116,15 @@ class FrankaLift(PandaTask):
         joints = self.robot.get_joint_positions(clone=False)
         self.joint_velocities = self.robot.get_joint_velocities(clone=False)
         self.openings = joints[:, self.fingers]
-        self.hand, self.hand_turns = self.robot.frame_poses(HAND)
+        self.hands, self.hand_turns = self.robot.frame_poses(self.hand)
         self.cube, orientation = self.cube_poses(self.cubes)
-        self.to_cube, self.to_target = self.cube - self.hand, self.targets - self.cube
+        self.to_cube, self.to_target = self.cube - self.hands, self.targets - self.cube
         turned = quat_mul(quat_conjugate(self.hand_turns), orientation).unsqueeze(1).expand(-1, 2, -1)
         return {
-            "joint_positions": joints,
-            "joint_velocities": self.joint_velocities,
+            "joint_positions": joints[:, self.dofs],
+            "joint_velocities": self.joint_velocities[:, self.dofs],
             "target_leads": (self.joint_targets - joints)[:, self.arm],
-            "hand_position": self.hand,
+            "hand_position": self.hands,
             "way_to_cube": self.to_cube,
             "cube_axes": quat_rotate(turned, self.axes),
             "way_to_target": self.to_target,

@@ -5,13 +5,13 @@ import torch
 
 from omni.myriad import ActionTerm, ObservationTerm
 
-from ._panda import ARM, HAND, PandaTask
+from ._arm import ArmTask
 
 NUM_TARGETS, MOST_ROUNDS = 16384, 64
 """Points that targets are drawn from, where so many rounds of postures, one in each environment, give so many."""
 
 
-class FrankaReach(PandaTask):
+class FrankaReach(ArmTask):
     """The reaching task of the usual lesson, to the letter of its reward, with the arm of Franka's own URDF.
 
     A target is where the hand is in a random posture of the arm, so that each can be reached. An episode succeeds if
@@ -20,9 +20,9 @@ class FrankaReach(PandaTask):
 
     def action_terms(self) -> list[ActionTerm]:
         """Say that actions are position targets: from -1 to 1 over the range of each joint of the arm."""
-        limits = self.robot.get_dof_limits()[0, : len(ARM)]
+        limits = self.robot.get_dof_limits()[0, : len(self.arm_joints)]
         middle, half = limits.mean(dim=-1).tolist(), (0.5 * (limits[:, 1] - limits[:, 0])).tolist()
-        return [ActionTerm("position", ARM, scale=tuple(half), offset=tuple(middle), unit="rad")]
+        return [ActionTerm("position", self.arm_joints, scale=tuple(half), offset=tuple(middle), unit="rad")]
 
     def observation_terms(self) -> list[ObservationTerm]:
         """Say that joints, hand and target are observed."""
@@ -32,12 +32,12 @@ class FrankaReach(PandaTask):
             ObservationTerm(
                 "joint_positions",
                 source="joint_position",
-                joint_names=ARM,
+                joint_names=self.arm_joints,
                 scale=tuple(1.0 / number for number in half),
                 offset=middle,
             ),
-            ObservationTerm("joint_velocities", source="joint_velocity", joint_names=ARM, scale=0.4),
-            ObservationTerm("hand_position", source="frame_position", body_names=(HAND,)),
+            ObservationTerm("joint_velocities", source="joint_velocity", joint_names=self.arm_joints, scale=0.4),
+            ObservationTerm("hand_position", source="frame_position", body_names=(self.hand,)),
             ObservationTerm("target_position", 3, unit="m", frame="root", source="command"),
         ]
 
@@ -63,7 +63,7 @@ class FrankaReach(PandaTask):
             postures[:, self.arm] = self.middles + self.half_ranges * uniform
             self.robot.set_joint_positions(postures)
             self.world.update_kinematics()
-            hands = self.robot.frame_poses(HAND)[0]
+            hands = self.robot.frame_poses(self.hand)[0]
             lowest = self.robot.frame_poses(links)[0][..., 2].min(dim=-1).values
             clear = (torch.minimum(lowest, hands[:, 2]) > 0.15) & (hands[:, :2].norm(dim=-1) > 0.3)
             found.append(hands[clear])
@@ -89,7 +89,7 @@ class FrankaReach(PandaTask):
 
     def quantities(self) -> dict[str, torch.Tensor]:
         """Measure joints, hand and target."""
-        hands, _ = self.robot.frame_poses(HAND)
+        hands, _ = self.robot.frame_poses(self.hand)
         self.distances = (self.targets - hands).norm(dim=-1)
         return {
             "joint_positions": self.robot.get_joint_positions(clone=False)[:, self.arm],

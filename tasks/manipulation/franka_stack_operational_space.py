@@ -6,7 +6,6 @@ import torch
 from omni.myriad import ObservationTerm
 from omni.myriad.task.operational_space import OperationalSpace
 
-from ._panda import HAND
 from .franka_stack import FrankaStack
 
 
@@ -42,7 +41,7 @@ class FrankaStackOperationalSpace(FrankaStack):
         """Pull the hand."""
         joints, arm = self.robot.get_joint_positions(clone=False), self.arm
         self.efforts[:, arm] = self.space.torques(
-            self.robot.frame_jacobians(HAND)[..., arm],
+            self.robot.frame_jacobians(self.hand)[..., arm],
             self.robot.inertias()[:, arm.unsqueeze(-1), arm],
             self.robot.get_joint_velocities(clone=False)[:, arm],
             self.reaches * actions,

@@ -110,7 +110,7 @@ def test_a_scripted_hand_stacks_the_cubes_and_lets_go(any_stack):
     drive(any_stack, above, False, 60)
     drive(any_stack, task.targets + torch.tensor([0.0, 0.0, 0.003]), False, 30)
     assert (task.rew_buf > 3.0).all() and (task.rew_buf < 3.6).all(), "held in its place: not stacked yet"
-    drive(any_stack, task.hand.clone(), True, 10)
+    drive(any_stack, task.hands.clone(), True, 10)
     drive(any_stack, above, True, 85)
     assert task.reset_buf.all() and task.time_out_buf.all()
     assert task.rew_buf.tolist() == [16.0] * NUM_ENVS

@@ -1,23 +1,27 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tasks with a Panda and a target share: the arm, a ball that shows where to, and when they succeed."""
+"""What tasks of an arm and a target share: the arm's joints, a ball that shows where to, and when they succeed."""
 
 import torch
 
 from omni.myriad import RLTask, Scene
 
-ARM = tuple(f"panda_joint{number}" for number in range(1, 8))
-FINGERS = ("panda_finger_joint1", "panda_finger_joint2")
-HAND = "panda_hand_tcp"
 
-
-class PandaTask(RLTask):
+class ArmTask(RLTask):
     """A task whose episodes succeed if something is near its target in every step of their last second.
 
-    A subclass says in `calculate_metrics` where it is so, by `count`.
+    A subclass says in `calculate_metrics` where it is so, by `count`. Another arm has other names.
+
+    Attributes:
+        arm_joints: The arm's joints, from its base to its hand.
+        finger_joints: The hand's.
+        hand: The frame between the fingertips, whose z axis is where the hand points.
     """
 
     robot = "panda"
     capturable = True
+    arm_joints: tuple[str, ...] = tuple(f"panda_joint{number}" for number in range(1, 8))
+    finger_joints: tuple[str, ...] = ("panda_finger_joint1", "panda_finger_joint2")
+    hand: str = "panda_hand_tcp"
 
     def set_up_scene(self, scene: Scene) -> None:
         """Author the arm, and a ball that shows the target."""
@@ -27,7 +31,7 @@ class PandaTask(RLTask):
 
     def post_reset(self) -> None:
         """Look at joints, and begin to count."""
-        self.arm = torch.tensor([self.robot.get_dof_index(name) for name in ARM], device=self.device)
+        self.arm = torch.tensor([self.robot.get_dof_index(name) for name in self.arm_joints], device=self.device)
         self.home = self.robot.get_joint_positions()
         self.joint_targets = self.home.clone()
         self.actions = torch.zeros((self.num_envs, self.num_actions), device=self.device)
