@@ -2,24 +2,19 @@
 """FrankaLift and FrankaStack: rewards by hand, and cubes that a scripted hand takes, lifts and stacks in PhysX."""
 
 import math
+import runpy
+from pathlib import Path
 
 import pytest
 import torch
 
 from omni.myriad.app import runs
 from omni.myriad.app.config import load_config
-from omni.myriad.task.operational_space import pose_errors
 
+SCRIPTED = runpy.run_path(str(Path(__file__).parents[2] / "docs" / "manipulation" / "scripted.py"))
+drive, grasp, posture = (SCRIPTED[name] for name in ("drive", "grasp", "posture"))
 HAND = "panda_hand_tcp"
-DOWN = torch.tensor([[0.0, 1.0, 0.0, 0.0]])
 NUM_ENVS = 4
-
-
-@pytest.fixture(scope="module", params=["FrankaLift", "FrankaStack"])
-def any_env(request):
-    env = make(request.param)
-    yield env
-    env.close()
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +29,11 @@ def stack():
     env = make("FrankaStack")
     yield env
     env.close()
+
+
+@pytest.fixture(params=["lift", "stack"])
+def any_env(request):
+    return request.getfixturevalue(request.param)
 
 
 @pytest.fixture(params=["joints", "hand"])
@@ -57,32 +57,6 @@ def begin(env):
     torch.manual_seed(3)
     env.reset()
     return env.task
-
-
-def drive(env, goal, wide, steps):
-    """Move the hands straight to where they are wanted, looking down, by the task's own actions."""
-    task = env.task
-    for _ in range(steps):
-        errors = pose_errors(*task.robot.frame_poses(HAND), goal, DOWN.expand(NUM_ENVS, 4))
-        hand = torch.full((NUM_ENVS, 1), 1.0 if wide else -1.0)
-        if env.num_actions == 7:
-            env.step(torch.cat(((errors / task.reaches).clamp(-1.0, 1.0), hand), dim=1))
-            continue
-        jacobian = task.robot.frame_jacobians(HAND)[..., :7]
-        damped = jacobian @ jacobian.transpose(1, 2) + 1e-3 * torch.eye(6)
-        ways = (jacobian.transpose(1, 2) @ torch.linalg.solve(damped, errors.clamp(-0.05, 0.05).unsqueeze(-1)))[..., 0]
-        lead = (task.joint_targets - task.robot.get_joint_positions())[:, :7]
-        arm = ((ways - lead) / task.step_size).clamp(-1.0, 1.0)
-        env.step(torch.cat((arm, hand), dim=1))
-
-
-def grasp(env):
-    """Take the cubes."""
-    cubes = env.task.cube.clone()
-    drive(env, cubes + torch.tensor([0.0, 0.0, 0.1]), True, 40)
-    drive(env, cubes, True, 30)
-    drive(env, cubes, False, 15)
-    return cubes
 
 
 # ------------------------------------------------------------------------------------------------- what physics admits
@@ -115,6 +89,15 @@ def test_a_scripted_hand_stacks_the_cubes_and_lets_go(any_stack):
     assert task.reset_buf.all() and task.time_out_buf.all()
     assert task.rew_buf.tolist() == [16.0] * NUM_ENVS
     assert task.extras["episode"]["success"] == 1.0
+
+
+def test_a_posture_is_found_in_which_the_hand_looks_down(lift):
+    task = begin(lift)
+    task.robot.set_joint_positions(posture(lift, 0.2).repeat(NUM_ENVS, 1))
+    lift.engine.update_kinematics()
+    place, turn = task.robot.frame_poses(HAND)
+    torch.testing.assert_close(place[0], torch.tensor([0.5, 0.0, 0.2]), rtol=0.0, atol=5e-3)
+    assert turn[0, 1].abs() > 0.999
 
 
 def test_a_cube_that_falls_off_the_table_ends_its_episode(lift):
