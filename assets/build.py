@@ -187,6 +187,8 @@ def usd_body(robot: Robot, body: Body, position: Vector, rotation: Quaternion) -
         iterations = (robot.position_iterations, robot.velocity_iterations)
         lines += [f"int physxRigidBody:solver{kind}IterationCount = {count}" for kind, count in
                   zip(("Position", "Velocity"), iterations, strict=True)]  # fmt: skip
+        if robot.fixed_base:
+            lines.append("bool physics:kinematicEnabled = 1")
     elif body.parent is None and not robot.fixed_base:
         apis = [*articulation_apis(), *apis]
         lines += articulation_lines(robot)
@@ -305,7 +307,7 @@ def to_usd(robot: Robot) -> str:
         # What anchors hold to, in the robot's frame: a joint to nothing would stay behind when PhysX clones the robot.
         bodies.append(prim("Xform", GROUND, ["PhysicsRigidBodyAPI"], ["bool physics:kinematicEnabled = 1"]))
     apis, lines, extra = [], [], []
-    if robot.fixed_base:  # no body0: held by the world, wherever the task puts the robot
+    if robot.fixed_base and joints:  # no body0: held by the world, wherever the task puts the robot
         apis, lines = articulation_apis(), articulation_lines(robot)
         hold = [f"rel physics:body1 = </{robot.name}/{robot.bodies[0].name}>"]
         joints.insert(0, prim("PhysicsFixedJoint", "rootJoint", [], hold))

@@ -167,7 +167,10 @@ class Body:
 
 @dataclass(frozen=True)
 class Robot:
-    """A tree of bodies, parents before children and depth first; a lone body without joints is no articulation."""
+    """A tree of bodies, parents before children and depth first; a lone body without joints is no articulation.
+
+    With a fixed base it is one that nothing moves.
+    """
 
     name: str
     bodies: tuple[Body, ...]
@@ -444,7 +447,19 @@ def _prop() -> Robot:
                  max_depenetration_velocity=1000.0, position_iterations=12, velocity_iterations=1)  # fmt: skip
 
 
+def _cube(name: str, colour: Vector, edge: float) -> Robot:
+    box = Box(f"{name}_geom", colour, (edge, edge, edge))
+    title = "".join(part.capitalize() for part in name.split("_"))
+    return Robot(title, (Body(name, (box,), 1000.0 * box.volume),), fixed_base=False, collides=True, height=edge / 2,
+                 max_depenetration_velocity=5.0, position_iterations=16, velocity_iterations=1)  # fmt: skip
+
+
+def _table() -> Robot:
+    top = Box("table_geom", SAND, (0.8, 1.2, 0.05))
+    return Robot("Table", (Body("table", (top,), 600.0 * top.volume),), fixed_base=True, collides=True, height=-0.025)
+
+
 ROBOTS = (
     _ant(), _cartpole(), _humanoid(), _balance_bot(), _ball(), _quadcopter(), _ingenuity(), _crazyflie(), _cabinet(),
-    _prop(),
+    _prop(), _cube("cube", AMBER, 0.05), _cube("big_cube", BLUE, 0.07), _table(),
 )  # fmt: skip

@@ -3,35 +3,26 @@
 
 import torch
 
-from omni.myriad import ActionTerm, ObservationTerm, RLTask, Scene
+from omni.myriad import ActionTerm, ObservationTerm
 
-ARM = tuple(f"panda_joint{number}" for number in range(1, 8))
-HAND = "panda_hand_tcp"
+from ._arm import ArmTask
+
 NUM_TARGETS, MOST_ROUNDS = 16384, 64
 """Points that targets are drawn from, where so many rounds of postures, one in each environment, give so many."""
 
 
-class FrankaReach(RLTask):
+class FrankaReach(ArmTask):
     """The reaching task of the usual lesson, to the letter of its reward, with the arm of Franka's own URDF.
 
     A target is where the hand is in a random posture of the arm, so that each can be reached. An episode succeeds if
     the hand is within `successDistance` in every step of its last second.
     """
 
-    robot = "panda"
-    capturable = True
-
-    def set_up_scene(self, scene: Scene) -> None:
-        """Author the arm, and a ball that shows the target."""
-        self.cfg_env = self.task_config["env"]
-        self.targets = self.add_marker("Target", size=2.0 * self.cfg_env["successDistance"]).positions
-        super().set_up_scene(scene)
-
     def action_terms(self) -> list[ActionTerm]:
         """Say that actions are position targets: from -1 to 1 over the range of each joint of the arm."""
-        limits = self.robot.get_dof_limits()[0, : len(ARM)]
+        limits = self.robot.get_dof_limits()[0, : len(self.arm_joints)]
         middle, half = limits.mean(dim=-1).tolist(), (0.5 * (limits[:, 1] - limits[:, 0])).tolist()
-        return [ActionTerm("position", ARM, scale=tuple(half), offset=tuple(middle), unit="rad")]
+        return [ActionTerm("position", self.arm_joints, scale=tuple(half), offset=tuple(middle), unit="rad")]
 
     def observation_terms(self) -> list[ObservationTerm]:
         """Say that joints, hand and target are observed."""
@@ -41,12 +32,12 @@ class FrankaReach(RLTask):
             ObservationTerm(
                 "joint_positions",
                 source="joint_position",
-                joint_names=ARM,
+                joint_names=self.arm_joints,
                 scale=tuple(1.0 / number for number in half),
                 offset=middle,
             ),
-            ObservationTerm("joint_velocities", source="joint_velocity", joint_names=ARM, scale=0.4),
-            ObservationTerm("hand_position", source="frame_position", body_names=(HAND,)),
+            ObservationTerm("joint_velocities", source="joint_velocity", joint_names=self.arm_joints, scale=0.4),
+            ObservationTerm("hand_position", source="frame_position", body_names=(self.hand,)),
             ObservationTerm("target_position", 3, unit="m", frame="root", source="command"),
         ]
 
@@ -56,16 +47,10 @@ class FrankaReach(RLTask):
 
     def post_reset(self) -> None:
         """Look at joints, and at where the hand can be."""
+        super().post_reset()
         (action,) = self.action_terms()
-        self.arm = torch.tensor([self.robot.get_dof_index(name) for name in ARM], device=self.device)
         self.half_ranges = torch.tensor(action.scale, device=self.device)
         self.middles = torch.tensor(action.offset, device=self.device)
-        self.home = self.robot.get_joint_positions()
-        self.joint_targets = self.home.clone()
-        self.actions = torch.zeros((self.num_envs, self.num_actions), device=self.device)
-        self.dt = self.control_frequency_inv * self.world.physics_dt
-        self.steps_near = torch.zeros(self.num_envs, dtype=torch.long, device=self.device)
-        self.succeeded = torch.zeros(self.num_envs, device=self.device)
         self.reachable = self._reachable_points()
 
     def _reachable_points(self) -> torch.Tensor:
@@ -78,7 +63,7 @@ class FrankaReach(RLTask):
             postures[:, self.arm] = self.middles + self.half_ranges * uniform
             self.robot.set_joint_positions(postures)
             self.world.update_kinematics()
-            hands = self.robot.frame_poses(HAND)[0]
+            hands = self.robot.frame_poses(self.hand)[0]
             lowest = self.robot.frame_poses(links)[0][..., 2].min(dim=-1).values
             clear = (torch.minimum(lowest, hands[:, 2]) > 0.15) & (hands[:, :2].norm(dim=-1) > 0.3)
             found.append(hands[clear])
@@ -104,7 +89,7 @@ class FrankaReach(RLTask):
 
     def quantities(self) -> dict[str, torch.Tensor]:
         """Measure joints, hand and target."""
-        hands, _ = self.robot.frame_poses(HAND)
+        hands, _ = self.robot.frame_poses(self.hand)
         self.distances = (self.targets - hands).norm(dim=-1)
         return {
             "joint_positions": self.robot.get_joint_positions(clone=False)[:, self.arm],
@@ -113,25 +98,10 @@ class FrankaReach(RLTask):
             "target_position": self.targets,
         }
 
-    def get_observations(self) -> None:
-        """Observe joints, hand and target."""
-        self.observe(self.quantities())
-
     def calculate_metrics(self) -> None:
         """Reward a hand near the target, and charge for actions."""
         near = self.distances < self.cfg_env["successDistance"]
         reward = -self.distances
         reward = torch.where(near, reward + self.cfg_env["successReward"], reward)
         self.rew_buf[:] = reward - self.cfg_env["actionCost"] * self.actions.norm(dim=-1)
-        self.steps_near += 1
-        self.steps_near *= near
-
-    def is_done(self) -> None:
-        """End at the step limit, and tell then which episodes succeeded."""
-        self.reset_buf[:] = self.time_out_buf
-        success = (self.steps_near * self.dt >= 1.0 - 1e-6).float()
-        self.succeeded[:] = torch.where(self.time_out_buf, success, self.succeeded)
-
-    def get_extras(self) -> None:
-        """Report the share of environments whose last episode succeeded."""
-        self.extras["episode"] = {"success": self.succeeded.mean()}
+        self.count(near)

@@ -22,16 +22,19 @@ ROBOTS = {
     "ant": "Ant",
     "balance_bot": "BalanceBot",
     "ball": "Ball",
+    "big_cube": "BigCube",
     "cabinet": "Cabinet",
     "cartpole": "Cartpole",
     "crazyflie": "Crazyflie",
+    "cube": "Cube",
     "humanoid": "Humanoid",
     "ingenuity": "Ingenuity",
     "prop": "Prop",
     "quadcopter": "Quadcopter",
+    "table": "Table",
 }
-DOFS = dict(zip(ROBOTS, (8, 6, 0, 4, 2, 4, 21, 4, 0, 8), strict=True))
-_HEIGHTS = (0.5, 0.36 * math.sqrt(2) + 0.05, 2.0, None, None, 1.0, 1.34, 1.0, 0.04, 1.0)
+DOFS = dict(zip(ROBOTS, (8, 6, 0, 0, 4, 2, 4, 0, 21, 4, 0, 8, 0), strict=True))
+_HEIGHTS = (0.5, 0.36 * math.sqrt(2) + 0.05, 2.0, 0.035, None, None, 1.0, 0.025, 1.34, 1.0, 0.04, 1.0, None)
 HEIGHTS = dict(zip(ROBOTS, _HEIGHTS, strict=True))
 
 LEGS = ["front_left_leg", "front_right_leg", "left_back_leg", "right_back_leg"]

@@ -22,7 +22,8 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 STEPS = 1000
 WALKERS = ("Anymal", "G1Velocity", "Go1Velocity", "Humanoid")
-OTHERS = ("BallBalance", "Crazyflie", "FrankaCabinet", "FrankaReach", "Ingenuity", "Quadcopter", *WALKERS)
+LIFTING = ("FrankaLift", "FrankaStack", "FrankaStackOperationalSpace")
+OTHERS = ("BallBalance", "Crazyflie", "FrankaCabinet", *LIFTING, "FrankaReach", "Ingenuity", "Quadcopter", *WALKERS)
 """Tasks beside Cartpole and Ant."""
 
 ON_TERRAIN = ("AnymalTerrain", "G1VelocityRough", "Go1VelocityRough")

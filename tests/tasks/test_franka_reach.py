@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """FrankaReach: its reward to the letter, by hand; and with the arm itself, which pip has to bring, at night."""
 
+from functools import partial
 from types import SimpleNamespace
 
 import pytest
@@ -16,7 +17,9 @@ def test_the_reward_is_the_lessons():
     actions[0, :2] = torch.tensor([0.6, 0.8])
     task = SimpleNamespace(cfg_env=CONFIG, distances=distances, actions=actions, rew_buf=torch.zeros(4))
     task.steps_near = torch.tensor([3, 3, 3, 0])
-    load_task_class("FrankaReach", []).calculate_metrics(task)
+    reach = load_task_class("FrankaReach", [])
+    task.count = partial(reach.count, task)
+    reach.calculate_metrics(task)
     torch.testing.assert_close(task.rew_buf, torch.tensor([-0.31, 0.451, -0.05, 0.5]))
     assert task.steps_near.tolist() == [0, 4, 0, 1]
 

@@ -131,6 +131,7 @@ class Actor(Section):
     actuators: Actuators | None = option(None, "the motors of a robot, by patterns of joints' names")
     enable_self_collisions: Literal[True, False, -1] | None = option(None, "whether its links collide with each other")
     enable_gyroscopic_forces: Literal[True, False, -1] | None = option(None, "whether spinning links precess")
+    disable_gravity: Literal[True, False, -1] | None = option(None, "whether gravity leaves it alone")
     enable_ccd: Literal[True, False, -1] | None = option(None, "whether it is too fast to be looked at step by step")
     solver_position_iteration_count: int | None = option(None, "iterations for positions", least=-1, most=255)
     solver_velocity_iteration_count: int | None = option(None, "iterations for velocities", least=-1, most=255)

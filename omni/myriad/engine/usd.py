@@ -60,6 +60,7 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, Any]]] = {
     "PhysxRigidBodyAPI": {
         "enable_gyroscopic_forces": ("physxRigidBody:enableGyroscopicForces", _BOOL),
         "enable_ccd": ("physxRigidBody:enableCCD", _BOOL),
+        "disable_gravity": ("physxRigidBody:disableGravity", _BOOL),
         "max_depenetration_velocity": ("physxRigidBody:maxDepenetrationVelocity", _FLOAT),
         "solver_position_iteration_count": ("physxRigidBody:solverPositionIterationCount", _INT),
         "solver_velocity_iteration_count": ("physxRigidBody:solverVelocityIterationCount", _INT),

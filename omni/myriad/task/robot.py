@@ -61,6 +61,7 @@ class Robots(ArticulationView):
         self._world, self._origins, self._about = world, origins, about
         self._places: dict[Any, _Places] = {}
         self._coms: Tensor | None = None
+        self._armatures: Tensor | None = None
         self._effort_limits: Tensor | None = None
         self.motors: ProportionalDerivative | None = None
         return self
@@ -128,6 +129,17 @@ class Robots(ArticulationView):
         linear, angular = chosen[..., :3, :], chosen[..., 3:, :]
         levers = self._levers(place).unsqueeze(-1).expand_as(angular)
         return torch.cat((linear + torch.linalg.cross(angular, levers, dim=-2), angular), dim=-2)
+
+    def inertias(self) -> Tensor:
+        """Return mass matrices with the armatures that joints began with, (num_envs, coordinates, coordinates).
+
+        Isaac Sim's `get_mass_matrices` leaves armatures out, which joints feel all the same.
+        """
+        if self._armatures is None:
+            self._armatures = self.get_armatures()[0].to(self._world.device)
+        masses = self.get_mass_matrices()
+        masses.diagonal(dim1=-2, dim2=-1)[:, -len(self._armatures) :] += self._armatures
+        return masses
 
     def set_joint_efforts(self, efforts: Tensor, indices: Any = None, **joints: Any) -> None:
         """Apply efforts, (M, num_dof) in N m or N, cut to the limits of motors of kind effort and pd.
