@@ -3,13 +3,13 @@
 
 import math
 
-import mujoco
 import numpy as np
 import pytest
 import torch
 
 from omni.myriad.app import runs
 from omni.myriad.app.config import load_config
+from omni.myriad.engine.mujoco.view import mujoco
 from omni.myriad.errors import MyriadError
 from omni.myriad.robots import find
 from omni.myriad.task.operational_space import OperationalSpace, pose_errors
