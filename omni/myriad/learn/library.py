@@ -282,7 +282,8 @@ class LibraryLearner(Generic[AnyLibrary]):
         weights = {
             name: value for name, value in self.library.policy_state().items() if isinstance(value, torch.Tensor)
         }
-        if not torch.stack([value.isfinite().all() for value in weights.values()]).all():
+        # Stable-Baselines3 keeps statistics of observations on the host, wherever the weights are.
+        if not torch.stack([value.isfinite().all().to(self.stage.device) for value in weights.values()]).all():
             wrong = next(name for name, value in weights.items() if not value.isfinite().all())
             self._fail(f"network weight {wrong} is not finite after the update")
 

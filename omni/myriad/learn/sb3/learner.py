@@ -231,7 +231,7 @@ class Sb3:
         weights = dict(policy)
         if isinstance(self.env, VecNormalize):
             statistics: Any = self.env.obs_rms
-            statistics.mean, statistics.var = (weights.pop(name).numpy().copy() for name in _STATISTICS)
+            statistics.mean, statistics.var = (weights.pop(name).cpu().numpy().copy() for name in _STATISTICS)
             statistics.count = learner["obs_rms.count"]
         self.model.policy.load_state_dict(weights)
         self.model.policy.optimizer.load_state_dict(learner["optimizer"])
