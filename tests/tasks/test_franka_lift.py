@@ -91,6 +91,20 @@ def test_a_scripted_hand_stacks_the_cubes_and_lets_go(any_stack):
     assert task.extras["episode"]["success"] == 1.0
 
 
+@pytest.mark.nightly
+def test_newton_admits_it_too():
+    env = make("FrankaLift", "engine=newton")
+    task = begin(env)
+    targets, start = task.targets.clone(), task.robot.get_joint_positions()
+    for _ in range(5):
+        env.step(torch.zeros(NUM_ENVS, 8))
+    assert (task.robot.get_joint_positions() - start)[:, :7].abs().max() < 1e-4, "the arm carries its own weight"
+    grasp(env)
+    drive(env, targets, False, 100)
+    assert task.to_target.norm(dim=-1).max() < 0.03, "contacts are soft: fingers sink in by 4 mm"
+    env.close()
+
+
 def test_a_posture_is_found_in_which_the_hand_looks_down(lift):
     task = begin(lift)
     task.robot.set_joint_positions(posture(lift, 0.2).repeat(NUM_ENVS, 1))
