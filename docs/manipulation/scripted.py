@@ -82,7 +82,7 @@ def main() -> None:
     name, *others = sys.argv[1:]
     folders = [argument for argument in others if "=" not in argument]
     settings = [argument for argument in others if "=" in argument]
-    env = make_env(
+    env: Any = make_env(
         load_config([f"task={name}", f"task.task_path={folders}", "num_envs=16", "sim_device=cpu", *settings])
     )
     task = env.task

@@ -4,6 +4,7 @@
 import math
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def make(task, *overrides):
     return runs.make_env(config)
 
 
-def begin(env):
+def begin(env) -> Any:
     """Start new episodes everywhere, and look at them."""
     torch.manual_seed(3)
     env.reset()
