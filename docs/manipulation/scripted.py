@@ -4,6 +4,7 @@
 
     ./myriad python docs/manipulation/scripted.py FrankaLift
     ./myriad python docs/manipulation/scripted.py YamLift my_tasks      # a task of yours, and the folder it is in
+    ./myriad python docs/manipulation/scripted.py FrankaLift engine=newton task.env.cubeTurn=0.2
 
 It prints postures in which the hand looks down onto the middle of where cubes lie, one of which may be `jointPositions`
 in the task's YAML, and how far from their targets it holds cubes that it took.
@@ -78,8 +79,12 @@ def posture(env: Any, height: float) -> torch.Tensor | None:
 
 def main() -> None:
     """Look for a posture, then lift."""
-    name, *folders = sys.argv[1:]
-    env = make_env(load_config([f"task={name}", f"task.task_path={folders}", "num_envs=16", "sim_device=cpu"]))
+    name, *others = sys.argv[1:]
+    folders = [argument for argument in others if "=" not in argument]
+    settings = [argument for argument in others if "=" in argument]
+    env: Any = make_env(
+        load_config([f"task={name}", f"task.task_path={folders}", "num_envs=16", "sim_device=cpu", *settings])
+    )
     task = env.task
     env.reset()
     for height in (0.2, 0.15, 0.1):

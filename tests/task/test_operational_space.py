@@ -2,6 +2,7 @@
 """A planar arm by hand: two links of 1 m without weight, with 1 kg at the elbow and 1 kg at the tip. And a Panda."""
 
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -26,7 +27,8 @@ def arm(shoulder, elbow):
 
 # At a right angle the tip is at (1, 1): along x only its own kilogram moves, along y both do.
 _, JACOBIAN, MASS = arm(0.0, math.pi / 2)
-STILL, EXACT = torch.zeros(1, 2), {"mobility": 0.0}
+STILL = torch.zeros(1, 2)
+EXACT: dict[str, Any] = {"mobility": 0.0}
 
 
 @pytest.mark.parametrize(

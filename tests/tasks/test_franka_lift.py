@@ -4,6 +4,7 @@
 import math
 import runpy
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def make(task, *overrides):
     return runs.make_env(config)
 
 
-def begin(env):
+def begin(env) -> Any:
     """Start new episodes everywhere, and look at them."""
     torch.manual_seed(3)
     env.reset()
@@ -89,6 +90,20 @@ def test_a_scripted_hand_stacks_the_cubes_and_lets_go(any_stack):
     assert task.reset_buf.all() and task.time_out_buf.all()
     assert task.rew_buf.tolist() == [16.0] * NUM_ENVS
     assert task.extras["episode"]["success"] == 1.0
+
+
+@pytest.mark.nightly
+def test_newton_admits_it_too():
+    env = make("FrankaLift", "engine=newton")
+    task = begin(env)
+    targets, start = task.targets.clone(), task.robot.get_joint_positions()
+    for _ in range(5):
+        env.step(torch.zeros(NUM_ENVS, 8))
+    assert (task.robot.get_joint_positions() - start)[:, :7].abs().max() < 1e-4, "the arm carries its own weight"
+    grasp(env)
+    drive(env, targets, False, 100)
+    assert task.to_target.norm(dim=-1).max() < 0.03, "contacts are soft: fingers sink in by 4 mm"
+    env.close()
 
 
 def test_a_posture_is_found_in_which_the_hand_looks_down(lift):

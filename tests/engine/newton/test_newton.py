@@ -314,7 +314,10 @@ def test_the_bare_loop_moves_what_views_read(made):
 @pytest.mark.nightly
 @pytest.mark.parametrize(
     "task",
-    [*("Anymal", "Humanoid", "Quadcopter", "Ingenuity", "Crazyflie", "FrankaReach", "Go1Velocity", "G1Velocity")],
+    [
+        *("Anymal", "Humanoid", "Quadcopter", "Ingenuity", "Crazyflie", "FrankaReach", "Go1Velocity", "G1Velocity"),
+        *("FrankaLift", "FrankaStack", "FrankaStackOperationalSpace"),
+    ],
 )
 def test_tasks_find_their_joints_and_step(env_of, task):
     envs = [env_of(f"task={task}", "num_envs=8", f"engine={engine}") for engine in ("physx", "newton")]

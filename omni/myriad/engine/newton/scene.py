@@ -200,6 +200,10 @@ def load(
     environment = _read(stage, root_path=ENV_0_PATH)
     drives = _read_joint_settings(stage, environment)
     _thicken(environment)
+    weightless: Any = environment.custom_attributes["mujoco:gravcomp"].values
+    for body, path in enumerate(environment.body_label):
+        if _read_number(stage.GetPrimAtPath(path), "physxRigidBody:disableGravity", 0.0):
+            weightless[body] = 1.0
     environment.gravity = wp.vec3(*gravity)
     builder = _read(stage, ignore_paths=[f"{ENVS_PATH}(/.*)?$"])
     builder.gravity = wp.vec3(*gravity)
