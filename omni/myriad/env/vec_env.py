@@ -182,11 +182,18 @@ class VecEnv:
         return result
 
     def _before_physics(self, actions: torch.Tensor) -> None:
-        """Let the task reset and act, at once where it can be captured."""
-        if self.task.randomizer is not None:
-            actions = self.task.randomizer.before_step(actions)
+        """Let the task reset and act, between what changes by chance."""
+        randomizer = self.task.randomizer
+        if randomizer is not None:
+            actions = randomizer.before_step(actions)
         if self.task.looks is not None:
             self.task.looks.before_step()
+        self._act(actions)
+        if randomizer is not None:
+            randomizer.after_actions()
+
+    def _act(self, actions: torch.Tensor) -> None:
+        """Let the task reset and act, at once where it can be captured."""
         graph, capture = self._before_graph, self.engine.capture
         if graph is None or capture is None:
             self.task.before_physics(self._clamped(actions))

@@ -104,6 +104,12 @@ class PhysXEngine(Engine):
         self.ledger.stepped(writes, reads)
         self.num_steps += 1
 
+    def set_gravity(self, gravity: torch.Tensor) -> None:
+        """Change gravity of all scenes."""
+        super().set_gravity(gravity)
+        for shard in self.shards:
+            shard.set_gravity(gravity.tolist())
+
     def _scale_robots(self, mass: float, friction: float) -> None:
         robots: dict[str, Any] = self.robots()  # of this engine's class
         for robot in robots.values():
