@@ -415,6 +415,9 @@ def test_what_an_engine_does_not_have_is_one_line(env_with, engine):
     params = {"articulation_views": {"ant_view": {"joint_max_velocities": {"on_reset": drawn(0.5, 0.9)}}}}
     with pytest.raises(MyriadError, match=rf"ant_view.joint_max_velocities: engine={engine} .*: use another engine"):
         env_with("Ant", params, f"engine={engine}", num_envs=1)
+    params = {"articulation_views": {"ant_view": {"scale": {"on_startup": drawn(0.5, 0.9)}}}}
+    with pytest.raises(MyriadError, match=f"ant_view.scale: engine={engine} has environments of one size: use engine="):
+        env_with("Ant", params, f"engine={engine}", num_envs=1)
 
 
 def acted(env, ended=()):
@@ -545,6 +548,28 @@ def test_offsets_of_contacts_and_diagonals_of_inertias(env_with):
     torch.testing.assert_close(scale[1:7], torch.ones(6, 3))
 
 
+def test_sizes_are_drawn_before_physics_starts(env_with):
+    """A ball rests as high as its radius, and legs reach as far as the robot is large; in two scenes."""
+    sized = {"scale": {"on_startup": drawn(0.5, 2.0, distribution="loguniform")}}
+    env = env_with(
+        "BallBalance", {"rigid_prim_views": {"ball_view": sized}}, "engine.shards=2", observed=["ball_view.scale"]
+    )
+    balls, scales = env.task.balls, env.task.scales["ball_view"]
+    assert len(scales.unique()) == N and scales.min() >= 0.5 and scales.max() <= 2.0
+    torch.testing.assert_close(env.task.randomizer.for_critic(), scales.unsqueeze(-1))
+    beside = env.engine.env_positions + torch.tensor([1.2, 1.2, 0.4])
+    balls.set_world_poses(beside)
+    balls.set_velocities(torch.zeros(N, 6))
+    env.engine.step(150)
+    heights = balls.get_world_poses()[0][:, 2]
+    torch.testing.assert_close(heights / scales, torch.full((N,), 0.1), atol=3e-3, rtol=0.0)
+    plain = make_plain(env_with).task.robots.get_body_poses()[0][0]
+    env = env_with("Ant", {"articulation_views": {"ant_view": sized}})
+    reach = env.task.robots.get_body_poses()[0]
+    reach = (reach - reach[:, :1]).norm(dim=-1)
+    torch.testing.assert_close(reach, env.task.scales["ant_view"].unsqueeze(-1) * (plain - plain[:1]).norm(dim=-1))
+
+
 def test_matrices_by_hand():
     start = torch.tensor([4.0, 2.0, 0.0, 2.0, 9.0, 0.0, 0.0, 0.0, 1.0]).repeat(1, 1, 1)
     drawn_ = torch.tensor([[[4.0, 9.0, 1.0]]])
@@ -605,8 +630,12 @@ def test_it_is_off_unless_it_is_asked_for():
         ({"simulation": {"wind": {}}}, "simulation.wind is not supported; what is: gravity."),
         ({"articulation_views": {"ants": {}}}, "articulation_views.ants is not supported; what is: ant_view."),
         (
-            {"articulation_views": {"ant_view": {"scale": {}}}},
-            "ant_view.scale is not supported: environments are copies of one, whose size is read once; what is: ang",
+            {"articulation_views": {"ant_view": {"scale": {"on_reset": drawn(1, 2)}}}},
+            "scale.on_reset is not supported; what is: on_startup.",
+        ),
+        (
+            {"articulation_views": {"ant_view": {"scale": {"on_startup": drawn(-1, -1)}}}},
+            "draws sizes that are not above 0",
         ),
         ({"articulation_views": {"ant_view": {"damping": {"on_time": {}}}}}, "damping.on_time is not supported; what"),
         (

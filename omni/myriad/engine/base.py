@@ -315,6 +315,18 @@ class Engine(Protocol):
         """Change the acceleration of gravity, (3,) in m/s^2, for all environments from the next step on."""
         self._gravity = gravity.detach().clone().cpu()
 
+    def scale_environments(self, view: Any, factors: Tensor) -> None:
+        """Give what a view looks at another size in each environment, before physics starts.
+
+        Args:
+            view: Of bodies, which are scaled themselves, or of robots, which are scaled as a whole.
+            factors: On the size as authored, (num_envs,). Masses that are authored stay; densities do.
+
+        Raises:
+            NotImplementedError: If environments are alike in this engine.
+        """
+        raise NotImplementedError(f"engine={self.name} has environments of one size: use engine=physx.")
+
     def read_property(self, view: Any, tensor_type: str, rows: Tensor | None = None) -> Tensor:
         """Return a copy of what a view has under the name of an `ovphysx.TensorType`, of rows or all.
 

@@ -57,7 +57,7 @@ MOVING = {
 }
 """What changes as time goes on: what is drawn goes onto what it is then, after the task has reset and acted."""
 
-GRAVITY = "gravity"
+GRAVITY, SCALE = "gravity", "scale"
 NAMES: dict[str, tuple[str, ...]] = {kind: (*ATTRIBUTES[kind], *MOVING[kind]) for kind in ATTRIBUTES}
 NAMES["SIMULATION"] = (GRAVITY,)
 """What there is, by kind."""

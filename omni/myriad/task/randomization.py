@@ -24,7 +24,16 @@ from omni.myriad.engine.base import Engine, rows_of
 from omni.myriad.errors import MyriadError
 from omni.myriad.task import properties
 from omni.myriad.task.imperfect import Delay, Sensors, span
-from omni.myriad.task.properties import MATRICES, MOVING, NAMES, ONTO, TOGETHER, combine, combine_matrices
+from omni.myriad.task.properties import (
+    MATRICES,
+    MOVING,
+    NAMES,
+    ONTO,
+    SCALE,
+    TOGETHER,
+    combine,
+    combine_matrices,
+)
 from omni.myriad.task.terms import ObservationTerm
 
 if TYPE_CHECKING:
@@ -434,6 +443,7 @@ class Randomizer:
         self._step, self._is_turn = 0, False
         self._progress = torch.zeros_like(self._ages)
         self._drawn_of_views = bool(self._drawn())
+        self._moving = {name: attribute for name, attribute in self._attributes.items() if attribute.moves}
         # Whose next observation is the first of an episode.
         self._begins = torch.ones(self._num_envs, dtype=torch.bool, device=task.device)
         everywhere = torch.arange(self._num_envs, device=task.device)
@@ -501,6 +511,9 @@ class Randomizer:
         if view_name not in views:
             _refuse(f"{group}.{view_name}", views)
         for name in sorted(attributes, key=lambda name: name in ONTO):  # what adds to others comes behind them
+            if name == SCALE:
+                self.sampled[f"{view_name}.{SCALE}"] = self._task.scales[view_name].unsqueeze(-1)
+                continue
             path, view = (group, view_name, name), views[view_name]
             try:
                 if name == _EFFORTS:
@@ -521,8 +534,7 @@ class Randomizer:
         together, onto = TOGETHER[kind], ONTO if kind == "ARTICULATION" else {}
         known = {*NAMES[kind], *together, *onto}
         if name not in known:
-            why = ": environments are copies of one, whose size is read once" if name == "scale" else ""
-            _refuse(key, known, why)
+            _refuse(key, known)
         names = together.get(name, (onto.get(name, name),))
         if name in together and (both := [other for other in names if other in attributes]):
             raise MyriadError(f"{KEY}.{key} changes {both[0]}, which is drawn by itself: leave one of them out.")
@@ -634,12 +646,11 @@ class Randomizer:
 
     def after_actions(self) -> None:
         """Change where robots and bodies are, how they move and what pushes them, once the task has acted."""
-        moving = [(name, attribute) for name, attribute in self._attributes.items() if attribute.moves]
-        if any(attribute.has_resets for _, attribute in moving):
+        if any(attribute.has_resets for attribute in self._moving.values()):
             env_ids = self._starting.nonzero().squeeze(-1)
-            for _, attribute in moving:
+            for attribute in self._moving.values():
                 attribute.draw("on_reset", env_ids)
-        for name, _ in moving if self._is_turn else ():
+        for name in self._moving if self._is_turn else ():
             self._draw_due(name)
         for efforts in self._efforts.values():
             efforts.apply(self._starting, self._progress)
@@ -737,6 +748,34 @@ def make_randomizer(task: RLTask) -> Randomizer | None:
         raise MyriadError(f"domain_randomization.{unknown[0]} is unknown; it has {', '.join(known)}.")
     params = given.get("randomization_params")
     return Randomizer(task, params, given) if given.get("randomize") and params else None
+
+
+def scale_at_startup(task: RLTask) -> None:
+    """Draw the sizes that a task's YAML asks for, before physics starts, and note them in `task.scales`.
+
+    Raises:
+        MyriadError: If the engine cannot have environments of different sizes, or a view is unknown.
+    """
+    given = task.task_config.get("domain_randomization") or {}
+    params = (given.get("randomization_params") or {}) if given.get("randomize") else {}
+    for group, kind in _VIEWS.items():
+        for view_name, attributes in (params.get(group) or {}).items():
+            if SCALE not in (attributes or {}):
+                continue
+            key, scene = f"{group}.{view_name}.{SCALE}", task.world.scene
+            views: Mapping[str, Any] = scene.robots() if kind == "ARTICULATION" else scene.bodies()
+            if view_name not in views:
+                _refuse(f"{group}.{view_name}", views)
+            rule = _rules(key, attributes[SCALE], 1, ("on_startup",))["on_startup"]
+            drawn = rule.distribution.draw(task.num_envs, torch.device("cpu"), 1)
+            factors = combine(rule.operation, torch.ones_like(drawn), drawn).squeeze(-1)
+            if not bool((factors > 0.0).all()):
+                raise MyriadError(f"{KEY}.{key} draws sizes that are not above 0.")
+            try:
+                task.world.scale_environments(views[view_name], factors)
+            except NotImplementedError as error:
+                raise MyriadError(f"{KEY}.{key}: {error}") from None
+            task.scales[view_name] = factors.to(task.device)
 
 
 def _rules(key: str, given: Any, numbers: int | None, times: tuple[str, ...]) -> dict[str, Rule]:
