@@ -323,9 +323,9 @@ class Engine(Protocol):
             factors: On the size as authored, (num_envs,). Masses that are authored stay; densities do.
 
         Raises:
-            NotImplementedError: If environments are alike in this engine.
+            MyriadError: If environments are alike in this engine.
         """
-        raise NotImplementedError(f"engine={self.name} has environments of one size: use engine=physx.")
+        raise MyriadError(f"engine={self.name} has environments of one size: use engine=physx.")
 
     def read_property(self, view: Any, tensor_type: str, rows: Tensor | None = None) -> Tensor:
         """Return a copy of what a view has under the name of an `ovphysx.TensorType`, of rows or all.

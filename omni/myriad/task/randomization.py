@@ -773,7 +773,7 @@ def scale_at_startup(task: RLTask) -> None:
                 raise MyriadError(f"{KEY}.{key} draws sizes that are not above 0.")
             try:
                 task.world.scale_environments(views[view_name], factors)
-            except NotImplementedError as error:
+            except MyriadError as error:
                 raise MyriadError(f"{KEY}.{key}: {error}") from None
             task.scales[view_name] = factors.to(task.device)
 
