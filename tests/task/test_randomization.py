@@ -190,6 +190,19 @@ def test_bodies_are_drawn_as_robots_are(env_with):
     torch.testing.assert_close(material[[0, 7]].view(2, -1), torch.tensor([[0.5, 0.25, 0.1]]).repeat(2, 1))
 
 
+def test_densities_are_drawn_as_such_where_they_are_authored(env_with):
+    direct = {"rigid_prim_views": {"ball_view": {"density": {"on_startup": drawn(500.0, 1000.0, "direct")}}}}
+    with pytest.raises(MyriadError, match=r"ball_view.density: no density is authored for ball_view: use operation"):
+        env_with("BallBalance", direct, "task.sim.Ball.density=-1")
+    plain = env_with("BallBalance", {}, "task.sim.Ball.density=200.0").task.balls
+    masses, inertias = plain.get_masses(), plain.get_inertias()
+    env = env_with("BallBalance", direct, "task.sim.Ball.density=200.0")
+    densities = env.task.randomizer.sampled["ball_view.density"]
+    assert len(densities.unique()) == N and densities.min() >= 500.0 and densities.max() <= 1000.0
+    torch.testing.assert_close(env.task.balls.get_masses().view(N, 1), masses.view(N, 1) * densities / 200.0)
+    torch.testing.assert_close(env.task.balls.get_inertias(), inertias * densities / 200.0)
+
+
 def test_a_force_acts_on_a_body_for_one_step_of_physics(env_with):
     force = {"on_interval": drawn([0, 0, 3.0], [0, 0, 3.0], "direct", frequency_interval=2)}
     env = env_with("BallBalance", {"rigid_prim_views": {"ball_view": {"force": force}}})

@@ -164,6 +164,7 @@ class _Attribute:
         steps: Control steps of the run so far, ().
         only: Which of its numbers change, (numbers,) bool; None for all.
         onto: What draws the value that this one adds to, if another one does.
+        densities: In kg/m^3, (rows, 1), where it is these that samples change, and all follows in proportion.
 
     Attributes:
         moves: Whether it changes as time goes on, and is drawn once the task has acted.
@@ -184,6 +185,7 @@ class _Attribute:
         steps: Tensor,
         only: Tensor | None = None,
         onto: _Attribute | None = None,
+        densities: Tensor | None = None,
     ) -> None:
         self._engine, self._view, self._kind, self._names, self._rules = engine, view, kind, names, rules
         self.moves = names[0] in MOVING[kind]
@@ -197,7 +199,7 @@ class _Attribute:
         # What the last reset has made of it.
         keeps = "on_interval" in rules or names[0] in ONTO.values()
         self._base = [value.clone() for value in self._initial] if keeps else self._initial
-        self._only, self._onto, self._steps = only, onto, steps
+        self._only, self._onto, self._steps, self._densities = only, onto, steps, densities
         self._each = view.count // engine.num_envs  # bodies in an environment
         neutral = 1.0 if next(iter(rules.values())).operation == "scaling" else 0.0
         self._numbers = numbers
@@ -236,9 +238,13 @@ class _Attribute:
 
     def _put(self, rule: Rule, time: str, rows: Tensor, samples: Tensor) -> None:
         """Write what samples, (rows, numbers), make of the attribute."""
+        operation = rule.operation
+        if self._densities is not None:
+            densities = self._densities[rows]
+            operation, samples = "scaling", combine(operation, densities, samples) / densities
         for index, name in enumerate(self._names):
             start = self._start(index, time, rows)
-            values = self._combined(rule.operation, name, start, samples)
+            values = self._combined(operation, name, start, samples)
             if time != "on_interval" and self._base is not self._initial:
                 self._base[index][rows] = values
             if time == "on_startup":
@@ -549,14 +555,18 @@ class Randomizer:
         values = properties.read(self._task.world, view, kind, names[0], first)
         numbers = _numbers(names[0], values, given)
         rules = self._noted(path, numbers, ("on_reset", "on_interval") if name in MOVING[kind] else _TIMES, given)
-        wanted = "scaling" if name in together else "additive" if name in onto else ""
+        wanted, densities = "scaling" if name in together else "additive" if name in onto else "", None
+        if name == "density" and kind == "RIGID_BODY" and any(rule.operation != "scaling" for rule in rules.values()):
+            wanted, densities = "", view.get_densities().unsqueeze(-1)
+            if not bool((densities > 0.0).all()):
+                raise MyriadError(f"{KEY}.{key}: no density is authored for {view.name}: use operation: scaling.")
         for time, rule in rules.items():
             if wanted and rule.operation != wanted:
                 raise MyriadError(f"{KEY}.{key}.{time}.operation={rule.operation} is invalid: {name} is {wanted}.")
         only = _matching(key, view, names[0], numbers, patterns) if patterns else None
         adds_to = self._attributes.get(f"{view.name}.{onto[name]}") if name in onto else None
         world = self._task.world
-        return _Attribute(world, view, kind, names, rules, numbers, self._run_steps, only, adds_to)
+        return _Attribute(world, view, kind, names, rules, numbers, self._run_steps, only, adds_to, densities)
 
     # -- distributions, by OmniIsaacGymEnvs' names ---------------------------------------------------------------------
 
