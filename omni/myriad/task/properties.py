@@ -75,6 +75,9 @@ TOGETHER = {
 MATRICES = ("inertia", "body_inertias")
 """What has nine numbers for each body, of which the three of the diagonal are changed, or all scaled by one."""
 
+_GAINS = ("stiffness", "damping")
+"""What motors of kind pd have for themselves."""
+
 ONTO = {"payload": "body_masses"}
 """What is added to an attribute, after that was drawn."""
 
@@ -96,6 +99,9 @@ def read(engine: Any, view: Any, kind: str, attribute: str, rows: Tensor | None 
         return _READ[attribute](engine, view, rows)
     tensor, part = ATTRIBUTES[kind][attribute]
     values = engine.read_property(view, f"{kind}_{tensor}", rows)
+    if attribute in _GAINS and (motors := getattr(view, "motors", None)) is not None:
+        gains = motors.gains[attribute]
+        values[:, motors.dofs] = gains if rows is None else gains[rows.to(gains.device)]
     return values if part is None else values[..., part[0] if isinstance(part, tuple) else part]
 
 
@@ -105,6 +111,10 @@ def write(engine: Any, view: Any, kind: str, attribute: str, values: Tensor, row
         _WRITE[attribute](engine, view, values.to(engine.device), rows.to(engine.device))
         return
     tensor, part = ATTRIBUTES[kind][attribute]
+    if attribute in _GAINS and (motors := getattr(view, "motors", None)) is not None:
+        values = values.to(engine.device, copy=True)
+        motors.gains[attribute][rows.to(engine.device)] = values[:, motors.dofs]
+        values[:, motors.dofs] = 0.0  # of drives, which do nothing there
     if part is not None:
         whole = engine.read_property(view, f"{kind}_{tensor}", rows)
         whole[..., part] = values.to(whole.device).unsqueeze(-1) if isinstance(part, tuple) else values.to(whole.device)

@@ -546,8 +546,8 @@ class Randomizer:
             raise MyriadError(f"{KEY}.{key} changes {both[0]}, which is drawn by itself: leave one of them out.")
         if names[0].startswith("tendon") and not view.num_fixed_tendons:
             raise MyriadError(f"{KEY}.{key}: the robot has no tendons.")
-        if {"stiffness", "damping"} & {*names} and getattr(view, "motors", None) is not None:
-            raise MyriadError(f"{KEY}.{key}: motors of kind pd are not PhysX's, and their gains are not drawn yet.")
+        if "max_efforts" in names and getattr(view, "motors", None) is not None:
+            raise MyriadError(f"{KEY}.{key}: limits of motors of kind pd are not drawn: draw stiffness and damping.")
         given = attributes[name]
         patterns = given.get("names") if isinstance(given, Mapping) else None
         given = {time: rule for time, rule in given.items() if time != "names"} if patterns else given
