@@ -161,9 +161,35 @@ RANDOMIZED = {
             "payload": {"names": "torso", "on_reset": drawn(0.0, 0.5, "additive")},
             "material_properties": {"on_reset": drawn(0.5, 1.0, "direct", num_buckets=16)},
             "velocity": {"on_interval": drawn(-0.5, 0.5, "additive", frequency_interval=7)},
+            "joint_positions": {"on_reset": drawn(-0.1, 0.1, "additive")},
+            "joint_efforts": {"on_reset": drawn(-1.0, 1.0, "additive")},
         }
     },
+    "simulation": {"gravity": {"on_interval": drawn(-1.0, 1.0, "additive", frequency_interval=11)}},
 }
+
+GRAVITY = """
+import torch
+from omni.myriad.app.config import load_config
+from omni.myriad.app.runs import make_env
+env = make_env(load_config(["task=BallBalance", "num_envs=64", "engine.shards=2", "sim_device=cuda"]))
+env.reset()
+balls, dt = env.task.balls, env.engine.physics_dt
+positions, _ = balls.get_world_poses()
+positions[:, 2] += 5.0
+for gravity in ((0.0, 0.0, -3.0), (1.0, -2.0, 0.5)):
+    balls.set_world_poses(positions)
+    balls.set_velocities(torch.zeros(64, 6, device="cuda"))
+    env.engine.set_gravity(torch.tensor(gravity))
+    env.engine.step(2)
+    speeds = balls.get_velocities()[:, :3] / (2 * dt)
+    torch.testing.assert_close(speeds.cpu(), torch.tensor([gravity]).repeat(64, 1), atol=1e-2, rtol=0.0)
+env.close()
+"""
+
+
+def test_gravity_changes_by_chance():
+    run(GRAVITY)
 
 
 def test_graphs_change_nothing_of_what_is_drawn_by_chance(rollout):

@@ -113,6 +113,52 @@ def others(engine: str) -> dict[str, Any]:
     return results
 
 
+def chance(engine: str) -> dict[str, Any]:
+    """Run an ant, and a ball on its table, of which all is randomized that both engines have, by known samples."""
+    from omni.myriad.app import runs
+
+    def always(operation: str, *numbers: float, time: str = "on_reset", **more: Any) -> dict[str, Any]:
+        parameters = {"distribution": "uniform", "distribution_parameters": [[*numbers], [*numbers]]}
+        return {time: {"operation": operation, **parameters, **more}}
+
+    robots = {
+        "body_masses": always("scaling", 1.5),
+        "body_inertias": always("scaling", 1.2),
+        "payload": {"names": "torso", **always("additive", 0.3)},
+        "motor_strength": always("scaling", 0.9),
+        "joint_armatures": always("direct", 0.02),
+        "joint_friction": always("direct", 0.1),
+        "joint_max_velocities": always("direct", 15.0),
+        "lower_dof_limits": always("additive", -0.1),
+        "upper_dof_limits": always("additive", 0.1),
+        "material_properties": always("direct", 0.6, 0.5, 0.1),
+        "position": always("additive", 0.1, 0.0, 0.2),
+        "orientation": always("additive", 0.0, 0.0, 0.3),
+        "joint_positions": always("additive", 0.05),
+        "joint_efforts": always("additive", 0.5),
+        "velocity": always("additive", 0.3, 0.0, 0.0, 0.0, 0.0, 0.5, time="on_interval", frequency_interval=10),
+    }
+    ball = {
+        "mass": always("scaling", 1.5),
+        "inertia": always("scaling", 1.5, 1.5, 1.5),
+        "contact_offset": always("direct", 0.03),
+        "rest_offset": always("direct", 0.002),
+        "material_properties": always("direct", 0.6, 0.5, 0.1),
+        "force": always("direct", 0.1, 0.0, 0.0, time="on_interval", frequency_interval=10),
+    }
+    results: dict[str, Any] = {}
+    for task, params in (
+        ("Ant", {"articulation_views": {"ant_view": robots}}),
+        ("BallBalance", {"rigid_prim_views": {"ball_view": ball}}),
+    ):
+        config = configuration(engine, task, 8, "engine.shards=1", *SETTINGS.get(task, ()))
+        config["task"]["domain_randomization"] = {"randomize": True, "randomization_params": params}
+        env: Any = runs.make_env(config)
+        results[task] = roll_out(env, 60)
+        env.close()
+    return results
+
+
 def drawers(engine: str) -> dict[str, Any]:
     """Run FrankaCabinet while drawers are flung open: random actions never reach one, nor the props in it."""
     from omni.myriad.app import runs
@@ -397,6 +443,7 @@ def strict(engine: str) -> dict[str, Any]:
 SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "tasks": tasks,
     "others": others,
+    "chance": chance,
     "drawers": drawers,
     "terrain": terrain,
     "views": views,

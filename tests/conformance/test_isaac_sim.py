@@ -127,6 +127,11 @@ def test_a_thousand_steps_of_the_other_tasks_are_those_of_standalone_physx(
 
 
 @pytest.mark.parametrize("tag", TAGS)
+def test_what_changes_by_chance_does_so_as_on_standalone_physx(tag: str) -> None:
+    assert_the_same(run("chance"), run("chance", tag), ["Ant", "BallBalance"])
+
+
+@pytest.mark.parametrize("tag", TAGS)
 def test_props_in_flung_drawers_move_as_on_standalone_physx(tag: str) -> None:
     ours, theirs = run("drawers"), run("drawers", tag)
 

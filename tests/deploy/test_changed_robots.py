@@ -2,13 +2,14 @@
 """A policy on a robot that it was not trained on: masses and friction as engines have them, commands that are late."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from omni.myriad.app.config import load_config
 from omni.myriad.deploy.deployment import deploy
-from omni.myriad.deploy.episodes import SingleRobot
+from omni.myriad.deploy.episodes import SingleRobot, draw_starts, play
 from omni.myriad.policy.runtime import Policy
 
 SETTINGS = ("task=Ant", "num_envs=1")
@@ -75,6 +76,16 @@ def test_commands_are_late_by_fractions_of_a_control_step(env_of, exported, monk
             assert env.engine.phase_seconds != start
             assert applied == steps
             applied.clear()
+
+
+@pytest.mark.parametrize(("limit", "lasted"), [(1000.0, True), (0.001, False)])
+def test_an_episode_lasts_if_only_the_step_limit_ends_it(env_of, limit, lasted):
+    """Whatever the task counts as its last step: its `time_outs` say so."""
+    env = env_of("task=Cartpole", "num_envs=3", "task.env.episodeLength=9", f"task.env.resetDist={limit}")
+    still = SimpleNamespace(reset=lambda num_envs: None, act=lambda observations, dones: torch.zeros(3, 1))
+    played = play(env, still, draw_starts(env), "cartpole_view")
+    assert played.lasted.tolist() == [lasted] * 3
+    assert (played.lengths.max() < 8) != lasted
 
 
 def test_the_table_says_what_was_changed(exported, capsys):

@@ -176,8 +176,14 @@ def test_randomization_is_the_same_in_a_captured_step(launched_env_of, tmp_path)
                 "payload": {"on_reset": always("additive", 0.7), "names": "*ole"},
                 "damping": {"on_reset": always("additive", 0.2)},
                 "joint_velocities": {"on_interval": always("additive", 0.1, frequency_interval=4)},
+                "joint_positions": {"on_reset": always("additive", 0.05)},
+                "joint_efforts": {
+                    "on_reset": always("additive", 3.0),
+                    "on_interval": always("scaling", 0.5, frequency_interval=5),
+                },
             }
         },
+        "simulation": {"gravity": {"on_interval": always("scaling", 1.1, frequency_interval=7)}},
     }
     plain, captured, without = (
         roll_out(launched_env_of(*of, launch=launch, randomization=randomization), 80)

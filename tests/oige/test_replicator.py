@@ -48,6 +48,18 @@ def test_at_intervals_all_are_drawn(views):
         torch.testing.assert_close(moved[:, 1], torch.zeros(3))
 
 
+def test_gravity_is_that_of_the_scene(views):
+    task, physics = views
+    physics.register_simulation_context(task._env.engine)
+    with ISAAC["gate"].on_interval(interval=2):
+        physics.randomize_simulation_context(operation="additive", gravity=draw("uniform", 1.0, 1.0, 3))
+    first, seen = physics._simulation_context_initial_values["gravity"], []
+    for _ in range(4):  # each time from the first again
+        physics.step_randomization(torch.zeros(0, dtype=torch.long))
+        seen.append((task._env.engine.get_gravity() - first).tolist())
+    assert seen == [[0.0] * 3] + 3 * [pytest.approx([1.0] * 3)]
+
+
 def test_materials_are_drawn_for_each_shape(views):
     task, physics = views
     shapes = physics._articulation_views_initial_values["pole_view"]["material_properties"].shape[1] // 3

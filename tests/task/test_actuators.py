@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from omni.myriad.errors import MyriadError
+from omni.myriad.task.randomization import Randomizer
 
 MOTORS = """
 import torch
@@ -93,6 +94,20 @@ def test_pd_motors_follow_their_law_in_every_physics_step(motors, monkeypatch):
         wanted = (kp * (targets - positions[:, 0]) - kd * velocities[:, 0]).clamp(-20.0, 20.0)
         torch.testing.assert_close(applied.joint_efforts[:, 0], wanted, rtol=1e-5, atol=1e-5)
     assert seen[0][2].joint_efforts[2, 0] == 20.0 and (seen[-1][0][:, 0] * targets > 0.0).all()
+
+
+def test_gains_of_pd_motors_are_drawn_by_chance(motors):
+    env = motors("{cartJoint: {kind: pd, stiffness: 40, damping: 6}, poleJoint: {stiffness: 30, damping: 2}}")
+    robot, (name,) = env.task.robot, env.engine.robots()
+    doubled = {"operation": "scaling", "distribution": "uniform", "distribution_parameters": [2.0, 2.0]}
+    env.task.randomizer = Randomizer(env.task, {"articulation_views": {name: {"stiffness": {"on_reset": doubled}}}})
+    env.task.reset_buf[:] = torch.tensor([0, 1, 0])
+    env.step(torch.zeros(3, 2))
+    assert robot.motors.gains["stiffness"].flatten().tolist() == [40.0, 80.0, 40.0]
+    torch.testing.assert_close(robot.get_gains()[0], torch.tensor([[0.0, 30.0], [0.0, 60.0], [0.0, 30.0]]))
+    limits = {"articulation_views": {name: {"motor_strength": {"on_reset": doubled}}}}
+    with pytest.raises(MyriadError, match="limits of motors of kind pd are not drawn: draw stiffness and damping"):
+        Randomizer(env.task, limits)
 
 
 @pytest.mark.parametrize("delay", [0, 1, 3])

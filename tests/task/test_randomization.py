@@ -4,14 +4,17 @@
 import itertools
 import math
 
+import numpy as np
 import pytest
 import torch
 
 from omni.myriad.app.config import load_config
 from omni.myriad.app.runs import make_env
 from omni.myriad.errors import MyriadError
+from omni.myriad.maths import quat_mul
+from omni.myriad.task import properties
 from omni.myriad.task.imperfect import Delay, Sensors
-from omni.myriad.task.randomization import AddedNoise, Distribution, Rule
+from omni.myriad.task.randomization import AddedNoise, Distribution, Randomizer, Rule
 from omni.myriad.task.terms import ObservationTerm
 
 N = 8
@@ -26,8 +29,8 @@ def env_with():
     """Build an environment of a task with randomization; closes them all."""
     envs = []
 
-    def build(task, params, *overrides, **settings):
-        config = load_config(["sim_device=cpu", f"task={task}", f"num_envs={N}", *overrides])
+    def build(task, params, *overrides, num_envs=N, **settings):
+        config = load_config(["sim_device=cpu", f"task={task}", f"num_envs={num_envs}", *overrides])
         config["task"]["domain_randomization"] = {"randomize": True, "randomization_params": params, **settings}
         envs.append(make_env(config))
         return envs[-1]
@@ -40,7 +43,7 @@ def env_with():
 def step(env, ended=()):
     env.task.reset_buf.zero_()
     env.task.reset_buf[list(ended)] = 1
-    return env.step(torch.zeros(N, env.num_actions))[0]["obs"]
+    return env.step(torch.zeros(env.num_envs, env.num_actions))[0]["obs"]
 
 
 READ = {
@@ -185,6 +188,19 @@ def test_bodies_are_drawn_as_robots_are(env_with):
     assert ((scale[[0, 7]] > 1.0) & (scale[[0, 7]] <= 2.0)).all()
     material = env.task.balls._read("RIGID_BODY_SHAPE_FRICTION_AND_RESTITUTION", None, None, True)
     torch.testing.assert_close(material[[0, 7]].view(2, -1), torch.tensor([[0.5, 0.25, 0.1]]).repeat(2, 1))
+
+
+def test_densities_are_drawn_as_such_where_they_are_authored(env_with):
+    direct = {"rigid_prim_views": {"ball_view": {"density": {"on_startup": drawn(500.0, 1000.0, "direct")}}}}
+    with pytest.raises(MyriadError, match=r"ball_view.density: no density is authored for ball_view: use operation"):
+        env_with("BallBalance", direct, "task.sim.Ball.density=-1")
+    plain = env_with("BallBalance", {}, "task.sim.Ball.density=200.0").task.balls
+    masses, inertias = plain.get_masses(), plain.get_inertias()
+    env = env_with("BallBalance", direct, "task.sim.Ball.density=200.0")
+    densities = env.task.randomizer.sampled["ball_view.density"]
+    assert len(densities.unique()) == N and densities.min() >= 500.0 and densities.max() <= 1000.0
+    torch.testing.assert_close(env.task.balls.get_masses().view(N, 1), masses.view(N, 1) * densities / 200.0)
+    torch.testing.assert_close(env.task.balls.get_inertias(), inertias * densities / 200.0)
 
 
 def test_a_force_acts_on_a_body_for_one_step_of_physics(env_with):
@@ -345,6 +361,262 @@ def test_sensors_are_off_and_miss_readings():
     assert not four[:, 0].any() and not torch.equal(four[:, 1], one[:, 1])
 
 
+ALL = {
+    "body_masses": drawn(0.5, 0.9),
+    "body_inertias": drawn(0.5, 0.9),
+    "material_properties": drawn([0.4, 0.4, 0.0], [0.6, 0.6, 0.0], "direct"),
+    "joint_armatures": drawn(0.5, 0.9, "direct"),
+    "joint_friction": drawn(0.5, 0.9, "direct"),
+    "lower_dof_limits": drawn(-0.2, -0.1, "additive"),
+    "upper_dof_limits": drawn(0.1, 0.2, "additive"),
+    "damping": drawn(0.5, 0.9, "direct"),
+}
+
+
+def solved(env):
+    """Return what MuJoCo, or MuJoCo Warp in Newton, steps with: a row for each environment."""
+    if env.engine.name == "newton":
+        import warp as wp
+
+        model = env.engine.solver.mjw_model
+        arrays = {name: wp.to_torch(getattr(model, name)).clone() for name in SOLVED}
+    else:
+        arrays = {name: torch.from_numpy(getattr(env.engine.model, name).copy())[None].float() for name in SOLVED}
+    return {
+        "body_masses": arrays["body_mass"][:, 1:],
+        "body_inertias": arrays["body_inertia"][:, 1:].sort(-1).values,  # along whichever axes
+        "material_properties": arrays["geom_friction"][..., 0],
+        "joint_armatures": arrays["dof_armature"][:, 6:],
+        "joint_friction": arrays["dof_frictionloss"][:, 6:],
+        "lower_dof_limits": arrays["jnt_range"][:, 1:, 0],
+        "upper_dof_limits": arrays["jnt_range"][:, 1:, 1],
+        "damping": -arrays["actuator_biasprm"][:, -8:, 2],
+    }
+
+
+SOLVED = ("body_mass", "body_inertia", "geom_friction", "dof_armature", "dof_frictionloss", "jnt_range")
+SOLVED += ("actuator_biasprm",)
+
+
+@pytest.mark.parametrize(("engine", "num_envs", "ended"), [("newton", N, [1, 4]), ("mujoco", 1, [0])])
+def test_other_engines_draw_the_same(env_with, engine, num_envs, ended):
+    """Read back from what the solver steps, world by world."""
+    params = {"articulation_views": {"ant_view": {name: {"on_reset": rule} for name, rule in ALL.items()}}}
+    params["simulation"] = {"gravity": {"on_reset": drawn([0, 0, 1.0], [0, 0, 1.0], "additive")}}
+    env = env_with("Ant", params, f"engine={engine}", num_envs=num_envs)
+    step(env)
+    before, model = solved(env), env.engine.solver.mjw_model if engine == "newton" else env.engine.model
+    step(env, ended)
+    now = solved(env)
+    for name, rule in ALL.items():
+        low, high = (part[0] if isinstance(part, list) else part for part in rule["distribution_parameters"])
+        differs = now[name] != before[name]
+        assert differs.flatten(1).any(-1).nonzero().squeeze(-1).tolist() == ended, name
+        got = {"scaling": now[name] / before[name], "additive": now[name] - before[name], "direct": now[name]}
+        got = got[rule["operation"]][differs]
+        assert (got >= low - 1e-4).all() and (got <= high + 1e-4).all() and len(got.unique()) > 4, name
+    # The views say what is solved.
+    robots = env.task.robots
+    masses = properties.read(env.engine, robots, "ARTICULATION", "body_masses").sort().values
+    torch.testing.assert_close(masses, now["body_masses"].sort().values)
+    gravity = torch.tensor(np.asarray(model.opt.gravity.numpy() if engine == "newton" else model.opt.gravity)).float()
+    torch.testing.assert_close(gravity.view(-1, 3), torch.tensor([[0.0, 0.0, -8.81]]).expand(gravity.numel() // 3, 3))
+
+
+@pytest.mark.parametrize("engine", ["newton", "mujoco"])
+def test_what_an_engine_does_not_have_is_one_line(env_with, engine):
+    params = {"articulation_views": {"ant_view": {"joint_max_velocities": {"on_reset": drawn(0.5, 0.9)}}}}
+    with pytest.raises(MyriadError, match=rf"ant_view.joint_max_velocities: engine={engine} .*: use another engine"):
+        env_with("Ant", params, f"engine={engine}", num_envs=1)
+    params = {"articulation_views": {"ant_view": {"scale": {"on_startup": drawn(0.5, 0.9)}}}}
+    with pytest.raises(MyriadError, match=f"ant_view.scale: engine={engine} has environments of one size: use engine="):
+        env_with("Ant", params, f"engine={engine}", num_envs=1)
+
+
+def acted(env, ended=()):
+    """Let the task reset and act, and look before physics moves on."""
+    env.task.reset_buf.zero_()
+    env.task.reset_buf[list(ended)] = 1
+    env._before_physics(torch.zeros(N, env.num_actions))
+
+
+MOVED = {
+    "position": (3, lambda robots: robots.get_world_poses()[0]),
+    "velocity": (6, lambda robots: robots.get_velocities()),
+    "linear_velocity": (3, lambda robots: robots.get_velocities()[:, :3]),
+    "angular_velocity": (3, lambda robots: robots.get_velocities()[:, 3:]),
+    "joint_positions": (8, lambda robots: robots.get_joint_positions()),
+    "joint_velocities": (8, lambda robots: robots.get_joint_velocities()),
+}
+
+
+@pytest.fixture(scope="module")
+def still():
+    """Make an ant's environment without noise in its starts, whose randomizer tests replace."""
+    settings = ("task.env.resetPositionNoise=0", "task.env.resetVelocityNoise=0")
+    env = make_env(load_config(["sim_device=cpu", "task=Ant", f"num_envs={N}", *settings]))
+    yield env
+    env.close()
+
+
+@pytest.mark.parametrize("name", MOVED)
+def test_where_robots_begin_and_how_they_move_is_drawn_once_the_task_has_reset(still, name):
+    numbers, read = MOVED[name]
+    still.task.randomizer = None
+    acted(still, range(N))
+    plain = read(still.task.robots).clone()
+    offset = drawn([0.1] * numbers, [0.2] * numbers, "additive")
+    params = {"articulation_views": {"ant_view": {name: {"on_reset": offset}}}}
+    still.task.randomizer = Randomizer(still.task, params, {"batch": 5})
+    acted(still, [1, 4])
+    moved = read(still.task.robots) - plain
+    assert (moved[[1, 4]] >= 0.1 - 1e-5).all() and (moved[[1, 4]] <= 0.2 + 1e-5).all(), "at once, whatever is gathered"
+    torch.testing.assert_close(moved[[0, 2, 3, 5, 6, 7]], torch.zeros(6, numbers))
+    still.step(torch.zeros(N, 8))
+
+
+def test_orientations_are_drawn_as_angles_about_x_y_and_z(still):
+    turn = {"on_reset": drawn([0.0, 0.0, 0.5], [0.0, 0.0, 0.5], "additive")}
+    still.task.randomizer = None
+    acted(still, range(N))
+    before = still.task.robots.get_world_poses()[1].clone()
+    still.task.randomizer = Randomizer(still.task, {"articulation_views": {"ant_view": {"orientation": turn}}})
+    acted(still, [3])
+    now = still.task.robots.get_world_poses()[1]
+    half = torch.tensor([math.cos(0.25), 0.0, 0.0, math.sin(0.25)])
+    torch.testing.assert_close(now[3], quat_mul(half, before[3]), atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(now[:3], before[:3])
+
+
+def test_efforts_come_on_top_of_what_is_commanded(still):
+    efforts = {
+        "on_reset": drawn(1.0, 2.0, "additive"),
+        "on_interval": drawn(10.0, 10.0, "additive", frequency_interval=2),
+    }
+    still.task.randomizer = Randomizer(still.task, {"articulation_views": {"ant_view": {"joint_efforts": efforts}}})
+    robots, seen = still.task.robots, []
+    actions = torch.full((N, 8), 0.5)
+    still.task.reset_buf.fill_(1)
+    for _ in range(3):
+        still._before_physics(actions)
+        commanded = actions * still.task.torques_per_action
+        seen.append(robots.get_applied_joint_efforts() - commanded)
+        still.engine.step(1)
+        still._after_physics()
+    lasting = still.task.randomizer.sampled["ant_view.joint_efforts"]
+    assert ((lasting >= 1.0) & (lasting <= 2.0)).all() and len(lasting.unique()) == lasting.numel()
+    for extra, due in zip(seen, (0.0, 0.0, 10.0), strict=True):
+        torch.testing.assert_close(extra, lasting + due, atol=1e-4, rtol=0.0)
+
+
+def test_efforts_end_where_the_task_commands_none(env_with):
+    push = {"on_interval": drawn(0.5, 0.5, "direct", frequency_interval=2)}
+    ((name, _),) = env_with("BallBalance", {}).engine.robots().items()
+    env = env_with("BallBalance", {"articulation_views": {name: {"joint_efforts": push}}})
+    seen = []
+    for k in range(4):
+        acted(env, range(N) if k == 0 else ())
+        seen.append(env.engine.robots()[name].get_applied_joint_efforts()[0, 0].item())
+        env.engine.step(1)
+        env._after_physics()
+    assert seen == [0.0, 0.0, 0.5, 0.0]
+
+
+def test_gravity_is_that_of_the_whole_scene(env_with):
+    rules = {
+        "on_startup": drawn([0, 0, 3.81], [0, 0, 3.81], "additive"),
+        "on_interval": drawn([1.0, 0.0, 0.5], [1.0, 0.0, 0.5], "direct", frequency_interval=2),
+    }
+    env = env_with("BallBalance", {"simulation": {"gravity": rules}}, "engine.shards=2")
+    assert len(env.engine.shards) == 2
+    assert env.engine.get_gravity().tolist() == pytest.approx([0.0, 0.0, -6.0])
+    balls, dt = env.task.balls, env.engine.physics_dt
+    speeds = []
+    for k in range(3):
+        before = balls.get_velocities()[:, :3].clone() if k else torch.zeros(N, 3)
+        step(env, range(N) if k == 0 else ())
+        if k:
+            speeds.append((balls.get_velocities()[:, :3] - before) / dt)
+    torch.testing.assert_close(speeds[0], torch.tensor([[1.0, 0.0, 0.5]]).expand(N, 3), atol=2e-3, rtol=0.0)
+    state = env.task.randomizer.get_state()
+    torch.testing.assert_close(state["simulation.gravity"], torch.tensor([[1.0, 0.0, 0.5]]).expand(N, 3))
+
+
+def test_offsets_of_contacts_and_diagonals_of_inertias(env_with):
+    ball = {
+        "contact_offset": {"on_reset": drawn(0.03, 0.04, "direct")},
+        "rest_offset": {"on_reset": drawn(0.001, 0.002, "direct")},
+        "inertia": {"on_reset": drawn([1.0, 2.0, 4.0], [1.0, 2.0, 4.0])},
+    }
+    env = env_with("BallBalance", {"rigid_prim_views": {"ball_view": ball}})
+    balls = env.task.balls
+    before = balls.get_inertias().clone()
+    step(env, [0, 7])
+    for name, low in (("CONTACT_OFFSET", 0.03), ("REST_OFFSET", 0.001)):
+        offsets = balls._read(f"RIGID_BODY_{name}", None, None, True).flatten()
+        assert ((offsets[[0, 7]] >= low) & (offsets[[0, 7]] <= low + 0.01)).all() and offsets[0] != offsets[7], name
+        assert len(offsets[1:7].unique()) == 1
+    scale = (balls.get_inertias() / before)[:, [0, 4, 8]]
+    torch.testing.assert_close(scale[[0, 7]], torch.tensor([[1.0, 2.0, 4.0]]).repeat(2, 1))
+    torch.testing.assert_close(scale[1:7], torch.ones(6, 3))
+
+
+def test_sizes_are_drawn_before_physics_starts(env_with):
+    """A ball rests as high as its radius, and legs reach as far as the robot is large; in two scenes."""
+    sized = {"scale": {"on_startup": drawn(0.5, 2.0, distribution="loguniform")}}
+    env = env_with(
+        "BallBalance", {"rigid_prim_views": {"ball_view": sized}}, "engine.shards=2", observed=["ball_view.scale"]
+    )
+    balls, scales = env.task.balls, env.task.scales["ball_view"]
+    assert len(scales.unique()) == N and scales.min() >= 0.5 and scales.max() <= 2.0
+    torch.testing.assert_close(env.task.randomizer.for_critic(), scales.unsqueeze(-1))
+    beside = env.engine.env_positions + torch.tensor([1.2, 1.2, 0.4])
+    balls.set_world_poses(beside)
+    balls.set_velocities(torch.zeros(N, 6))
+    env.engine.step(150)
+    heights = balls.get_world_poses()[0][:, 2]
+    torch.testing.assert_close(heights / scales, torch.full((N,), 0.1), atol=3e-3, rtol=0.0)
+    plain = make_plain(env_with).task.robots.get_body_poses()[0][0]
+    env = env_with("Ant", {"articulation_views": {"ant_view": sized}})
+    reach = env.task.robots.get_body_poses()[0]
+    reach = (reach - reach[:, :1]).norm(dim=-1)
+    torch.testing.assert_close(reach, env.task.scales["ant_view"].unsqueeze(-1) * (plain - plain[:1]).norm(dim=-1))
+
+
+def test_matrices_by_hand():
+    start = torch.tensor([4.0, 2.0, 0.0, 2.0, 9.0, 0.0, 0.0, 0.0, 1.0]).repeat(1, 1, 1)
+    drawn_ = torch.tensor([[[4.0, 9.0, 1.0]]])
+    scaled = [16.0, 12.0, 0.0, 12.0, 81.0, 0.0, 0.0, 0.0, 1.0]
+    added = [8.0, 2.0, 0.0, 2.0, 18.0, 0.0, 0.0, 0.0, 2.0]
+    direct = [4.0, 0.0, 0.0, 0.0, 9.0, 0.0, 0.0, 0.0, 1.0]
+    for operation, expected in (("scaling", scaled), ("additive", added), ("direct", direct)):
+        assert properties.combine_matrices(operation, start, drawn_).flatten().tolist() == pytest.approx(expected)
+
+
+def test_parameters_are_read_and_changed_by_where_they_stand(env_with):
+    params = {
+        "observations": {"on_interval": drawn(0.0, 0.0, "additive", frequency_interval=1)},
+        "simulation": {"gravity": {"on_reset": drawn([0, 0, 0], [0, 0, 0.4], "additive", "gaussian")}},
+        "articulation_views": {"ant_view": {"body_masses": {"on_reset": drawn(2.0, 2.0)}}},
+    }
+    plain = make_plain(env_with).task.robots.get_body_masses()
+    env = env_with("Ant", params)
+    chance, masses = env.task.randomizer, ("articulation_views", "ant_view", "body_masses", "on_reset")
+    gravity = chance.get_dr_distribution_parameters("simulation", "gravity", "on_reset")
+    assert gravity.tolist() == [[0, 0, 0], [0, 0, 0.4]]
+    chance.set_dr_distribution_parameters([3.0, 3.0], *masses)
+    chance.set_dr_distribution_parameters([0.5, 0.5], "observations", "on_interval")
+    assert chance.get_dr_distribution_parameters(*masses).tolist() == [3.0, 3.0]
+    assert chance.get_initial_dr_distribution_parameters(*masses).tolist() == [2.0, 2.0]
+    seen = step(env, range(N)).clone()
+    torch.testing.assert_close(env.task.robots.get_body_masses(), 3.0 * plain)
+    torch.testing.assert_close(seen, env.task.obs_buf + 0.5)
+    with pytest.raises(MyriadError, match=r"ant_view.stiffness.on_reset is not supported; what is: "):
+        chance.get_dr_distribution_parameters(*masses[:2], "stiffness", "on_reset")
+    with pytest.raises(MyriadError, match="must be two numbers"):
+        chance.set_dr_distribution_parameters([1.0, 2.0, 3.0], *masses)
+
+
 def test_observations_and_actions_get_noise(env_with):
     offset = {"on_reset": drawn(3.0, 3.0, "additive")}
     plain, noisy = make_plain(env_with), env_with("Ant", {"observations": offset, "actions": offset})
@@ -368,14 +640,15 @@ def test_it_is_off_unless_it_is_asked_for():
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        (
-            {"simulation": {"gravity": {}}},
-            r"simulation is not supported \(PhysX takes gravity once\); what is: actions, ",
-        ),
+        ({"simulation": {"wind": {}}}, "simulation.wind is not supported; what is: gravity."),
         ({"articulation_views": {"ants": {}}}, "articulation_views.ants is not supported; what is: ant_view."),
         (
-            {"articulation_views": {"ant_view": {"scale": {}}}},
-            "ant_view.scale is not supported; what is: body_inertias, ",
+            {"articulation_views": {"ant_view": {"scale": {"on_reset": drawn(1, 2)}}}},
+            "scale.on_reset is not supported; what is: on_startup.",
+        ),
+        (
+            {"articulation_views": {"ant_view": {"scale": {"on_startup": drawn(-1, -1)}}}},
+            "draws sizes that are not above 0",
         ),
         ({"articulation_views": {"ant_view": {"damping": {"on_time": {}}}}}, "damping.on_time is not supported; what"),
         (

@@ -73,7 +73,7 @@ def _deploy(config: Mapping[str, Any], file: Path, engines: Sequence[str]) -> Re
 
     trained = _settings(meta, config, config["episodes"])
     with closing(runs.make_env(trained)) as env:
-        view_name, report.most = _robot(env, policy), env.max_episode_length - 1
+        view_name = _robot(env, policy)
         print(f"{file.name}: {config['episodes']} episodes of {env.task.name} at once, then one by one ...", flush=True)
         starts = draw_starts(env)
         if path is not None:

@@ -27,11 +27,13 @@ class Episodes(NamedTuple):
         rewards: Sum of rewards of each.
         lengths: Control steps of each.
         distances: How far each robot's root got along the world's x axis, in m.
+        lasted: Whether only the step limit ended each.
     """
 
     rewards: np.ndarray
     lengths: np.ndarray
     distances: np.ndarray
+    lasted: np.ndarray
 
 
 def draw_starts(env: VecEnv) -> Starts:
@@ -80,6 +82,7 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
     rewards, lengths, distances = torch.zeros(3, env.num_envs, device=env.device)
     first = view.get_world_poses()[0][:, 0].clone()
     running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
+    lasted = torch.zeros_like(running)
 
     def shoot() -> None:
         if film is not None and bool(running[0]):
@@ -90,11 +93,12 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
         rewards += torch.where(running, step.rewards, 0.0)
         lengths += running
         distances = torch.where(running, view.get_world_poses()[0][:, 0] - first, distances)
+        lasted |= running & step.extras["time_outs"].bool()
         running &= ~step.dones
         if not bool(running.any()):
             break
         shoot()
-    return Episodes(rewards.cpu().numpy(), lengths.cpu().numpy(), distances.cpu().numpy())
+    return Episodes(*(each.cpu().numpy() for each in (rewards, lengths, distances, lasted)))
 
 
 class SingleRobot:

@@ -60,7 +60,6 @@ class Report:
         episodes: Episodes in each place.
         seed: Seed of the starts.
         control_dt: Seconds of a control step.
-        most: Control steps of an episode at most.
         changed: Factors on masses and friction, and the latency in control steps, of the one robot.
     """
 
@@ -69,7 +68,6 @@ class Report:
     episodes: int
     seed: int
     control_dt: float
-    most: int = 0
     changed: dict[str, float] = field(default_factory=dict)
     rows: list[Row] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
@@ -82,7 +80,7 @@ class Report:
 
     def add(self, where: str, played: Episodes, engine: str = "") -> None:
         """Add a row about the episodes that were played in one place."""
-        rewards, (lengths, distances) = played.rewards.astype(np.float64), played[1:]
+        rewards, (lengths, distances, lasted) = played.rewards.astype(np.float64), played[1:]
         moves = bool(np.abs(distances).max() > 1e-3)  # a base held by the world stays where it is
         row = Row(
             where=where,
@@ -92,7 +90,7 @@ class Report:
             reward_std=float(rewards.std()),
             length_mean=float(lengths.mean()),
             length_min=float(lengths.min()),
-            lasting=float((lengths >= self.most).mean()),
+            lasting=float(lasted.mean()),
             forward_speed=float(distances.sum() / (lengths.sum() * self.control_dt)) if moves else None,
             rewards=rewards.tolist(),
         )

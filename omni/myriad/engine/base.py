@@ -180,6 +180,7 @@ class Engine(Protocol):
     _step_seconds: float = 0.0
     _restoring: bool = False
     _ray_tracer: Any = None
+    _gravity: Tensor | None = None
     _sim_config: SimConfig
     _positions: list[tuple[float, float, float]]
 
@@ -304,6 +305,39 @@ class Engine(Protocol):
 
     def step(self, num_steps: int = 1) -> None:
         """Advance all environments by `num_steps` physics steps of `physics_dt` seconds."""
+
+    def get_gravity(self) -> Tensor:
+        """Return the acceleration of gravity, (3,) in m/s^2 on the CPU."""
+        authored = [float(part) for part in self._sim_config.sim_params["gravity"]]
+        return torch.tensor(authored) if self._gravity is None else self._gravity.clone()
+
+    def set_gravity(self, gravity: Tensor) -> None:
+        """Change the acceleration of gravity, (3,) in m/s^2, for all environments from the next step on."""
+        self._gravity = gravity.detach().clone().cpu()
+
+    def scale_environments(self, view: Any, factors: Tensor) -> None:
+        """Give what a view looks at another size in each environment, before physics starts.
+
+        Args:
+            view: Of bodies, which are scaled themselves, or of robots, which are scaled as a whole.
+            factors: On the size as authored, (num_envs,). Masses that are authored stay; densities do.
+
+        Raises:
+            MyriadError: If environments are alike in this engine.
+        """
+        raise MyriadError(f"engine={self.name} has environments of one size: use engine=physx.")
+
+    def read_property(self, view: Any, tensor_type: str, rows: Tensor | None = None) -> Tensor:
+        """Return a copy of what a view has under the name of an `ovphysx.TensorType`, of rows or all.
+
+        Raises:
+            NotImplementedError: If the engine has no such thing.
+        """
+        return view._read(tensor_type, rows, None, True)
+
+    def write_property(self, view: Any, tensor_type: str, name: str, values: Tensor, rows: Tensor) -> None:
+        """Write rows, (M,), of what `read_property` returns; `name` is what an error calls the values."""
+        view._write(tensor_type, name, values.to(self.device), rows)
 
     def update_kinematics(self) -> None:
         """Propagate written joint and root states to link poses without stepping."""

@@ -16,6 +16,7 @@ from omni.myriad.engine import Engine, SimConfig
 from omni.myriad.env.capture import Graph, Launch, MaskedReset, TaskGraph, Tensors
 from omni.myriad.env.threads import single_threaded
 from omni.myriad.errors import MyriadError
+from omni.myriad.task.randomization import scale_at_startup
 from omni.myriad.task.rl_task import RLTask
 from omni.myriad.task.symmetry import Mirror
 from omni.myriad.task.terms import STATE
@@ -71,6 +72,7 @@ class VecEnv:
         start = time.perf_counter()
         self._task = task
         task.set_up_scene(self.engine.scene)
+        scale_at_startup(task)
         self.engine.reset()
         self._look_around(task)
         self.set_up_seconds = time.perf_counter() - start
@@ -82,6 +84,7 @@ class VecEnv:
             raise MyriadError(f"engine={self.engine.name} runs in no application: use set_task.")
         self._task = task
         task.set_up_scene(self.engine.scene)
+        scale_at_startup(task)
         await application.reset_async()
         self._look_around(task)
 
@@ -182,11 +185,18 @@ class VecEnv:
         return result
 
     def _before_physics(self, actions: torch.Tensor) -> None:
-        """Let the task reset and act, at once where it can be captured."""
-        if self.task.randomizer is not None:
-            actions = self.task.randomizer.before_step(actions)
+        """Let the task reset and act, between what changes by chance."""
+        randomizer = self.task.randomizer
+        if randomizer is not None:
+            actions = randomizer.before_step(actions)
         if self.task.looks is not None:
             self.task.looks.before_step()
+        self._act(actions)
+        if randomizer is not None:
+            randomizer.after_actions()
+
+    def _act(self, actions: torch.Tensor) -> None:
+        """Let the task reset and act, at once where it can be captured."""
         graph, capture = self._before_graph, self.engine.capture
         if graph is None or capture is None:
             self.task.before_physics(self._clamped(actions))

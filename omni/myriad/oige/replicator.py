@@ -6,7 +6,6 @@ Noise on observations and actions is its own code, and not here.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,9 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from omni.myriad.task.randomization import ATTRIBUTES, MOVING, Distribution, combine, read, write
-
-logger = logging.getLogger(__name__)
+from omni.myriad.task.properties import GRAVITY, MOVING, NAMES, combine, read, write
+from omni.myriad.task.randomization import Distribution
 
 
 @dataclass
@@ -43,12 +41,14 @@ class PhysicsView:
         self._interval: int | None = None
         self._steps = 0
         self._initial: dict[tuple[str, str], Tensor] = {}
-        self._simulation_context_initial_values = {"gravity": torch.zeros(3)}
+        self._world: Any = None
+        self._simulation_context_initial_values = {GRAVITY: torch.zeros(3)}
         self._rigid_prim_views_initial_values: dict[str, dict[str, Tensor]] = {}
         self._articulation_views_initial_values: dict[str, dict[str, Tensor]] = {}
 
     def register_simulation_context(self, world: Any) -> None:
-        """Accept the world."""
+        """Take the world, for its gravity."""
+        self._world, self._simulation_context_initial_values = world, {GRAVITY: world.get_gravity()}
 
     def register_rigid_prim_view(self, rigid_prim_view: Any) -> None:
         """Take a view of bodies."""
@@ -63,17 +63,18 @@ class PhysicsView:
     def _register(self, view: Any, kind: str) -> dict[str, Tensor]:
         self._views[view.name] = view
         values = {}
-        for attribute, (tensor, _) in ATTRIBUTES[kind].items():
-            if "TENDON" in tensor and not view.num_fixed_tendons:
+        for attribute in NAMES[kind]:
+            if attribute.startswith("tendon") and not view.num_fixed_tendons:
                 values[attribute] = torch.zeros((view.count, 0))
                 continue
-            self._initial[view.name, attribute] = read(view, kind, attribute)
+            self._initial[view.name, attribute] = read(view._engine, view, kind, attribute)
             values[attribute] = self._initial[view.name, attribute].reshape(view.count, -1)
         return values
 
     def randomize_simulation_context(self, operation: str, **attributes: Distribution) -> None:
-        """Leave the world as it is: its gravity cannot change while PhysX runs."""
-        logger.warning("domain randomization of %s is left out: PhysX reads it once", ", ".join(attributes))
+        """Add a rule for gravity, which is that of the whole scene."""
+        for attribute, distribution in attributes.items():
+            self._rules.append(_Rule(None, attribute, distribution, operation, self._interval))
 
     def randomize_rigid_prim_view(
         self, view_name: str, operation: str, num_buckets: int = 0, **attributes: Distribution
@@ -102,16 +103,22 @@ class PhysicsView:
 
     def _apply(self, rule: _Rule, env_ids: Tensor | None) -> None:
         view = rule.view
+        if view is None:
+            noise = rule.distribution.draw(1, torch.device("cpu"), 3)[0]
+            self._world.set_gravity(
+                combine(rule.operation, self._simulation_context_initial_values[rule.attribute], noise)
+            )
+            return
         first = self._initial.get((view.name, rule.attribute))
         if first is None:  # of tendons, where there are none
             return
         kind = "ARTICULATION" if view.name in self._articulation_views_initial_values else "RIGID_BODY"
         rows = torch.arange(view.count, device=first.device) if env_ids is None else env_ids.to(first.device)
         start = first[rows]
-        if rule.attribute in MOVING:
-            start = read(view, kind, rule.attribute, rows)
+        if rule.attribute in MOVING[kind]:
+            start = read(view._engine, view, kind, rule.attribute, rows)
         noise = rule.distribution.draw(len(rows), first.device).reshape(start.shape)
-        write(view, kind, rule.attribute, combine(rule.operation, start, noise), rows)
+        write(view._engine, view, kind, rule.attribute, combine(rule.operation, start, noise), rows)
 
 
 PHYSICS_VIEW = PhysicsView()
@@ -136,7 +143,7 @@ ISAAC: dict[str, Any] = {
     "physics_view": PHYSICS_VIEW,
     "trigger": SimpleNamespace(on_rl_frame=_on_rl_frame),
     "gate": SimpleNamespace(on_env_reset=PHYSICS_VIEW.gate, on_interval=PHYSICS_VIEW.gate),
-    "RIGID_PRIMATTRIBUTES": list(ATTRIBUTES["RIGID_BODY"]),
-    "ARTICULATIONATTRIBUTES": list(ATTRIBUTES["ARTICULATION"]),
+    "RIGID_PRIMATTRIBUTES": list(NAMES["RIGID_BODY"]),
+    "ARTICULATIONATTRIBUTES": list(NAMES["ARTICULATION"]),
     "SIMULATION_CONTEXTATTRIBUTES": ["gravity"],
 }

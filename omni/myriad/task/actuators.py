@@ -154,6 +154,10 @@ class ProportionalDerivative:
     Args:
         actuators: Those of this kind, at least one.
         robot: Their robots.
+
+    Attributes:
+        dofs: Their degrees of freedom, (motors,).
+        gains: "stiffness" and "damping" of each, (robots, motors).
     """
 
     def __init__(self, actuators: Sequence[Actuator], robot: Robots) -> None:
@@ -161,13 +165,12 @@ class ProportionalDerivative:
         device = robot.get_joint_positions(clone=False).device
 
         def per_joint(attribute: str) -> Tensor:
-            return torch.tensor(
-                [getattr(actuator, attribute) or 0.0 for actuator in actuators for _ in actuator.joints], device=device
-            )
+            values = [getattr(actuator, attribute) or 0.0 for actuator in actuators for _ in actuator.joints]
+            return torch.tensor(values, dtype=torch.float32, device=device)
 
         self._robot = robot
-        self._dofs = torch.tensor([robot.get_dof_index(name) for name in names], device=device)
-        self._stiffness, self._damping = per_joint("stiffness"), per_joint("damping")
+        self.dofs = torch.tensor([robot.get_dof_index(name) for name in names], device=device)
+        self.gains = {name: per_joint(name).repeat(robot.count, 1) for name in ("stiffness", "damping")}
         delays = per_joint("delay").long()
         self._columns = torch.arange(len(names), device=device)
         self._rows = int(delays.max()) - delays
@@ -187,7 +190,7 @@ class ProportionalDerivative:
             began: True where an episode has just begun, (num_envs,): targets of before are forgotten there, and joints
                 held where they are until the first new one arrives. None for nowhere.
         """
-        robot, dofs = self._robot, self._dofs
+        robot, dofs = self._robot, self.dofs
         positions = robot.get_joint_positions(clone=False)[:, dofs]
         velocities = robot.get_joint_velocities(clone=False)[:, dofs]
         applied: Any = robot.get_applied_actions(clone=False)
@@ -201,7 +204,6 @@ class ProportionalDerivative:
         history[:, -1, :, 1] = applied.joint_velocities[:, dofs]
         targets = history[:, self._rows, self._columns]
         efforts = applied.joint_efforts.clone()
-        efforts[:, dofs] = self._stiffness * (targets[..., 0] - positions) + self._damping * (
-            targets[..., 1] - velocities
-        )
+        stiffness, damping = self.gains["stiffness"], self.gains["damping"]
+        efforts[:, dofs] = stiffness * (targets[..., 0] - positions) + damping * (targets[..., 1] - velocities)
         robot.set_joint_efforts(efforts)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Domain randomization as OmniIsaacGymEnvs' tasks write it in their YAML, under `domain_randomization`.
 
-Observations and actions get noise. What bodies and robots are like (`ATTRIBUTES`) is drawn for the environments that
+Observations and actions get noise. What bodies and robots are like (`properties.py`) is drawn for the environments that
 start again, or that are due, and written in one batch; PhysX keeps most of it on the host, so that the environments'
-numbers are asked for once in a step in which any of it is randomized.
+numbers are asked for once in a step in which any of it is randomized. Where they are and how they move is changed once
+the task has reset and acted.
 """
 
 from __future__ import annotations
@@ -19,66 +20,31 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from omni.myriad.engine.base import rows_of
+from omni.myriad.engine.base import Engine, rows_of
 from omni.myriad.errors import MyriadError
+from omni.myriad.task import properties
 from omni.myriad.task.imperfect import Delay, Sensors, span
+from omni.myriad.task.properties import (
+    MATRICES,
+    MOVING,
+    NAMES,
+    ONTO,
+    SCALE,
+    TOGETHER,
+    combine,
+    combine_matrices,
+)
 from omni.myriad.task.terms import ObservationTerm
 
 if TYPE_CHECKING:
     from omni.myriad.task.rl_task import RLTask
 
 KEY = "domain_randomization.randomization_params"
-_MATERIAL = "SHAPE_FRICTION_AND_RESTITUTION"
-ATTRIBUTES: dict[str, dict[str, tuple[str, int | None]]] = {
-    "RIGID_BODY": {
-        "mass": ("_MASS", None),
-        "inertia": ("_INERTIA", None),
-        "material_properties": (f"_{_MATERIAL}", None),
-        "velocity": ("_VELOCITY", None),
-        "force": ("_WRENCH", None),
-    },
-    "ARTICULATION": {
-        "stiffness": ("_DOF_STIFFNESS", None),
-        "damping": ("_DOF_DAMPING", None),
-        "lower_dof_limits": ("_DOF_LIMIT", 0),
-        "upper_dof_limits": ("_DOF_LIMIT", 1),
-        "max_efforts": ("_DOF_MAX_FORCE", None),
-        "joint_armatures": ("_DOF_ARMATURE", None),
-        "body_masses": ("_BODY_MASS", None),
-        "body_inertias": ("_BODY_INERTIA", None),
-        "tendon_stiffnesses": ("_FIXED_TENDON_STIFFNESS", None),
-        "tendon_dampings": ("_FIXED_TENDON_DAMPING", None),
-        "material_properties": (f"_{_MATERIAL}", None),
-        "joint_friction": ("_DOF_FRICTION_PROPERTIES", 0),
-        "joint_max_velocities": ("_DOF_MAX_VELOCITY", None),
-        "joint_velocities": ("_DOF_VELOCITY", None),
-        "velocity": ("_ROOT_VELOCITY", None),
-    },
-}
-"""By kind of view and name of the attribute: PhysX's tensor, and the part of its last dimension."""
-
-TOGETHER = {
-    "RIGID_BODY": {"density": ("mass", "inertia")},
-    "ARTICULATION": {
-        "density": ("body_masses", "body_inertias"),
-        "motor_strength": ("stiffness", "damping", "max_efforts"),
-    },
-}
-"""What is scaled by the same samples: a denser body, or a motor whose drive does more, or less, for what it is told."""
-
-_MATRICES = ("inertia", "body_inertias")
-"""What has nine numbers that can only be scaled by one."""
-
-_ONTO = {"payload": "body_masses"}
-"""What is added to an attribute, after that was drawn."""
-
-_FORCE = "force"
-MOVING = ("velocity", "joint_velocities", _FORCE)
-"""These change as the robot moves: what is drawn goes onto what they are, and not onto what they were at first."""
 _VIEWS = {"rigid_prim_views": "RIGID_BODY", "articulation_views": "ARTICULATION"}
 _TIMES = ("on_reset", "on_interval", "on_startup")
 _KINDS = {"uniform": "uniform", "gaussian": "normal", "normal": "normal", "loguniform": "log_uniform"}
 _KINDS["log_uniform"] = "log_uniform"
+_EFFORTS = "joint_efforts"
 _OPERATIONS = ("additive", "scaling", "direct")
 _SCHEDULES = ("constant", "linear")
 _STEPS = "schedule.steps"
@@ -105,44 +71,6 @@ class Distribution:
         if self.kind == "uniform":
             return first + (second - first) * chance
         return torch.exp(first.log() + (second.log() - first.log()) * chance)
-
-
-def combine(operation: str, start: Tensor, drawn: Tensor) -> Tensor:
-    """Return what a sample makes of a value: additive, scaling or direct."""
-    if operation == "additive":
-        return start + drawn
-    return start * drawn if operation == "scaling" else drawn.expand_as(start)
-
-
-def write(view: Any, kind: str, attribute: str, values: Tensor, rows: Tensor) -> None:
-    """Write what was drawn for an attribute of a view.
-
-    Args:
-        view: The view.
-        kind: "RIGID_BODY" or "ARTICULATION".
-        attribute: A name in `ATTRIBUTES`.
-        values: Of the rows.
-        rows: Which, (M,).
-    """
-    if attribute == _FORCE:
-        view.apply_forces(values.to(view._device), rows)
-        return
-    tensor, part = ATTRIBUTES[kind][attribute]
-    if part is not None:
-        whole = view._read(f"{kind}{tensor}", rows, None, True)
-        parts = (0, 1) if attribute == "joint_friction" else (part,)  # friction at rest and in motion alike
-        whole[..., parts] = values.to(whole.device).unsqueeze(-1)
-        values = whole
-    view._write(f"{kind}{tensor}", attribute, values.to(view._device), rows)
-
-
-def read(view: Any, kind: str, attribute: str, rows: Tensor | None = None) -> Tensor:
-    """Return an attribute of a view, of rows or all; see `write`. A force lasts one step of physics: 0."""
-    if attribute == _FORCE:
-        return torch.zeros((view.count if rows is None else len(rows), 3), device=view._device)
-    tensor, part = ATTRIBUTES[kind][attribute]
-    values = view._read(f"{kind}{tensor}", rows, None, True)
-    return values if part is None else values[..., part]
 
 
 @dataclass
@@ -227,44 +155,58 @@ class _Attribute:
     """An attribute of a view, and when it is drawn.
 
     Args:
+        engine: The engine.
         view: The view.
         kind: "RIGID_BODY" or "ARTICULATION".
         names: The attribute; several get the same samples, of as many numbers as the first has, or of multiples.
         rules: By times.
-        num_envs: Number of environments.
+        numbers: How many samples a row of the view has.
         steps: Control steps of the run so far, ().
         only: Which of its numbers change, (numbers,) bool; None for all.
         onto: What draws the value that this one adds to, if another one does.
+        densities: In kg/m^3, (rows, 1), where it is these that samples change, and all follows in proportion.
 
     Attributes:
+        moves: Whether it changes as time goes on, and is drawn once the task has acted.
         sampled: What was drawn last, (num_envs, numbers): factors, differences or values, as the rule's operation is.
+
+    Raises:
+        NotImplementedError: If the engine cannot change it.
     """
 
     def __init__(
         self,
+        engine: Engine,
         view: Any,
         kind: str,
         names: tuple[str, ...],
         rules: Mapping[str, Rule],
-        num_envs: int,
+        numbers: int,
         steps: Tensor,
         only: Tensor | None = None,
         onto: _Attribute | None = None,
+        densities: Tensor | None = None,
     ) -> None:
-        self._view, self._kind, self._names, self._rules = view, kind, names, rules
-        self._initial = [read(view, kind, name) for name in names]
+        self._engine, self._view, self._kind, self._names, self._rules = engine, view, kind, names, rules
+        self.moves = names[0] in MOVING[kind]
+        self._initial = [properties.read(engine, view, kind, name) for name in names]
+        if not self.moves:
+            nobody = torch.zeros(0, dtype=torch.long, device=self._initial[0].device)
+            for name, values in zip(names, self._initial, strict=True):
+                properties.write(
+                    engine, view, kind, name, values[:0], nobody
+                )  # to hear now whether the engine takes it
         # What the last reset has made of it.
-        keeps = "on_interval" in rules or names[0] in _ONTO.values()
+        keeps = "on_interval" in rules or names[0] in ONTO.values()
         self._base = [value.clone() for value in self._initial] if keeps else self._initial
-        self._only, self._onto, self._steps = only, onto, steps
-        self._each = view.count // num_envs  # bodies in an environment
+        self._only, self._onto, self._steps, self._densities = only, onto, steps, densities
+        self._each = view.count // engine.num_envs  # bodies in an environment
         neutral = 1.0 if next(iter(rules.values())).operation == "scaling" else 0.0
-        self._numbers = _numbers(names[0], self._initial[0])
-        self.sampled = torch.full((num_envs, self._each * self._numbers), neutral, device=view._device)
+        self._numbers = numbers
+        self.sampled = torch.full((engine.num_envs, self._each * numbers), neutral, device=engine.device)
 
-    @property
     def interval(self) -> int:
-        """Steps from one draw of on_interval to the next; 0 without such."""
+        """Return the steps from one draw of on_interval to the next; 0 without such."""
         return self._rules["on_interval"].interval if "on_interval" in self._rules else 0
 
     def draw(self, time: str, env_ids: Tensor) -> None:
@@ -279,9 +221,14 @@ class _Attribute:
         self._put(rule, time, rows, samples)
 
     @property
+    def has_resets(self) -> bool:
+        """Whether it is drawn at resets."""
+        return "on_reset" in self._rules
+
+    @property
     def comes_back(self) -> bool:
         """Whether `sampled` says all of what it is now; what was drawn at the start is drawn anew by a resume."""
-        return [*self._rules] == ["on_reset"] and self._names[0] not in MOVING
+        return [*self._rules] == ["on_reset"] and not self.moves
 
     def put_back(self) -> None:
         """Write what `sampled` says for all environments, as it was restored."""
@@ -291,20 +238,35 @@ class _Attribute:
 
     def _put(self, rule: Rule, time: str, rows: Tensor, samples: Tensor) -> None:
         """Write what samples, (rows, numbers), make of the attribute."""
+        operation = rule.operation
+        if self._densities is not None:
+            densities = self._densities[rows]
+            operation, samples = "scaling", combine(operation, densities, samples) / densities
         for index, name in enumerate(self._names):
             start = self._start(index, time, rows)
-            wide = samples.repeat_interleave(start[0].numel() // samples.shape[1], dim=1)
-            values = combine(rule.operation, start, wide.view(start.shape))
+            values = self._combined(operation, name, start, samples)
             if time != "on_interval" and self._base is not self._initial:
                 self._base[index][rows] = values
             if time == "on_startup":
                 self._initial[index][rows] = values
-            write(self._view, self._kind, name, values, rows)
+            properties.write(self._engine, self._view, self._kind, name, values, rows)
+
+    def _combined(self, operation: str, name: str, start: Tensor, samples: Tensor) -> Tensor:
+        """Return what samples make of values, which stay as they are where nothing is to change."""
+        bodies = start[0].numel() // 9
+        if name in MATRICES and self._numbers == 3 * bodies:
+            return combine_matrices(operation, start, samples.view(*start.shape[:-1], 3))
+        each = start[0].numel() // samples.shape[1]
+        values = combine(operation, start, samples.repeat_interleave(each, dim=1).view(start.shape))
+        if self._only is None:
+            return values
+        changes = self._only.to(start.device).repeat_interleave(each)
+        return torch.where(changes.view(start.shape[1:]), values, start)
 
     def _start(self, index: int, time: str, rows: Tensor) -> Tensor:
         """Return what samples are combined with."""
-        if self._names[index] in MOVING:
-            return read(self._view, self._kind, self._names[index], rows)
+        if self.moves:
+            return properties.read(self._engine, self._view, self._kind, self._names[index], rows)
         if self._onto is not None:
             return self._onto._base[index][rows]
         return (self._base if time == "on_interval" else self._initial)[index][rows]
@@ -319,6 +281,119 @@ class _Attribute:
         if self._only is None:
             return samples
         return torch.where(self._only.to(device), samples, 1.0 if rule.operation == "scaling" else 0.0)
+
+
+class _Gravity:
+    """Gravity of the whole scene: drawn when any environment starts again, and after so many steps of the run.
+
+    Args:
+        engine: The engine.
+        rules: By times.
+        steps: Control steps of the run so far, ().
+
+    Attributes:
+        sampled: What was drawn last, (num_envs, 3), the same for all.
+    """
+
+    def __init__(self, engine: Engine, rules: Mapping[str, Rule], steps: Tensor) -> None:
+        self._engine, self._rules, self._steps = engine, rules, steps
+        self._initial = self._base = engine.get_gravity()
+        self._count = 0
+        neutral = 1.0 if next(iter(rules.values())).operation == "scaling" else 0.0
+        self.sampled = torch.full((engine.num_envs, 3), neutral, device=engine.device)
+
+    def step(self, any_starts: bool) -> None:
+        """Draw what is due in a control step."""
+        self._count += 1
+        if any_starts:
+            self.draw("on_reset")
+        if "on_interval" in self._rules and self._count % self._rules["on_interval"].interval == 0:
+            self.draw("on_interval")
+
+    def draw(self, time: str) -> None:
+        """Draw for all, if there is a rule for that time."""
+        rule = self._rules.get(time)
+        if rule is None:
+            return
+        self.sampled[:] = rule.eased(rule.distribution.draw(1, torch.device("cpu"), 3), self._steps).to(
+            self.sampled.device
+        )
+        self._put(rule, time)
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether `sampled` says all of what it is now."""
+        return len(self._rules) == 1
+
+    def put_back(self) -> None:
+        """Write what `sampled` says, as it was restored."""
+        ((time, rule),) = self._rules.items()
+        self._put(rule, time)
+
+    def _put(self, rule: Rule, time: str) -> None:
+        start = self._base if time == "on_interval" else self._initial
+        gravity = combine(rule.operation, start, self.sampled[0].cpu())
+        if time != "on_interval":
+            self._base = gravity
+        self._engine.set_gravity(gravity)
+
+
+class _Efforts:
+    """Efforts on top of what a task commands: for an episode (on_reset), and for a single step (on_interval).
+
+    It asks nobody whose turn it is: what is drawn goes through masks.
+
+    Args:
+        view: The robots.
+        rules: By times.
+        steps: Control steps of the run so far, ().
+
+    Attributes:
+        sampled: What was drawn for the episodes, (num_envs, num_dof).
+    """
+
+    def __init__(self, view: Any, rules: Mapping[str, Rule], steps: Tensor) -> None:
+        self._view, self._rules, self._steps = view, rules, steps
+        self._commanded: Tensor | None = None
+        self.sampled = torch.zeros_like(view.get_applied_joint_efforts())
+        self._has = torch.zeros((len(self.sampled), 1), dtype=torch.bool, device=self.sampled.device)
+
+    @property
+    def comes_back(self) -> bool:
+        """Whether `sampled` says all of what it is: that of an episode."""
+        return True
+
+    def put_back(self) -> None:
+        """Do nothing: it is added in every step."""
+        self._has.fill_("on_reset" in self._rules)
+
+    def take_back(self) -> None:
+        """Leave only what the task has commanded, before it acts: it may not command efforts at all."""
+        if self._commanded is not None:
+            self._view.set_joint_efforts(self._commanded)
+
+    def apply(self, starting: Tensor, progress: Tensor) -> None:
+        """Add what is drawn.
+
+        Args:
+            starting: Whose turn it is at a reset, (num_envs,) bool.
+            progress: Steps of the episodes so far, (num_envs,).
+        """
+        self._commanded = efforts = self._view.get_applied_joint_efforts()
+        if "on_reset" in self._rules:
+            rule, starting = self._rules["on_reset"], starting.unsqueeze(-1)
+            torch.where(starting, self._draw(rule), self.sampled, out=self.sampled)
+            self._has |= starting
+            efforts = torch.where(self._has, combine(rule.operation, efforts, self.sampled), efforts)
+        if "on_interval" in self._rules:
+            rule = self._rules["on_interval"]
+            due = ((progress > 0) & (progress % rule.interval == 0)).unsqueeze(-1)
+            efforts = torch.where(due, combine(rule.operation, efforts, self._draw(rule)), efforts)
+        self._view.set_joint_efforts(efforts)
+
+    def _draw(self, rule: Rule) -> Tensor:
+        rows, numbers = self.sampled.shape
+        return rule.eased(rule.distribution.draw(rows, self.sampled.device, numbers), self._steps)
 
 
 class Randomizer:
@@ -345,32 +420,49 @@ class Randomizer:
         self._actions: list[AddedNoise | Delay] = []
         self._observations: list[AddedNoise | Delay | Sensors] = []
         self._attributes: dict[str, _Attribute] = {}
+        self._gravity: _Gravity | None = None
+        self._efforts: dict[str, _Efforts] = {}
+        self._rules: dict[tuple[str, ...], tuple[Rule, int | None]] = {}  # by where they stand, with how many numbers
         self.sampled: dict[str, Tensor] = {}
         self._run_steps = torch.zeros((), device=task.device)  # counted on the device, as captured steps need it
-        known = {"observations", "actions", "latency", "sensors", *_VIEWS}
+        known = {"observations", "actions", "latency", "sensors", "simulation", *_VIEWS}
         for name, given in params.items():
             if given is not None and name not in known:
-                _refuse(name, known, " (PhysX takes gravity once)" if name == "simulation" else "")
+                _refuse(name, known)
+            if name == "simulation" and given is not None:
+                self._take_world(given)
             if name in _VIEWS:
                 for view_name, attributes in (given or {}).items():
                     self._take_view(name, view_name, attributes or {})
         self._take_readings({name: given for name, given in params.items() if given is not None})
-        self.sampled |= {name: attribute.sampled for name, attribute in self._attributes.items()}
+        self.sampled |= {name: attribute.sampled for name, attribute in self._drawn().items()}
+        self._initial = {path: _parameters(rule) for path, (rule, _) in self._rules.items()}
         settings = settings or {}
         self._batch, self._least = _count(settings, "batch", 1), _count(settings, "min_frequency", 0)
         self.observed, self.logged = (self._known(settings, key) for key in ("observed", "logged"))
         # Who has begun an episode and waits for new numbers, and for how many steps who has had his.
         self._waiting = torch.zeros(self._num_envs, dtype=torch.bool, device=task.device)
-        due = [name for name, attribute in self._attributes.items() if attribute.interval]
+        self._starting = torch.zeros_like(self._waiting)
+        due = [name for name, attribute in self._attributes.items() if attribute.interval()]
         self._due = {name: torch.zeros_like(self._waiting) for name in due}
         self._ages = torch.full((self._num_envs,), self._least, device=task.device)
-        self._step = 0
+        self._step, self._is_turn = 0, False
+        self._progress = torch.zeros_like(self._ages)
+        self._drawn_of_views = bool(self._drawn())
+        self._moving = {name: attribute for name, attribute in self._attributes.items() if attribute.moves}
         # Whose next observation is the first of an episode.
         self._begins = torch.ones(self._num_envs, dtype=torch.bool, device=task.device)
         everywhere = torch.arange(self._num_envs, device=task.device)
         with self._together():
             for attribute in self._attributes.values():
                 attribute.draw("on_startup", everywhere)
+        if self._gravity is not None:
+            self._gravity.draw("on_startup")
+
+    def _drawn(self) -> dict[str, _Attribute | _Efforts | _Gravity]:
+        """Return all that is drawn of views and of the world."""
+        drawn: dict[str, _Attribute | _Efforts | _Gravity] = {**self._attributes, **self._efforts}
+        return drawn if self._gravity is None else drawn | {"simulation.gravity": self._gravity}
 
     def _known(self, settings: Mapping[str, Any], key: str) -> tuple[str, ...]:
         """Return the samples that a setting names."""
@@ -398,7 +490,7 @@ class Randomizer:
         for name, changes in (("observations", self._observations), ("actions", self._actions)):
             shape = (task.num_envs, widths[name])
             if name in params:
-                rules = _rules(name, params[name], None, ("on_reset", "on_interval"))
+                rules = self._noted((name,), None, ("on_reset", "on_interval"), params[name])
                 changes.append(AddedNoise(rules, shape, task.device, self._run_steps))
             if name in latency:
                 least, most = span(f"{KEY}.latency.{name}", latency[name], 0.0)
@@ -406,44 +498,110 @@ class Randomizer:
                 changes.append(delay)
                 self.sampled[f"latency.{name}"] = delay.steps
 
+    def _noted(self, path: tuple[str, ...], numbers: int | None, times: tuple[str, ...], given: Any) -> dict[str, Rule]:
+        """Return the rules that stand somewhere, and remember them; see `_rules`."""
+        rules = _rules(".".join(path), given, numbers, times)
+        self._rules |= {(*path, time): (rule, numbers) for time, rule in rules.items()}
+        return rules
+
+    def _take_world(self, given: Mapping[str, Any]) -> None:
+        for name in given:
+            if name not in NAMES["SIMULATION"]:
+                _refuse(f"simulation.{name}", NAMES["SIMULATION"])
+            rules = self._noted(("simulation", name), 3, _TIMES, given[name])
+            self._gravity = _Gravity(self._task.world, rules, self._run_steps)
+
     def _take_view(self, group: str, view_name: str, attributes: Mapping[str, Any]) -> None:
         scene, kind = self._task.world.scene, _VIEWS[group]
         views: Mapping[str, Any] = scene.robots() if kind == "ARTICULATION" else scene.bodies()
         if view_name not in views:
             _refuse(f"{group}.{view_name}", views)
-        if self._task.world.name != "physx":
-            raise MyriadError(
-                f"{KEY}.{group} needs engine=physx; with others, what changes observations and actions works."
-            )
-        for name in sorted(attributes, key=lambda name: name in _ONTO):  # what adds to others comes behind them
-            key = f"{group}.{view_name}.{name}"
-            self._attributes[f"{view_name}.{name}"] = self._attribute(views[view_name], kind, name, key, attributes)
+        for name in sorted(attributes, key=lambda name: name in ONTO):  # what adds to others comes behind them
+            if name == SCALE:
+                self.sampled[f"{view_name}.{SCALE}"] = self._task.scales[view_name].unsqueeze(-1)
+                continue
+            path, view = (group, view_name, name), views[view_name]
+            try:
+                if name == _EFFORTS:
+                    self._take_efforts(view, path, attributes[name])
+                else:
+                    self._attributes[f"{view_name}.{name}"] = self._attribute(view, kind, path, attributes)
+            except NotImplementedError as error:
+                raise MyriadError(f"{KEY}.{'.'.join(path)}: {error}") from None
 
-    def _attribute(self, view: Any, kind: str, name: str, key: str, attributes: Mapping[str, Any]) -> _Attribute:
-        together, onto = TOGETHER[kind], _ONTO if kind == "ARTICULATION" else {}
-        known = {*ATTRIBUTES[kind], *together, *onto}
+    def _take_efforts(self, view: Any, path: tuple[str, ...], given: Any) -> None:
+        if self._task.drives_motors:
+            raise MyriadError(f"{KEY}.{'.'.join(path)}: motors of kind pd say their efforts in each step of physics.")
+        rules = self._noted(path, view.num_dof, ("on_reset", "on_interval"), given)
+        self._efforts[f"{view.name}.{_EFFORTS}"] = _Efforts(view, rules, self._run_steps)
+
+    def _attribute(self, view: Any, kind: str, path: tuple[str, ...], attributes: Mapping[str, Any]) -> _Attribute:
+        key, name = ".".join(path), path[-1]
+        together, onto = TOGETHER[kind], ONTO if kind == "ARTICULATION" else {}
+        known = {*NAMES[kind], *together, *onto}
         if name not in known:
             _refuse(key, known)
         names = together.get(name, (onto.get(name, name),))
         if name in together and (both := [other for other in names if other in attributes]):
             raise MyriadError(f"{KEY}.{key} changes {both[0]}, which is drawn by itself: leave one of them out.")
-        if "TENDON" in ATTRIBUTES[kind][names[0]][0] and not view.num_fixed_tendons:
+        if names[0].startswith("tendon") and not view.num_fixed_tendons:
             raise MyriadError(f"{KEY}.{key}: the robot has no tendons.")
-        if {"stiffness", "damping"} & {*names} and getattr(view, "motors", None) is not None:
-            raise MyriadError(f"{KEY}.{key}: motors of kind pd are not PhysX's, and their gains are not drawn yet.")
+        if "max_efforts" in names and getattr(view, "motors", None) is not None:
+            raise MyriadError(f"{KEY}.{key}: limits of motors of kind pd are not drawn: draw stiffness and damping.")
         given = attributes[name]
         patterns = given.get("names") if isinstance(given, Mapping) else None
         given = {time: rule for time, rule in given.items() if time != "names"} if patterns else given
         first = torch.zeros(1, dtype=torch.long, device=self._task.device)
-        numbers = _numbers(names[0], read(view, kind, names[0], first))
-        rules = _rules(key, given, numbers, _TIMES)
-        wanted = "scaling" if name in together or name in _MATRICES else "additive" if name in onto else ""
+        values = properties.read(self._task.world, view, kind, names[0], first)
+        numbers = _numbers(names[0], values, given)
+        rules = self._noted(path, numbers, ("on_reset", "on_interval") if name in MOVING[kind] else _TIMES, given)
+        wanted, densities = "scaling" if name in together else "additive" if name in onto else "", None
+        if name == "density" and kind == "RIGID_BODY" and any(rule.operation != "scaling" for rule in rules.values()):
+            wanted, densities = "", view.get_densities().unsqueeze(-1)
+            if not bool((densities > 0.0).all()):
+                raise MyriadError(f"{KEY}.{key}: no density is authored for {view.name}: use operation: scaling.")
         for time, rule in rules.items():
             if wanted and rule.operation != wanted:
                 raise MyriadError(f"{KEY}.{key}.{time}.operation={rule.operation} is invalid: {name} is {wanted}.")
         only = _matching(key, view, names[0], numbers, patterns) if patterns else None
         adds_to = self._attributes.get(f"{view.name}.{onto[name]}") if name in onto else None
-        return _Attribute(view, kind, names, rules, self._num_envs, self._run_steps, only, adds_to)
+        world = self._task.world
+        return _Attribute(world, view, kind, names, rules, numbers, self._run_steps, only, adds_to, densities)
+
+    # -- distributions, by OmniIsaacGymEnvs' names ---------------------------------------------------------------------
+
+    def get_dr_distribution_parameters(self, *path: str) -> np.ndarray:
+        """Return the two parameters of a distribution as they are, by where it stands.
+
+        Args:
+            path: Such as "observations", "on_reset", or "articulation_views", "robots", "stiffness", "on_interval".
+
+        Raises:
+            MyriadError: If there is none.
+        """
+        return _parameters(self._rule(path)[0])
+
+    def get_initial_dr_distribution_parameters(self, *path: str) -> np.ndarray:
+        """Return the two parameters of a distribution that the YAML says."""
+        self._rule(path)
+        return self._initial[path].copy()
+
+    def set_dr_distribution_parameters(self, distribution_parameters: Any, *path: str) -> None:
+        """Change the two parameters of a distribution, for what is drawn from now on.
+
+        Raises:
+            MyriadError: If there is none, or they do not fit.
+        """
+        rule, numbers = self._rule(path)
+        _check_parameters(".".join(path), rule.distribution.kind, distribution_parameters, numbers)
+        rule.distribution.first, rule.distribution.second = distribution_parameters
+
+    def _rule(self, path: tuple[str, ...]) -> tuple[Rule, int | None]:
+        if path not in self._rules:
+            _refuse(".".join(path), [".".join(known) for known in self._rules])
+        return self._rules[path]
+
+    # -- steps ---------------------------------------------------------------------------------------------------------
 
     @contextlib.contextmanager
     def _together(self) -> Iterator[None]:
@@ -459,9 +617,11 @@ class Randomizer:
         """
         began = self._task.reset_buf.bool()
         self._run_steps += 1
-        if self._attributes:
+        if self._drawn_of_views:
             with self._together():
                 self._draw(began)
+        for efforts in self._efforts.values():
+            efforts.take_back()
         for change in self._actions:
             actions = change(actions, began)
         return actions
@@ -469,22 +629,41 @@ class Randomizer:
     def _draw(self, began: Tensor) -> None:
         self._step += 1
         self._ages += 1
-        self._waiting |= began & (self._ages > self._least)
-        steps = self._task.progress_buf.masked_fill(began, 0)  # an episode that begins now is at its step 0
+        torch.logical_and(began, self._ages > self._least, out=self._starting)
+        self._waiting |= self._starting
+        self._progress = self._task.progress_buf.masked_fill(began, 0)  # who begins now is at step 0
         for name, due in self._due.items():
             due &= ~began
-            due |= (steps > 0) & (steps % self._attributes[name].interval == 0)
-        if self._step % self._batch:
+            due |= (self._progress > 0) & (self._progress % self._attributes[name].interval() == 0)
+        self._is_turn = self._step % self._batch == 0
+        if not self._is_turn:
             return
-        # The one place where the host waits to be told whose turn it is.
+        # The one place where the host waits to be told whose turn it is, but for what moves.
         env_ids = self._waiting.nonzero().squeeze(-1)
         self._ages.masked_fill_(self._waiting, 0)
         self._waiting.zero_()
-        for attribute in self._attributes.values():
-            attribute.draw("on_reset", env_ids)
-        for name, due in self._due.items():
-            self._attributes[name].draw("on_interval", due.nonzero().squeeze(-1))
-            due.zero_()
+        for name, attribute in self._attributes.items():
+            if not attribute.moves:
+                attribute.draw("on_reset", env_ids)
+                self._draw_due(name)
+        if self._gravity is not None:
+            self._gravity.step(len(env_ids) > 0)
+
+    def _draw_due(self, name: str) -> None:
+        if name in self._due:
+            self._attributes[name].draw("on_interval", self._due[name].nonzero().squeeze(-1))
+            self._due[name].zero_()
+
+    def after_actions(self) -> None:
+        """Change where robots and bodies are, how they move and what pushes them, once the task has acted."""
+        if any(attribute.has_resets for attribute in self._moving.values()):
+            env_ids = self._starting.nonzero().squeeze(-1)
+            for attribute in self._moving.values():
+                attribute.draw("on_reset", env_ids)
+        for name in self._moving if self._is_turn else ():
+            self._draw_due(name)
+        for efforts in self._efforts.values():
+            efforts.apply(self._starting, self._progress)
 
     @property
     def reads(self) -> bool:
@@ -518,17 +697,40 @@ class Randomizer:
             self._run_steps.copy_(state[_STEPS])
         with self._together():
             for name, now in self.sampled.items():
-                attribute, before = self._attributes.get(name), state.get(name)
-                if before is None or before.shape != now.shape or not (attribute is None or attribute.comes_back):
+                drawn, before = self._drawn().get(name), state.get(name)
+                if before is None or before.shape != now.shape:
+                    continue
+                if drawn is not None and not drawn.comes_back:
                     continue
                 now.copy_(before)
-                if attribute is not None:
-                    attribute.put_back()
+                if drawn is not None:
+                    drawn.put_back()
 
 
-def _numbers(name: str, values: Tensor) -> int:
-    """Return how many samples an attribute's row, of values (rows, ...), is made from."""
-    return values[0].numel() // (9 if name in _MATRICES else 1)
+def _numbers(name: str, values: Tensor, given: Any) -> int:
+    """Return how many samples an attribute's row, of values (rows, ...), is made from.
+
+    A matrix has three, those of its diagonal, but where one factor scales all of it.
+    """
+    if name not in MATRICES:
+        return values[0].numel()
+    bodies, rules = values[0].numel() // 9, [rule for rule in given.values() if isinstance(rule, Mapping)]
+    sizes = {np.size(part) for rule in rules for part in rule.get("distribution_parameters") or ()}
+    whole = all(rule.get("operation") == "scaling" for rule in rules) and sizes <= {1, bodies} - {3}
+    return bodies if whole else 3 * bodies
+
+
+def _parameters(rule: Rule) -> np.ndarray:
+    return np.array([rule.distribution.first, rule.distribution.second])
+
+
+def _check_parameters(here: str, kind: str, parameters: Any, numbers: int | None) -> None:
+    """Refuse parameters of a distribution that do not fit numbers; None for two numbers alone."""
+    sizes = {np.size(part) for part in parameters}
+    fits = len(parameters) == 2 and len(sizes) == 1 and (sizes == {1} or (numbers and numbers % max(sizes) == 0))
+    if not fits or (kind.startswith("log") and np.min(parameters) <= 0.0):
+        many = f" or two lists of {numbers}" if numbers else ""
+        raise MyriadError(f"{KEY}.{here}.distribution_parameters={parameters} must be two numbers{many}, or above 0.")
 
 
 def _count(settings: Mapping[str, Any], key: str, least: int) -> int:
@@ -556,6 +758,34 @@ def make_randomizer(task: RLTask) -> Randomizer | None:
         raise MyriadError(f"domain_randomization.{unknown[0]} is unknown; it has {', '.join(known)}.")
     params = given.get("randomization_params")
     return Randomizer(task, params, given) if given.get("randomize") and params else None
+
+
+def scale_at_startup(task: RLTask) -> None:
+    """Draw the sizes that a task's YAML asks for, before physics starts, and note them in `task.scales`.
+
+    Raises:
+        MyriadError: If the engine cannot have environments of different sizes, or a view is unknown.
+    """
+    given = task.task_config.get("domain_randomization") or {}
+    params = (given.get("randomization_params") or {}) if given.get("randomize") else {}
+    for group, kind in _VIEWS.items():
+        for view_name, attributes in (params.get(group) or {}).items():
+            if SCALE not in (attributes or {}):
+                continue
+            key, scene = f"{group}.{view_name}.{SCALE}", task.world.scene
+            views: Mapping[str, Any] = scene.robots() if kind == "ARTICULATION" else scene.bodies()
+            if view_name not in views:
+                _refuse(f"{group}.{view_name}", views)
+            rule = _rules(key, attributes[SCALE], 1, ("on_startup",))["on_startup"]
+            drawn = rule.distribution.draw(task.num_envs, torch.device("cpu"), 1)
+            factors = combine(rule.operation, torch.ones_like(drawn), drawn).squeeze(-1)
+            if not bool((factors > 0.0).all()):
+                raise MyriadError(f"{KEY}.{key} draws sizes that are not above 0.")
+            try:
+                task.world.scale_environments(views[view_name], factors)
+            except MyriadError as error:
+                raise MyriadError(f"{KEY}.{key}: {error}") from None
+            task.scales[view_name] = factors.to(task.device)
 
 
 def _rules(key: str, given: Any, numbers: int | None, times: tuple[str, ...]) -> dict[str, Rule]:
@@ -589,13 +819,7 @@ def _rules(key: str, given: Any, numbers: int | None, times: tuple[str, ...]) ->
             _refuse(f"{here}.operation={operation}", _OPERATIONS)
         if kind not in _KINDS:
             _refuse(f"{here}.distribution={kind}", _KINDS)
-        sizes = {np.size(part) for part in parameters}
-        fits = len(parameters) == 2 and len(sizes) == 1 and (sizes == {1} or (numbers and numbers % max(sizes) == 0))
-        if not fits or (kind.startswith("log") and np.min(parameters) <= 0.0):
-            many = f" or two lists of {numbers}" if numbers else ""
-            raise MyriadError(
-                f"{KEY}.{here}.distribution_parameters={parameters} must be two numbers{many}, or above 0."
-            )
+        _check_parameters(here, kind, parameters, numbers)
         schedule, steps = values.get("schedule") or "", values.get("schedule_steps", 0)
         if schedule and (schedule not in _SCHEDULES or operation == "direct"):
             _refuse(

@@ -123,6 +123,7 @@ class RLTask:
             raise MyriadError(f"Task {name} does not say its num_actions: set num_actions = ... in the class.")
         self.markers: dict[str, Marker] = {}
         self.curricula: dict[str, Curriculum] = {}
+        self.scales: dict[str, torch.Tensor] = {}  # sizes that were drawn at the start, by view, (num_envs,) each
         # Under two names: OmniIsaacGymEnvs' tasks have a terrain of their own.
         self.terrain = self._ground = self.make_terrain()
         self.levels = self._levels = None if self._ground is None else TerrainLevels(self._ground, self._num_envs)

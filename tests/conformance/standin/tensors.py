@@ -45,6 +45,10 @@ _ARTICULATION = {
     "dof_max_forces": ("DOF_MAX_FORCE", True),
     "dof_max_velocities": ("DOF_MAX_VELOCITY", True),
     "dof_armatures": ("DOF_ARMATURE", True),
+    "dof_friction_properties": ("DOF_FRICTION_PROPERTIES", True),
+    "material_properties": ("SHAPE_FRICTION_AND_RESTITUTION", True),
+    "contact_offsets": ("CONTACT_OFFSET", True),
+    "rest_offsets": ("REST_OFFSET", True),
     "drive_types": ("DOF_DRIVE_TYPE", False),
     "masses": ("BODY_MASS", True),
     "inv_masses": ("BODY_INV_MASS", False),
@@ -67,6 +71,9 @@ _RIGID_BODY = {
     "inv_inertias": ("INV_INERTIA", False),
     "disable_gravities": ("DISABLE_GRAVITY", True),
     "disable_simulations": ("DISABLE_SIMULATION", True),
+    "material_properties": ("SHAPE_FRICTION_AND_RESTITUTION", True),
+    "contact_offsets": ("CONTACT_OFFSET", True),
+    "rest_offsets": ("REST_OFFSET", True),
 }
 
 

@@ -42,6 +42,23 @@ PhysX is loaded at this rate, too, which is why `usd.write_contact_offsets` writ
 """
 
 
+_TENSORS = {
+    "SHAPE_FRICTION_AND_RESTITUTION": "material_properties",
+    "CONTACT_OFFSET": "contact_offsets",
+    "REST_OFFSET": "rest_offsets",
+    "MASS": "masses",
+    "INERTIA": "inertias",
+    "DOF_STIFFNESS": "dof_stiffnesses",
+    "DOF_DAMPING": "dof_dampings",
+    "DOF_LIMIT": "dof_limits",
+    "DOF_MAX_FORCE": "dof_max_forces",
+    "DOF_MAX_VELOCITY": "dof_max_velocities",
+    "DOF_ARMATURE": "dof_armatures",
+    "DOF_FRICTION_PROPERTIES": "dof_friction_properties",
+}
+"""What a physics view calls the properties that are read and written by PhysX's names."""
+
+
 class IsaacSimEngine(Engine):
     """Steps `num_envs` clones of one environment with Isaac Sim.
 
@@ -272,6 +289,26 @@ class IsaacSimEngine(Engine):
         if self.world is not None:  # else it was closed by what came in with the frame
             self._let_kit_step(False)  # World switches it on again after each frame
 
+    def set_gravity(self, gravity: torch.Tensor) -> None:
+        """Change gravity of the one scene."""
+        super().set_gravity(gravity)
+        self.world.physics_sim_view.set_gravity(carb.Float3(*gravity.tolist()))
+
+    def read_property(self, view: Any, tensor_type: str, rows: torch.Tensor | None = None) -> torch.Tensor:
+        """Return a copy of what a view's physics has under PhysX's name, as `Engine` says."""
+        values = getattr(view._physics_view, f"get_{_tensor(tensor_type)}")()
+        return values.clone() if rows is None else values[rows.to(values.device)]
+
+    def write_property(self, view: Any, tensor_type: str, name: str, values: torch.Tensor, rows: torch.Tensor) -> None:
+        """Write rows of it, as `Engine` says; PhysX keeps all of them on the CPU, and is given whole tensors there."""
+        tensor = _tensor(tensor_type)
+        whole = getattr(view._physics_view, f"get_{tensor}")().cpu().clone()
+        rows = rows.cpu()
+        if not len(rows):
+            return
+        whole[rows] = values.cpu().view(len(rows), *whole.shape[1:])
+        getattr(view._physics_view, f"set_{tensor}")(whole, rows.int())
+
     def update_kinematics(self) -> None:
         """Propagate written joint and root states to link poses without stepping."""
         self.world.physics_sim_view.update_articulations_kinematic()
@@ -314,6 +351,18 @@ class IsaacSimEngine(Engine):
 
     def _let_kit_step(self, allowed: bool) -> None:
         carb.settings.get_settings().set_bool(_PLAY_SIMULATIONS, allowed)
+
+
+def _tensor(tensor_type: str) -> str:
+    """Return what a physics view calls an `ovphysx.TensorType`.
+
+    Raises:
+        NotImplementedError: If there is none that can be read and written.
+    """
+    name = tensor_type.removeprefix("ARTICULATION_").removeprefix("RIGID_BODY_").removeprefix("BODY_")
+    if name not in _TENSORS:
+        raise NotImplementedError(f"engine=isaacsim changes no {tensor_type}: use another engine.")
+    return _TENSORS[name]
 
 
 def _new_world(sim_config: SimConfig) -> Any:

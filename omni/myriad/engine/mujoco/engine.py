@@ -93,6 +93,11 @@ class MujocoEngine(Engine):
         if not (np.isfinite(self.data.qpos).all() and np.isfinite(self.data.qvel).all()):
             raise MyriadError("The robot's state in MuJoCo stopped being finite.")
 
+    def set_gravity(self, gravity: torch.Tensor) -> None:
+        """Change gravity."""
+        super().set_gravity(gravity)
+        self.model.opt.gravity[:] = gravity.tolist()
+
     def _scale_robots(self, mass: float, friction: float) -> None:
         self.model.body_mass *= mass
         self.model.body_inertia *= mass

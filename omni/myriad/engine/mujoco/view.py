@@ -110,6 +110,21 @@ class ArticulationView(RobotView):
             "ARTICULATION_DOF_MAX_VELOCITY": (unlimited, every_dof),
             "ARTICULATION_LINK_INCOMING_JOINT_FORCE": (self._wrenches, np.arange(self.num_bodies)),
         }
+        geoms = np.flatnonzero(
+            np.isin(model.geom_bodyid, self._links) & ((model.geom_contype | model.geom_conaffinity) > 0)
+        )
+        self._geoms = geoms
+        self._materials = np.stack((*[model.geom_friction[geoms, 0]] * 2, np.zeros(len(geoms))), axis=-1)
+        self._inertias = np.array([_inertia(model, link) for link in self._links])
+        every_link = np.arange(self.num_bodies)
+        sliding = self._velocities[:, None].repeat(2, axis=1)  # at rest and in motion alike
+        self._arrays |= {
+            "ARTICULATION_DOF_FRICTION_PROPERTIES": (model.dof_frictionloss, sliding),
+            "ARTICULATION_DOF_LIMIT": (model.jnt_range.reshape(-1), 2 * joints[:, None] + np.arange(2)),
+            "ARTICULATION_BODY_MASS": (model.body_mass, self._links),
+            "ARTICULATION_BODY_INERTIA": (self._inertias, every_link),
+            "ARTICULATION_SHAPE_FRICTION_AND_RESTITUTION": (self._materials, np.arange(len(geoms))),
+        }
         self._put_root(*robot.root_pose)
         _, _, *drives, positions, targets, limits = torch.tensor([dof[1:] for dof in robot.dofs]).view(-1, 8).T[:, None]
         self._max_forces[:] = limits[0].numpy()
@@ -163,8 +178,10 @@ class ArticulationView(RobotView):
             values = array[where if columns is None else where[columns.numpy()]]
         elif tensor_type == self._VELOCITY:
             values = self._link_velocities(self._links[:1])[0]
-        else:
+        elif tensor_type == "ARTICULATION_LINK_VELOCITY":
             values = self._link_velocities(self._chosen_links(columns))
+        else:
+            raise NotImplementedError(f"engine=mujoco has no {tensor_type}: use another engine.")
         return self._pick(torch.from_numpy(values.astype(np.float32))[None], indices)
 
     def _read_poses(self, tensor_type: str, indices: Indices, columns: Tensor | None, clone: bool) -> Poses:
@@ -189,12 +206,29 @@ class ArticulationView(RobotView):
         return np.roll(velocities, 3, axis=1)
 
     def _write(self, tensor_type: str, name: str, values: Any, indices: Indices, columns: Tensor | None = None) -> None:
+        if tensor_type not in self._arrays or tensor_type.endswith("MAX_VELOCITY"):
+            raise NotImplementedError(f"engine=mujoco changes no {tensor_type}: use another engine.")
         array, where = self._arrays[tensor_type]
         where = where if columns is None else where[columns.numpy()]
-        values = self._floats(name, values, (self._num_rows(self._rows(indices)), len(where)))
+        values = self._floats(name, values, (self._num_rows(self._rows(indices)), *array[where].shape))
         if len(values):
             array[where] = values[0].numpy()
             self._stale = True
+            self._follow(tensor_type)
+
+    def _follow(self, tensor_type: str) -> None:
+        """Let the model follow what was written of masses, inertias and materials."""
+        model = self._model
+        if tensor_type == "ARTICULATION_BODY_INERTIA":
+            for link, inertia in zip(self._links, self._inertias, strict=True):
+                moments, axes = np.linalg.eigh(inertia.reshape(3, 3))
+                axes[:, 2] *= np.sign(np.linalg.det(axes))
+                model.body_inertia[link] = moments
+                mujoco.mju_mat2Quat(model.body_iquat[link], axes.reshape(-1))
+        if tensor_type.endswith("FRICTION_AND_RESTITUTION"):
+            model.geom_friction[self._geoms, 0] = self._materials[:, 1]
+        if "_BODY_" in tensor_type:
+            mujoco.mj_setConst(model, mujoco.MjData(model))
 
     def _write_poses(
         self,
@@ -260,6 +294,12 @@ class ArticulationView(RobotView):
             mujoco.mj_comPos(self._model, self._data)
             mujoco.mj_comVel(self._model, self._data)
             self._stale = False
+
+
+def _inertia(model: Any, body: int) -> np.ndarray:
+    """Return a body's inertia about its centre of mass, along its own axes, (9,)."""
+    axes = _matrix(model.body_iquat[body])
+    return (axes * model.body_inertia[body] @ axes.T).reshape(-1)
 
 
 def _matrix(quaternion: np.ndarray) -> np.ndarray:

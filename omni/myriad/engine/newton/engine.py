@@ -165,7 +165,6 @@ class NewtonEngine(Engine):
         self.changed = 0
         self.wants_wrenches = False
         self._settings = sim_config.config["engine"]
-        self._gravity = [float(g) for g in sim_config.sim_params["gravity"]]
         self._graphs: dict[tuple[int, bool], Any] = {}
         self._eager_steps = self._steps = 0
         self._driven: torch.Tensor | None = None
@@ -200,7 +199,7 @@ class NewtonEngine(Engine):
         check(self.stage)
         with self.on_stream():
             self.model, layout = scene.load(
-                self.stage, self._positions, self._gravity, self._wp_device, self._height_fields
+                self.stage, self._positions, self.get_gravity().tolist(), self._wp_device, self._height_fields
             )
             self.state, self.control = self.model.state(), self.model.control()
             newton.eval_fk(self.model, self.state.joint_q, self.state.joint_qd, self.state)
@@ -213,6 +212,18 @@ class NewtonEngine(Engine):
         self._looked = torch.cuda.Event() if self.device.type == "cuda" else None
         self.shards = [Worlds(self.num_envs, layout)]
         self._quantities = Quantities(self, layout)
+
+    def set_gravity(self, gravity: torch.Tensor) -> None:
+        """Change gravity of all worlds."""
+        super().set_gravity(gravity)
+        self.model.set_gravity(gravity.tolist())
+        self.changed |= int(ModelFlags.MODEL_PROPERTIES)
+
+    def write_property(self, view: Any, tensor_type: str, name: str, values: torch.Tensor, rows: torch.Tensor) -> None:
+        """Write rows of a property, as `Engine` says."""
+        if tensor_type.endswith("MAX_VELOCITY"):
+            raise NotImplementedError("engine=newton does not limit the velocities of joints: use another engine.")
+        super().write_property(view, tensor_type, name, values, rows)
 
     def _scale_robots(self, mass: float, friction: float) -> None:
         model: Any = self.model

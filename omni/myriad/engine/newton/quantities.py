@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 wp: Any = warp  # its functions take more than their types say
 
 _FORCE = int(ModelFlags.JOINT_DOF_FORCE_PROPERTIES)
+_MATERIAL = "SHAPE_FRICTION_AND_RESTITUTION"
 _INERTIAL = int(ModelFlags.JOINT_DOF_INERTIAL_PROPERTIES)
 _BODY = int(ModelFlags.BODY_INERTIAL_PROPERTIES)
 
@@ -75,6 +76,8 @@ class Quantities:
         name = name.removeprefix("BODY_") if kind == "RIGID" or name.startswith("BODY_") else name
         if kind == "RIGID":
             numbers = [self._layout.bodies[path] for path in paths]
+            if name == _MATERIAL:
+                return self._materials([[number] for number in numbers])
             if name == "CONTACT_OFFSET":
                 return self._zeros(len(paths), max(self._layout.shapes[number] for number in numbers))
             made = self._of_bodies(name, torch.tensor(numbers), None)
@@ -109,15 +112,14 @@ class Quantities:
             return self._quantity(engine.model, array, entries, after_write=self._tells(flag), layout=layout)
         if name == "CONTACT_OFFSET":
             return self._zeros(len(robots), layout.num_shapes)
+        if name == _MATERIAL:
+            return self._materials([robot.bodies for robot in robots])
         if name.startswith("FIXED_TENDON_"):
             return self._zeros(len(robots), 0, *([2] if name.endswith("_LIMIT") else []))
         if name == "DOF_DRIVE_TYPE":
             return Computed(engine, self._drive_types(robots), lambda: None, layout=layout)
         if name == "DOF_LIMIT":
-            ends = [self._quantity(engine.model, f"joint_limit_{end}", dofs).read().cpu() for end in ("lower", "upper")]
-            limits = torch.stack(ends, -1)
-            limits = torch.where(limits.abs() < newton.MAXVAL, limits, limits.sign() * UNLIMITED)
-            return Computed(engine, limits, lambda: None, layout=layout)
+            return self._limits(dofs, layout)
         if name in ("ROOT_POSE", "ROOT_VELOCITY"):
             roots = torch.tensor([robot.bodies[0] for robot in robots])
             return self._of_bodies(name.removeprefix("ROOT_"), roots, robots if layout.is_fixed_base else None)
@@ -186,6 +188,25 @@ class Quantities:
         numbers = torch.tensor([entries(robot) for robot in robots])
         return Quantity(engine, wp.to_torch(buffer), numbers, self._layout.sizes["dof"], compute, layout=robots[0])
 
+    def _limits(self, dofs: Tensor, layout: Robot) -> Quantity:
+        """Return lower and upper limits, on the CPU as PhysX's are."""
+        lower, upper = (
+            self._quantity(self._engine.model, f"joint_limit_{end}", dofs, after_write=self._tells(_FORCE))
+            for end in ("lower", "upper")
+        )
+        limits = torch.zeros(*lower.data.shape, 2)
+
+        def compute() -> None:
+            limits.copy_(torch.stack((lower.read(), upper.read()), -1))
+            limits.copy_(torch.where(limits.abs() < newton.MAXVAL, limits, limits.sign() * UNLIMITED))
+
+        def write() -> None:
+            within = limits.clamp(-newton.MAXVAL, newton.MAXVAL).to(self._engine.device)
+            lower.put(within[..., 0])
+            upper.put(within[..., 1])
+
+        return Computed(self._engine, limits, compute, write, layout)
+
     def _drive_types(self, robots: list[Robot]) -> Tensor:
         """Return what the USD file says: 0 for no drive, 1 for one of force."""
         types = [[self._layout.drives[dof] for dof in robot.dofs] for robot in robots]
@@ -200,6 +221,32 @@ class Quantities:
         if name not in self._buffers:
             self._buffers[name] = make()
         return self._buffers[name]
+
+    def _materials(self, bodies: list[list[int]]) -> Quantity:
+        """Return friction at rest and in motion, which are one here, and restitution, (prims, shapes, 3)."""
+        model = self._engine.model
+        of_shapes = wp.to_torch(model.shape_body).tolist()
+        shapes: dict[int, list[int]] = {}
+        for shape, body in enumerate(of_shapes):
+            shapes.setdefault(body, []).append(shape)
+        starts = [number * self._layout.sizes["body"] for number in range(self._engine.num_envs)]
+        rows = [
+            [shape for body in group for shape in shapes.get(start + body, [])] for start in starts for group in bodies
+        ]
+        numbers = torch.tensor(rows, device=self._engine.device)
+        sliding, bouncing = (
+            wp.to_torch(array) for array in (model.shape_material_mu, model.shape_material_restitution)
+        )
+        data = torch.zeros(*numbers.shape, 3, device=self._engine.device)
+
+        def write() -> None:
+            sliding[numbers], bouncing[numbers] = data[..., 1], data[..., 2]
+            self._engine.changed |= int(ModelFlags.SHAPE_PROPERTIES)
+
+        def compute() -> None:
+            data.copy_(torch.stack((sliding[numbers], sliding[numbers], bouncing[numbers]), -1))
+
+        return Computed(self._engine, data, compute, write)
 
     # -- bodies -------------------------------------------------------------------------------------------------------
 

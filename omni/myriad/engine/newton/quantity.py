@@ -128,7 +128,7 @@ class Computed(Quantity):
     def put(self, values: Tensor, rows: Tensor | None = None, columns: Tensor | None = None) -> None:
         """Write as `Quantity.put` does, to what is there now."""
         self.read()
-        super().put(values, rows, columns)
+        super().put(values.to(self.data.device), rows, columns)
 
 
 def _refuse() -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import torch
 
-from omni.myriad.engine.base import Engine
+from omni.myriad.engine.base import ENV_0_PATH, Engine
 from omni.myriad.engine.physx import runtime, scene
 from omni.myriad.engine.physx.contacts import ContactSensors
 from omni.myriad.engine.physx.ledger import Kind, Ledger
@@ -65,6 +65,7 @@ class PhysXEngine(Engine):
         self._open_stage(sim_config, ArticulationView, RigidPrimView)
         self.replicate = True
         self.shards: list[Shard] = []
+        self._sizes: dict[str, list[float]] = {}
         self.ledger = self.capture = Ledger(self.device, self.on_all_shards)
         self._threads: ThreadPoolExecutor | None = None
         self._seconds: list[list[float]] = []
@@ -103,6 +104,19 @@ class PhysXEngine(Engine):
         self.on_all_shards(advance)
         self.ledger.stepped(writes, reads)
         self.num_steps += 1
+
+    def scale_environments(self, view: Any, factors: torch.Tensor) -> None:
+        """Give what a view looks at another size in each environment, as `Engine` says; PhysX then copies none."""
+        is_robot = isinstance(view, ArticulationView)
+        for prim in view._env_0_prims():
+            path = prim.GetPath().MakeRelativePath(ENV_0_PATH)
+            self._sizes[str(path.GetPrefixes()[0] if is_robot else path)] = factors.tolist()
+
+    def set_gravity(self, gravity: torch.Tensor) -> None:
+        """Change gravity of all scenes."""
+        super().set_gravity(gravity)
+        for shard in self.shards:
+            shard.set_gravity(gravity.tolist())
 
     def _scale_robots(self, mass: float, friction: float) -> None:
         robots: dict[str, Any] = self.robots()  # of this engine's class
@@ -178,7 +192,7 @@ class PhysXEngine(Engine):
     def _start(self) -> None:
         apart = len(set(self._positions)) == self.num_envs
         layer = scene.flatten(self.stage, self.device, self.replicate, apart)
-        num_shards = self._num_shards()
+        num_shards, copies = self._num_shards(), self.replicate and not self._sizes
         params = self._sim_config.sim_params
         whole_process = [params.get(key, False) for key in ("disable_contact_processing", "smooth_cylinders")]
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
@@ -188,16 +202,18 @@ class PhysXEngine(Engine):
                 scene.set_large_meshes_aside(layer, Path(folder))
                 for first, last in itertools.pairwise(bounds):
                     positions = self._positions[first:last]
-                    if self.replicate:
+                    if self._sizes:
+                        usda = scene.sized_usda(layer, first, positions, self._sizes)
+                    elif self.replicate:
                         usda = scene.shard_usda(layer, first, positions[0])
                     else:
                         usda = scene.part_usda(layer, range(first, last))
                     self.shards.append(Shard(usda, first, positions, self.device, *whole_process))
             if num_shards > 1:
                 self._threads = ThreadPoolExecutor(num_shards - 1, thread_name_prefix="shard")
-                list(self._threads.map(lambda shard: shard.clone(self.replicate), self.shards))
+                list(self._threads.map(lambda shard: shard.clone(copies), self.shards))
             else:
-                self.shards[0].clone(self.replicate)
+                self.shards[0].clone(copies)
         except BaseException:
             self.close()
             raise

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
@@ -136,6 +137,41 @@ def shard_usda(layer: Sdf.Layer, env_id: int, position: tuple[float, float, floa
     xform = UsdGeom.Xformable(stage.GetPrimAtPath(target))
     xform.ClearXformOpOrder()
     xform.AddTranslateOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*position))
+    return copy.ExportToString()
+
+
+def sized_usda(
+    layer: Sdf.Layer, first: int, positions: Sequence[tuple[float, float, float]], sizes: Mapping[str, Sequence[float]]
+) -> str:
+    """Return the stage as text with a shard's environments, in each of which some prims have a size of their own.
+
+    Args:
+        layer: What `flatten` returned.
+        first: Id of the shard's first environment.
+        positions: Where its environments are in m.
+        sizes: Factors of all environments, by paths of prims in one.
+    """
+    copy = Sdf.Layer.CreateAnonymous(".usda")
+    copy.TransferContent(layer)
+    names = [f"env_{env_id}" for env_id in range(first, first + len(positions))]
+    with Sdf.ChangeBlock():
+        for name in names:
+            if name != "env_0":
+                Sdf.CopySpec(copy, ENV_0_PATH, copy, f"{ENVS_PATH}/{name}")
+        if "env_0" not in names:
+            del copy.GetPrimAtPath(ENVS_PATH).nameChildren["env_0"]
+    stage = Usd.Stage.Open(copy)
+    for env_id, position in enumerate(positions, first):
+        xform = UsdGeom.Xformable(stage.GetPrimAtPath(f"{ENVS_PATH}/env_{env_id}"))
+        xform.ClearXformOpOrder()
+        xform.AddTranslateOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*position))
+        for path, factors in sizes.items():
+            sized = UsdGeom.Xformable(stage.GetPrimAtPath(f"{ENVS_PATH}/env_{env_id}/{path}"))
+            op = next((op for op in sized.GetOrderedXformOps() if op.GetOpType() == UsdGeom.XformOp.TypeScale), None)
+            if op is None:
+                sized.AddScaleOp().Set(Gf.Vec3f(factors[env_id]))
+            else:
+                op.Set(factors[env_id] * op.Get())
     return copy.ExportToString()
 
 

@@ -4,12 +4,16 @@
 from __future__ import annotations
 
 import logging
+import math
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import torch
 
 from omni.myriad.engine.base import ENVS_PATH
 from omni.myriad.engine.physx import runtime
+from omni.myriad.engine.usd import PHYSICS_SCENE_PATH
 
 logger = logging.getLogger(__name__)
 
@@ -44,13 +48,16 @@ class Shard:
         self._positions = positions
         self._bindings: list[Any] = []
         self._attached = False
+        self._edit = 1
         self._physx: Any = runtime.create_instance(device, disable_contact_processing, smooth_cylinders)
         self._stage = ovstage.Stage(f"myriad_{id(self)}")
         try:
-            ovstage.population.open_usd_from_string(self._stage, usda, ordinal=1, domains=ovstage.PopulationDomain.ALL)
-            self._stage.advance_write_floor(ordinal=1).wait()
+            ovstage.population.open_usd_from_string(
+                self._stage, usda, ordinal=self._edit, domains=ovstage.PopulationDomain.ALL
+            )
+            self._stage.advance_write_floor(ordinal=self._edit).wait()
             with runtime.idle_threads(device):
-                self._physx.wait_task(self._physx.attach_ovstage(self._stage, read_ordinal=1))
+                self._physx.wait_task(self._physx.attach_ovstage(self._stage, read_ordinal=self._edit))
             self._attached = True
         except BaseException:
             self.close()
@@ -69,6 +76,26 @@ class Shard:
         """Advance by `num_steps` steps of `dt` seconds; the interpreter lock is released meanwhile."""
         for _ in range(num_steps):
             self._physx.step_sync(dt)
+
+    def set_gravity(self, gravity: Sequence[float]) -> None:
+        """Change gravity, in m/s^2: PhysX reads it again from the stage, which keeps each edit under a number."""
+        import ovstage
+
+        size = math.sqrt(sum(part * part for part in gravity))
+        direction = [part / size for part in gravity] if size else [0.0, 0.0, -1.0]
+        vector = ovstage.DLDataType(ovstage.DLDataTypeCode.kDLFloat, 32, 3)
+        pointing = ovstage.make_dltensor(np.array([direction], np.float32), dtype=vector, shape=[1], ndim=1)
+        self._edit += 1
+        paths = ovstage.PathDictionary(self._stage)
+        with (
+            paths.create_path_list_from_strings([PHYSICS_SCENE_PATH]) as prims,
+            self._stage.query_from_path_list(prims) as query,
+        ):
+            for name, value in (("Direction", pointing), ("Magnitude", np.array([size], np.float32))):
+                self._stage.write_attribute(query, f"physics:gravity{name}", self._edit, value, is_array=False).wait()
+        paths.destroy()
+        self._stage.advance_write_floor(ordinal=self._edit).wait()
+        self._physx.wait_task(self._physx.update_from_ovstage(self._edit, self._edit))
 
     def bind(self, prim_paths: list[str], tensor_type: int) -> Any:
         """Create a tensor binding whose rows follow `prim_paths`."""
