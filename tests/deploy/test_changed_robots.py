@@ -3,6 +3,7 @@
 
 import json
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -82,7 +83,7 @@ def test_commands_are_late_by_fractions_of_a_control_step(env_of, exported, monk
 def test_an_episode_lasts_if_only_the_step_limit_ends_it(env_of, limit, lasted):
     """Whatever the task counts as its last step: its `time_outs` say so."""
     env = env_of("task=Cartpole", "num_envs=3", "task.env.episodeLength=9", f"task.env.resetDist={limit}")
-    still = SimpleNamespace(reset=lambda num_envs: None, act=lambda observations, dones: torch.zeros(3, 1))
+    still: Any = SimpleNamespace(reset=lambda num_envs: None, act=lambda observations, dones: torch.zeros(3, 1))
     played = play(env, still, draw_starts(env), "cartpole_view")
     assert played.lasted.tolist() == [lasted] * 3
     assert (played.lengths.max() < 8) != lasted
