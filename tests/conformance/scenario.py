@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import runpy
 import sys
 import time
 from collections.abc import Callable
@@ -181,6 +182,33 @@ def drawers(engine: str) -> dict[str, Any]:
     result = roll_out(env, int(os.environ.get("MYRIAD_STEPS", STEPS))) | {"props": torch.stack(poses)}
     env.close()
     return {"FrankaCabinet": result}
+
+
+def lifting(engine: str) -> dict[str, Any]:
+    """Let a scripted hand take cubes and lift them: random actions hardly ever touch one."""
+    from omni.myriad.app import runs
+
+    copy_clones(engine)
+    scripted = runpy.run_path(str(ROOT / "docs" / "manipulation" / "scripted.py"))
+    results: dict[str, Any] = {}
+    for task in LIFTING:
+        env: Any = runs.make_env(configuration(engine, task, 8, "engine.shards=1"))
+        step, seen = env.step, []
+
+        def step_and_note(actions: torch.Tensor, step: Any = step, seen: list[Any] = seen) -> Any:
+            result = step(actions)
+            seen.append([part.clone() for part in (result[0]["obs"], result[1], result[2], result[3]["time_outs"])])
+            return result
+
+        env.reset()
+        env.step = step_and_note
+        cubes = scripted["grasp"](env)
+        scripted["drive"](env, cubes + torch.tensor([0.0, 0.0, 0.2], device=cubes.device), False, 80)
+        names = ("observations", "rewards", "dones", "time_outs")
+        results[task] = {name: torch.stack(part) for name, part in zip(names, zip(*seen, strict=True), strict=True)}
+        results[task]["heights"] = env.task.cube[:, 2].clone()
+        env.close()
+    return results
 
 
 def terrain(engine: str) -> dict[str, Any]:
@@ -445,6 +473,7 @@ SCENARIOS: dict[str, Callable[[str], dict[str, Any]]] = {
     "others": others,
     "chance": chance,
     "drawers": drawers,
+    "lifting": lifting,
     "terrain": terrain,
     "views": views,
     "order": order,

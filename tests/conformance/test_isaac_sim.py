@@ -143,6 +143,15 @@ def test_props_in_flung_drawers_move_as_on_standalone_physx(tag: str) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("tag", TAGS)
+def test_a_scripted_hand_lifts_cubes_as_on_standalone_physx(tag: str) -> None:
+    ours, theirs = run("lifting"), run("lifting", tag)
+
+    assert all((ours[task]["heights"] > 0.2).all() for task in scenario.LIFTING), "m, in each environment"
+    assert_the_same(ours, theirs, scenario.LIFTING)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("tag", TAGS)
 def test_robots_walk_on_the_same_terrain(tag: str) -> None:
     ours, theirs = run("terrain"), run("terrain", tag)
 
