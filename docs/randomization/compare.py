@@ -40,7 +40,7 @@ ROBOTS: dict[str, dict[str, float]] = {
 """What is wrong with the robot, in the words of `./myriad deploy`; tasks here have control steps of 20 ms."""
 
 ERRORS = {"linear_error": 0.3, "angular_error": 0.4}
-"""Mean errors of an episode, in m/s and rad/s, below which a robot goes as it is told: twice those that are aimed at."""
+"""Mean errors of an episode, in m/s and rad/s, below which a robot goes as it is told: twice those aimed at."""
 
 OPTIONS = {"episodes": "20", "seed": "42", "engines": "mujoco,newton", "jobs": "", "output": "randomization.json"}
 PLACES = {"mujoco": "MuJoCo", "newton": "Newton", "physx": "PhysX"}
