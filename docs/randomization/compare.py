@@ -39,6 +39,9 @@ ROBOTS: dict[str, dict[str, float]] = {
 }
 """What is wrong with the robot, in the words of `./myriad deploy`; tasks here have control steps of 20 ms."""
 
+ERRORS = {"linear_error": 0.3, "angular_error": 0.4}
+"""Mean errors of an episode, in m/s and rad/s, below which a robot goes as it is told: twice those aimed at."""
+
 OPTIONS = {"episodes": "20", "seed": "42", "engines": "mujoco,newton", "jobs": "", "output": "randomization.json"}
 PLACES = {"mujoco": "MuJoCo", "newton": "Newton", "physx": "PhysX"}
 
@@ -86,13 +89,28 @@ def judge(file: Path, robot: str, asked: dict[str, str]) -> list[dict[str, Any]]
             raise MyriadError(f"{file} with {robot}: {done.stderr.strip()[-300:]}")
         report = json.loads((copy.parent / f"{copy.stem}.deploy" / "deploy.json").read_text())
     found = {row["where"]: row for row in report["rows"]}
-    kept = ("engine", "episodes", "reward_mean", "reward_std", "length_mean", "lasting")
+    kept = ("engine", "episodes", "reward_mean", "reward_std", "length_mean", "lasting", "said")
     rows = [(name, found[PLACES[name]]) for name in asked["engines"].split(",")]
-    return [{"robot": robot, "where": name, **{key: row[key] for key in kept}} for name, row in rows]
+    return [
+        {"robot": robot, "where": name, **{key: row[key] for key in kept}, "success": success(row)}
+        for name, row in rows
+    ]
+
+
+def success(row: dict[str, Any]) -> float:
+    """Return the share of episodes without a fall in which the robot also went as it was told, where it was told so."""
+    said = row["said"]
+    if not ERRORS.keys() <= said.keys():
+        return row["lasting"]
+    good = [
+        survived > 0.5 and all(said[name][k] < most for name, most in ERRORS.items())
+        for k, survived in enumerate(said["success"])
+    ]
+    return sum(good) / len(good)
 
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
-    """Return a Markdown table: the share of episodes without a fall, over all seeds, and the mean reward."""
+    """Return a Markdown table: the share of episodes that succeeded, over all seeds, and their errors or rewards."""
     columns = [(where, name) for where in PLACES for name in dict.fromkeys(row["policy"] for row in rows)]
     cells: dict[tuple[str, str, str], list[dict[str, Any]]] = {}
     for row in rows:
@@ -104,10 +122,17 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
         line = []
         for column in columns:
             found = cells.get((robot, *column), [])
-            means = [statistics.fmean(row[key] for row in found) for key in ("lasting", "reward_mean") if found]
-            line.append(f"{means[0]:.0%} ({means[1]:,.1f})" if means else "")
+            line.append(f"{statistics.fmean(row['success'] for row in found):.0%} ({_mean(found)})" if found else "")
         lines.append(f"| {robot} | {' | '.join(line)} |")
     return "\n".join(lines)
+
+
+def _mean(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the mean errors of rows, or, where the task has none, their mean reward."""
+    if not ERRORS.keys() <= rows[0]["said"].keys():
+        return f"{statistics.fmean(row['reward_mean'] for row in rows):,.1f}"
+    linear, angular = (statistics.fmean(error for row in rows for error in row["said"][name]) for name in ERRORS)
+    return f"{linear:.2f} m/s, {angular:.2f} rad/s"
 
 
 if __name__ == "__main__":

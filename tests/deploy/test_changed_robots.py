@@ -85,7 +85,7 @@ def test_an_episode_lasts_if_only_the_step_limit_ends_it(env_of, limit, lasted):
     env = env_of("task=Cartpole", "num_envs=3", "task.env.episodeLength=9", f"task.env.resetDist={limit}")
     still: Any = SimpleNamespace(reset=lambda num_envs: None, act=lambda observations, dones: torch.zeros(3, 1))
     played = play(env, still, draw_starts(env), "cartpole_view")
-    assert played.lasted.tolist() == [lasted] * 3
+    assert played.lasted.tolist() == [lasted] * 3 and not played.said
     assert (played.lengths.max() < 8) != lasted
 
 

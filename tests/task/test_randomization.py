@@ -527,7 +527,7 @@ def test_gravity_is_that_of_the_whole_scene(env_with):
         "on_startup": drawn([0, 0, 3.81], [0, 0, 3.81], "additive"),
         "on_interval": drawn([1.0, 0.0, 0.5], [1.0, 0.0, 0.5], "direct", frequency_interval=2),
     }
-    env = env_with("BallBalance", {"simulation": {"gravity": rules}}, "engine.shards=2")
+    env = env_with("BallBalance", {"simulation": {"gravity": rules}}, "engine.shards=2", batch=4)
     assert len(env.engine.shards) == 2
     assert env.engine.get_gravity().tolist() == pytest.approx([0.0, 0.0, -6.0])
     balls, dt = env.task.balls, env.engine.physics_dt

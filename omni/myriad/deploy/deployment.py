@@ -10,7 +10,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from rich.progress import track
 
@@ -95,8 +94,7 @@ def _deploy(config: Mapping[str, Any], file: Path, engines: Sequence[str]) -> Re
                 results = [play(robot, robot, only(starts, 0, bool(policy.images)), view_name, film)]
                 others = track(range(1, config["episodes"]), f"{ENGINES[name]}, one robot")
                 results += [play(robot, robot, only(starts, index, bool(policy.images)), view_name) for index in others]
-            episodes = Episodes(*map(np.concatenate, zip(*results, strict=True)))
-            report.add(ENGINES[name], episodes, env.engine.version)
+            report.add(ENGINES[name], Episodes.joined(results), env.engine.version)
             if config["video"] is not False:
                 report.videos[name] = film.write(report.folder / name, FILM_SECONDS)
     report.write()

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -28,12 +29,23 @@ class Episodes(NamedTuple):
         lengths: Control steps of each.
         distances: How far each robot's root got along the world's x axis, in m.
         lasted: Whether only the step limit ended each.
+        said: What the task says of each in `extras["episode"]`, by name; nothing where several are played at once.
     """
 
     rewards: np.ndarray
     lengths: np.ndarray
     distances: np.ndarray
     lasted: np.ndarray
+    said: dict[str, np.ndarray]
+
+    @classmethod
+    def joined(cls, parts: Sequence[Episodes]) -> Episodes:
+        """Return those of several, one after the other."""
+        rewards, lengths, distances, lasted = (
+            np.concatenate(each) for each in zip(*(part[:-1] for part in parts), strict=True)
+        )
+        said = {name: np.concatenate([part.said[name] for part in parts]) for name in parts[0].said}
+        return cls(rewards, lengths, distances, lasted, said)
 
 
 def draw_starts(env: VecEnv) -> Starts:
@@ -82,7 +94,7 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
     rewards, lengths, distances = torch.zeros(3, env.num_envs, device=env.device)
     first = view.get_world_poses()[0][:, 0].clone()
     running = torch.ones(env.num_envs, dtype=torch.bool, device=env.device)
-    lasted = torch.zeros_like(running)
+    lasted, said = torch.zeros_like(running), {}
 
     def shoot() -> None:
         if film is not None and bool(running[0]):
@@ -96,9 +108,12 @@ def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | Non
         lasted |= running & step.extras["time_outs"].bool()
         running &= ~step.dones
         if not bool(running.any()):
+            said = step.extras.get("episode", {}) if env.num_envs == 1 else {}
             break
         shoot()
-    return Episodes(*(each.cpu().numpy() for each in (rewards, lengths, distances, lasted)))
+    numbers = {name: value.reshape(1).float().cpu().numpy() for name, value in said.items()}
+    arrays = [each.cpu().numpy() for each in (rewards, lengths, distances, lasted)]
+    return Episodes(arrays[0], arrays[1], arrays[2], arrays[3], numbers)
 
 
 class SingleRobot:

@@ -31,6 +31,7 @@ class Row:
         lasting: Share of episodes that only the step limit ended.
         forward_speed: Distance along x over time in m/s, all episodes together; None for a base that does not move.
         rewards: Of each episode, in the order of the starts.
+        said: What the task says of each episode of a single robot, by name.
         reward_difference: How far the mean reward is from the first row's, as a fraction of that; None if that is 0.
         reward_difference_error: Its standard error. Starts are the same, so that it is that of the mean of differences
             between pairs; a single pair has none.
@@ -46,6 +47,7 @@ class Row:
     lasting: float
     forward_speed: float | None
     rewards: list[float]
+    said: dict[str, list[float]]
     reward_difference: float | None = None
     reward_difference_error: float | None = None
 
@@ -80,7 +82,7 @@ class Report:
 
     def add(self, where: str, played: Episodes, engine: str = "") -> None:
         """Add a row about the episodes that were played in one place."""
-        rewards, (lengths, distances, lasted) = played.rewards.astype(np.float64), played[1:]
+        rewards, (lengths, distances, lasted, said) = played.rewards.astype(np.float64), played[1:]
         moves = bool(np.abs(distances).max() > 1e-3)  # a base held by the world stays where it is
         row = Row(
             where=where,
@@ -93,6 +95,7 @@ class Report:
             lasting=float(lasted.mean()),
             forward_speed=float(distances.sum() / (lengths.sum() * self.control_dt)) if moves else None,
             rewards=rewards.tolist(),
+            said={name: values.tolist() for name, values in said.items()},
         )
         self.rows.append(row)
         first = self.rows[0]

@@ -64,7 +64,9 @@ def _judge(folder: Path, episodes: int) -> None:
     if done.returncode == 0 and report.is_file() and report.stat().st_mtime >= started - 1.0:
         found = json.loads(report.read_text())
         kept = {name: found[name] for name in ("seed", "versions", "git", "notes")}
-        about |= kept | {"rows": [{k: v for k, v in row.items() if k != "rewards"} for row in found["rows"]]}
+        about |= kept | {
+            "rows": [{k: v for k, v in row.items() if k not in ("rewards", "said")} for row in found["rows"]]
+        }
         shutil.rmtree(report.parent)
     else:
         lines = [line for line in done.stderr.splitlines() if line.startswith("Error:")]

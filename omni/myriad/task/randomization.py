@@ -298,16 +298,12 @@ class _Gravity:
     def __init__(self, engine: Engine, rules: Mapping[str, Rule], steps: Tensor) -> None:
         self._engine, self._rules, self._steps = engine, rules, steps
         self._initial = self._base = engine.get_gravity()
-        self._count = 0
         neutral = 1.0 if next(iter(rules.values())).operation == "scaling" else 0.0
         self.sampled = torch.full((engine.num_envs, 3), neutral, device=engine.device)
 
-    def step(self, any_starts: bool) -> None:
-        """Draw what is due in a control step."""
-        self._count += 1
-        if any_starts:
-            self.draw("on_reset")
-        if "on_interval" in self._rules and self._count % self._rules["on_interval"].interval == 0:
+    def after(self, steps: int) -> None:
+        """Draw what is due after so many control steps."""
+        if "on_interval" in self._rules and steps % self._rules["on_interval"].interval == 0:
             self.draw("on_interval")
 
     def draw(self, time: str) -> None:
@@ -620,6 +616,8 @@ class Randomizer:
         if self._drawn_of_views:
             with self._together():
                 self._draw(began)
+        if self._gravity is not None:
+            self._gravity.after(self._step)
         for efforts in self._efforts.values():
             efforts.take_back()
         for change in self._actions:
@@ -646,8 +644,8 @@ class Randomizer:
             if not attribute.moves:
                 attribute.draw("on_reset", env_ids)
                 self._draw_due(name)
-        if self._gravity is not None:
-            self._gravity.step(len(env_ids) > 0)
+        if self._gravity is not None and len(env_ids):
+            self._gravity.draw("on_reset")
 
     def _draw_due(self, name: str) -> None:
         if name in self._due:
