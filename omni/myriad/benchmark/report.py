@@ -33,7 +33,8 @@ class Table:
 
 def tables(found: results.Results) -> list[Table]:
     """Return the tables that there are measurements for."""
-    candidates = [_throughput(found), _cameras(found), _phases(found), _gpus(found), _peers(found), _rewards(found)]
+    makers = (_throughput, _cameras, _phases, _gpus, _peers, _isaac_lab, _rewards)
+    candidates = [make(found) for make in makers]
     return [table for table in candidates if table.rows]
 
 
@@ -134,6 +135,49 @@ def _peers(found: results.Results) -> Table:
         elif name in found["absent"]:
             rows.append((peer.title, "", found["absent"][name], ""))
     return Table("Others, measured in the same run", ("who", "how", "rate", "Myriad against it"), rows, tuple(notes))
+
+
+def _isaac_lab(found: results.Results) -> Table:
+    rows, disk = [], None
+    for num_envs, entry in found["by_num_envs"].items():
+        theirs = entry.get("peers", {}).get("isaaclab")
+        if theirs is None:
+            continue
+        disk = theirs.get("disk_mib", disk)
+        ours = {name: entry.get(name) for name in ("env", "train", "startup")}
+        seeds = found["over_seeds"] if found["over_seeds"].get("num_envs") == int(num_envs) else {}
+        times = {reward: seeds[f"median_{name}"] for reward, name in _wanted_rewards(seeds).items()}
+        rows.append(_beside("Myriad", num_envs, ours["env"], ours["train"], ours["startup"], _memory_gib(entry), times))
+        for how, measured in theirs["variants"].items():
+            startup = {"median": measured["startup"], "spread": 0.0}
+            reached = {
+                reward: measured["reached"][name] for reward, name in _wanted_rewards(measured["reached"]).items()
+            }
+            memory = _memory_gib(measured)
+            name = f"Isaac Lab, {how}"
+            rows.append(_beside(name, num_envs, measured, measured["train"], startup, memory, reached))
+    header = ("who", "num_envs", "environment", "training", "start-up", "memory", "seconds to a reward")
+    note = (
+        "Start-up: from the command to the end of the first environment step. Memory: as above. Seconds of training "
+        "until the mean reward of its last 100 episodes passed, one seed; of ours, the median over the seeds below."
+    )
+    size = f"Isaac Lab's environment takes {disk / 1024:.1f} GiB of the disk. " if disk else ""
+    return Table("Isaac Lab beside Myriad", header, rows, (size + note,))
+
+
+def _beside(
+    name: str,
+    num_envs: str,
+    env: dict[str, Any] | None,
+    train: dict[str, Any] | None,
+    startup: dict[str, Any] | None,
+    memory: float | None,
+    times: dict[float, float | None],
+) -> tuple[str, ...]:
+    to_reward = ", ".join(f"{reward:,.0f}: {_time(seconds)}" for reward, seconds in times.items())
+    seconds = f"{startup['median']:.1f} s" if startup else ""
+    gib = f"{memory:.1f} GiB" if memory else ""
+    return name, f"{int(num_envs):,}", _with_spread(env), _with_spread(train), seconds, gib, to_reward
 
 
 def _fastest(found: results.Results, measure: str) -> str:
