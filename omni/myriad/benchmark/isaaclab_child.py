@@ -106,7 +106,7 @@ def _trained(env: Any, agent_cfg: Any, scale: float, job: dict[str, Any], option
             self.steps += 1
             return super().step(actions)
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:  # its logger may still write
         runner = lab.create_rsl_rl_runner(Watched(env, clip_actions=agent_cfg.clip_actions), agent_cfg, log_dir=folder)
         with contextlib.suppress(_DoneError), contextlib.redirect_stdout(sys.stderr):
             runner.learn(10**6, init_at_random_ep_len=agent_cfg.init_at_random_ep_len)
