@@ -85,16 +85,19 @@ def _memory_gib(entry: dict[str, Any]) -> float | None:
 
 
 def _phases(found: results.Results) -> Table:
+    names = [name for name in results.HEADLINES if name != "camera"]  # which has a table of its own
+    names = [name for name in names if any(name in entry for entry in found["by_num_envs"].values())]
     rows = []
     for num_envs, entry in found["by_num_envs"].items():
-        for measure in (name for name in results.HEADLINES if name in entry):
-            if measure == "camera":
-                continue  # in a table of its own
-            amount = "{} {:.2f} s" if measure == "startup" else "{} {:.0%}"
-            phases = ", ".join(amount.format(*phase) for phase in entry[measure]["phases"].items())
-            rows.append((f"{int(num_envs):,}", measure.replace("_", " "), phases))
+        cells = []
+        for name in names:
+            amount = "{} {:.2f} s" if name == "startup" else "{} {:.0%}"
+            cells.append(", ".join(amount.format(*phase) for phase in entry.get(name, {}).get("phases", {}).items()))
+        if any(cells):
+            rows.append((f"{int(num_envs):,}", *cells))
     note = "By the host's clock: on a GPU, work that is only queued counts where somebody waits for it."
-    return Table("Where the time goes", ("num_envs", "measured", "phases"), rows, (note,))
+    header = ("num_envs", *(name.replace("_", " ") for name in names))
+    return Table("Where the time goes", header, rows, (note,))
 
 
 def _gpus(found: results.Results) -> Table:
@@ -241,7 +244,9 @@ def show(found: results.Results) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    Console().print(Markdown("\n".join([f"# {found['task']}", *(f"- {line}" for line in about(found)), *_body(found)])))
+    Console().print(
+        Markdown("\n".join([f"# {found['task']}", *(f"- {line}" for line in about(found)), *_body(found, set())]))
+    )
 
 
 # -- the page in docs -------------------------------------------------------------------------------------------------
@@ -274,11 +279,12 @@ def rendered(text: str, folder: Path) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise MyriadError(f"The page has no place for tables: two lines, {BEGIN} and {END}.")
-    sections = [_section(results.load(file), file) for file in sorted(folder.glob("*.json"))]
+    said: set[str] = set()
+    sections = [_section(results.load(file), file, said) for file in sorted(folder.glob("*.json"))]
     return before + begin + "\n\n" + "\n".join(sections or [f"{NOTHING}\n"]) + "\n" + end + after
 
 
-def _section(found: results.Results, file: Path) -> str:
+def _section(found: results.Results, file: Path, said: set[str]) -> str:
     machine = found["machine"] or {}
     engine = " with Newton" if _engine(found) == "Newton" else ""
     lines = [f"### {found['task']}{engine} on {machine.get('gpu') or machine.get('cpu')}", ""]
@@ -287,19 +293,21 @@ def _section(found: results.Results, file: Path) -> str:
         commit, dirty, _ = (command["git"] or "unknown").partition("-dirty")
         lines.append(f"- {command['date']}, commit {commit[:12]}{dirty and ' with edits'}: `{command['command']}`")
     lines += [f"- every value: [{file.name}]({file.parent.name}/{file.name})", ""]
-    lines += _body(found)
+    lines += _body(found, said)
     for picture in (picture_of(file, kind) for kind in ("throughput", "learning")):
         if picture.exists():
             lines += [f"![{picture.stem}]({file.parent.name}/{picture.name})", ""]
     return "\n".join(lines)
 
 
-def _body(found: results.Results) -> list[str]:
-    """Return the lines of the tables, and of what was not measured, as Markdown."""
+def _body(found: results.Results, said: set[str]) -> list[str]:
+    """Return the lines of the tables, and of what was not measured, as Markdown; notes that were said are not again."""
     lines = []
     for table in tables(found):
         lines += [f"#### {table.title}", "", _markdown_row(table.header), _markdown_row(("---",) * len(table.header))]
-        lines += [*map(_markdown_row, table.rows), "", *(f"{note}\n" for note in table.notes)]
+        notes = [note for note in table.notes if note not in said]
+        lines += [*map(_markdown_row, table.rows), "", *(f"{note}\n" for note in notes)]
+        said.update(notes)
     if found["left_out"]:
         lines += [f"Left out for lack of time: {', '.join(found['left_out'])}.", ""]
     return lines + [f"Failed: {what}: {why}\n" for what, why in found["failures"].items()]
