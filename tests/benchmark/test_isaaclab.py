@@ -26,7 +26,7 @@ def lay(packages: Path, name: str, version: str, *requires: str) -> None:
 
 
 def test_its_environment_or_folder_of_packages_is_found(place):
-    assert "./myriad python -m omni.myriad.benchmark.isaaclab" in PEERS["isaaclab"].absence("Ant")
+    assert str(PEERS["isaaclab"].absence("Ant")).endswith("./myriad python -m omni.myriad.benchmark.isaaclab")
     assert PEERS["isaaclab"].absence("Cartpole") == "stands beside Ant alone"
     lay(place, "isaaclab", "3.0.0")
     assert PEERS["isaaclab"].versions() == {"isaaclab": "3.0.0"}, "a folder of packages"

@@ -291,8 +291,8 @@ PEERS = {
         isaac_lab,
         ("isaaclab",),
         "env",
-        "Its task Isaac-Ant-Direct on our robot, without Isaac Sim: the same observations, actions, step and "
-        "decimation, so environment steps compare. Armature 0.05 kg m², episodes of 960 steps, and death costs 120 "
+        "Its task Isaac-Ant-Direct on our robot, without Isaac Sim: as many observations and actions, the same step "
+        "and decimation, so environment steps compare. Armature 0.05 kg m², episodes of 960 steps, and death costs 120 "
         "times ours. It trains with rsl_rl: rollouts of 32 steps, 5 epochs of 4 minibatches, a 400-200-100 network. "
         "Its rewards are multiplied by the seconds of a control step, which is undone here; that they pass the same "
         "number compares the two only roughly.",
