@@ -21,7 +21,7 @@ Initializer = Literal[
 ]  # fmt: skip
 Compile = Literal["default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs"]
 Measure = Literal["bare_loop", "env", "train", "startup", "peers", "camera", "reward"]
-Peer = Literal["rl_games", "rl_games_compiled", "mujoco_warp", "gymnasium", "dart", "mjlab"]
+Peer = Literal["rl_games", "rl_games_compiled", "mujoco_warp", "gymnasium", "dart", "isaaclab", "mjlab"]
 
 _UINT = {"least": 0, "most": 2**32 - 1}  # PhysX's unsigned int
 

@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from omni.myriad.benchmark import timing
+from omni.myriad.benchmark import isaaclab, timing
 from omni.myriad.benchmark.measurements import Config, Result, stepped, timed_training, trained
 from omni.myriad.benchmark.options import Options
 from omni.myriad.places import data_folder
@@ -171,6 +171,11 @@ def _dart_rates(of_each: tuple[float, int, float], options: Options, together: A
     return timing.rates(advance, lambda: None, options.repeats, options.seconds, 120)
 
 
+def isaac_lab(config: Config, options: Options) -> Result:
+    """Measure Isaac Lab's own Ant, on our robot, in an environment of its own."""
+    return isaaclab.measure(config["sim_device"], config["task"]["env"]["numEnvs"], options)
+
+
 def mjlab(config: Config, options: Options) -> Result:
     """Measure mjlab's own flat-ground Unitree Go1, stepped with random actions."""
     # On import mjlab asks for EGL, which a machine without a display may lack; nothing is rendered here.
@@ -200,6 +205,8 @@ class Peer:
         by_num_envs: Whether it is measured for each number of environments.
         task: The task that it has a counterpart of; None for any.
         across_devices: Whether its processor against our GPU is what the comparison is for.
+        version: Tells the version of one of its packages.
+        how_to_install: What to type; empty: `pip install` and its packages.
     """
 
     title: str
@@ -210,6 +217,8 @@ class Peer:
     by_num_envs: bool = True
     task: str | None = None
     across_devices: bool = False
+    version: Callable[[str], str] = metadata.version
+    how_to_install: str = ""
 
     def absence(self, task: str) -> str | None:
         """Return why the peer is not measured beside a task, such as how to install it, or None where it is."""
@@ -218,13 +227,13 @@ class Peer:
         try:
             self.versions()
         except metadata.PackageNotFoundError:
-            return f"not installed: pip install {' '.join(self.packages)}"
+            return "not installed: " + (self.how_to_install or f"pip install {' '.join(self.packages)}")
         return None
 
     def versions(self) -> dict[str, str]:
         """Return the versions of its packages."""
         names = [package.partition("[")[0] for package in self.packages]
-        return {name: metadata.version(name) for name in names}
+        return {name: self.version(name) for name in names}
 
 
 PEERS = {
@@ -276,6 +285,20 @@ PEERS = {
         by_num_envs=False,
         task="Ant",
         across_devices=True,
+    ),
+    "isaaclab": Peer(
+        "Isaac Lab",
+        isaac_lab,
+        ("isaaclab",),
+        "env",
+        "Its task Isaac-Ant-Direct on our robot, without Isaac Sim: as many observations and actions, the same step "
+        "and decimation, so environment steps compare. Armature 0.05 kg m², episodes of 960 steps, and death costs 120 "
+        "times ours. It trains with rsl_rl: rollouts of 32 steps, 5 epochs of 4 minibatches, a 400-200-100 network. "
+        "Its rewards are multiplied by the seconds of a control step, which is undone here; that they pass the same "
+        "number compares the two only roughly.",
+        task="Ant",
+        version=isaaclab.version,
+        how_to_install="./myriad python -m omni.myriad.benchmark.isaaclab",
     ),
     "mjlab": Peer(
         "mjlab Go1, flat",

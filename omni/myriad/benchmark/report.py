@@ -33,7 +33,8 @@ class Table:
 
 def tables(found: results.Results) -> list[Table]:
     """Return the tables that there are measurements for."""
-    candidates = [_throughput(found), _cameras(found), _phases(found), _gpus(found), _peers(found), _rewards(found)]
+    makers = (_throughput, _cameras, _phases, _gpus, _peers, _isaac_lab, _rewards)
+    candidates = [make(found) for make in makers]
     return [table for table in candidates if table.rows]
 
 
@@ -84,16 +85,19 @@ def _memory_gib(entry: dict[str, Any]) -> float | None:
 
 
 def _phases(found: results.Results) -> Table:
+    names = [name for name in results.HEADLINES if name != "camera"]  # which has a table of its own
+    names = [name for name in names if any(name in entry for entry in found["by_num_envs"].values())]
     rows = []
     for num_envs, entry in found["by_num_envs"].items():
-        for measure in (name for name in results.HEADLINES if name in entry):
-            if measure == "camera":
-                continue  # in a table of its own
-            amount = "{} {:.2f} s" if measure == "startup" else "{} {:.0%}"
-            phases = ", ".join(amount.format(*phase) for phase in entry[measure]["phases"].items())
-            rows.append((f"{int(num_envs):,}", measure.replace("_", " "), phases))
+        cells = []
+        for name in names:
+            amount = "{} {:.2f} s" if name == "startup" else "{} {:.0%}"
+            cells.append(", ".join(amount.format(*phase) for phase in entry.get(name, {}).get("phases", {}).items()))
+        if any(cells):
+            rows.append((f"{int(num_envs):,}", *cells))
     note = "By the host's clock: on a GPU, work that is only queued counts where somebody waits for it."
-    return Table("Where the time goes", ("num_envs", "measured", "phases"), rows, (note,))
+    header = ("num_envs", *(name.replace("_", " ") for name in names))
+    return Table("Where the time goes", header, rows, (note,))
 
 
 def _gpus(found: results.Results) -> Table:
@@ -134,6 +138,49 @@ def _peers(found: results.Results) -> Table:
         elif name in found["absent"]:
             rows.append((peer.title, "", found["absent"][name], ""))
     return Table("Others, measured in the same run", ("who", "how", "rate", "Myriad against it"), rows, tuple(notes))
+
+
+def _isaac_lab(found: results.Results) -> Table:
+    rows, disk = [], None
+    for num_envs, entry in found["by_num_envs"].items():
+        theirs = entry.get("peers", {}).get("isaaclab")
+        if theirs is None:
+            continue
+        disk = theirs.get("disk_mib", disk)
+        ours = {name: entry.get(name) for name in ("env", "train", "startup")}
+        seeds = found["over_seeds"] if found["over_seeds"].get("num_envs") == int(num_envs) else {}
+        times = {reward: seeds[f"median_{name}"] for reward, name in _wanted_rewards(seeds).items()}
+        rows.append(_beside("Myriad", num_envs, ours["env"], ours["train"], ours["startup"], _memory_gib(entry), times))
+        for how, measured in theirs["variants"].items():
+            startup = {"median": measured["startup"], "spread": 0.0}
+            reached = {
+                reward: measured["reached"][name] for reward, name in _wanted_rewards(measured["reached"]).items()
+            }
+            memory = _memory_gib(measured)
+            name = f"Isaac Lab, {how}"
+            rows.append(_beside(name, num_envs, measured, measured["train"], startup, memory, reached))
+    header = ("who", "num_envs", "environment", "training", "start-up", "memory", "seconds to a reward")
+    note = (
+        "Start-up: from the command to the end of the first environment step. Memory: as above. Seconds of training "
+        "until the mean reward of its last 100 episodes passed, one seed; of ours, the median over the seeds below."
+    )
+    size = f"Isaac Lab's environment takes {disk / 1024:.1f} GiB of the disk. " if disk else ""
+    return Table("Isaac Lab beside Myriad", header, rows, (size + note,))
+
+
+def _beside(
+    name: str,
+    num_envs: str,
+    env: dict[str, Any] | None,
+    train: dict[str, Any] | None,
+    startup: dict[str, Any] | None,
+    memory: float | None,
+    times: dict[float, float | None],
+) -> tuple[str, ...]:
+    to_reward = ", ".join(f"{reward:,.0f}: {_time(seconds)}" for reward, seconds in times.items())
+    seconds = f"{startup['median']:.1f} s" if startup else ""
+    gib = f"{memory:.1f} GiB" if memory else ""
+    return name, f"{int(num_envs):,}", _with_spread(env), _with_spread(train), seconds, gib, to_reward
 
 
 def _fastest(found: results.Results, measure: str) -> str:
@@ -197,7 +244,9 @@ def show(found: results.Results) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    Console().print(Markdown("\n".join([f"# {found['task']}", *(f"- {line}" for line in about(found)), *_body(found)])))
+    Console().print(
+        Markdown("\n".join([f"# {found['task']}", *(f"- {line}" for line in about(found)), *_body(found, set())]))
+    )
 
 
 # -- the page in docs -------------------------------------------------------------------------------------------------
@@ -230,11 +279,12 @@ def rendered(text: str, folder: Path) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise MyriadError(f"The page has no place for tables: two lines, {BEGIN} and {END}.")
-    sections = [_section(results.load(file), file) for file in sorted(folder.glob("*.json"))]
+    said: set[str] = set()
+    sections = [_section(results.load(file), file, said) for file in sorted(folder.glob("*.json"))]
     return before + begin + "\n\n" + "\n".join(sections or [f"{NOTHING}\n"]) + "\n" + end + after
 
 
-def _section(found: results.Results, file: Path) -> str:
+def _section(found: results.Results, file: Path, said: set[str]) -> str:
     machine = found["machine"] or {}
     engine = " with Newton" if _engine(found) == "Newton" else ""
     lines = [f"### {found['task']}{engine} on {machine.get('gpu') or machine.get('cpu')}", ""]
@@ -243,19 +293,21 @@ def _section(found: results.Results, file: Path) -> str:
         commit, dirty, _ = (command["git"] or "unknown").partition("-dirty")
         lines.append(f"- {command['date']}, commit {commit[:12]}{dirty and ' with edits'}: `{command['command']}`")
     lines += [f"- every value: [{file.name}]({file.parent.name}/{file.name})", ""]
-    lines += _body(found)
+    lines += _body(found, said)
     for picture in (picture_of(file, kind) for kind in ("throughput", "learning")):
         if picture.exists():
             lines += [f"![{picture.stem}]({file.parent.name}/{picture.name})", ""]
     return "\n".join(lines)
 
 
-def _body(found: results.Results) -> list[str]:
-    """Return the lines of the tables, and of what was not measured, as Markdown."""
+def _body(found: results.Results, said: set[str]) -> list[str]:
+    """Return the lines of the tables, and of what was not measured, as Markdown; notes that were said are not again."""
     lines = []
     for table in tables(found):
         lines += [f"#### {table.title}", "", _markdown_row(table.header), _markdown_row(("---",) * len(table.header))]
-        lines += [*map(_markdown_row, table.rows), "", *(f"{note}\n" for note in table.notes)]
+        notes = [note for note in table.notes if note not in said]
+        lines += [*map(_markdown_row, table.rows), "", *(f"{note}\n" for note in notes)]
+        said.update(notes)
     if found["left_out"]:
         lines += [f"Left out for lack of time: {', '.join(found['left_out'])}.", ""]
     return lines + [f"Failed: {what}: {why}\n" for what, why in found["failures"].items()]

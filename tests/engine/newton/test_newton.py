@@ -137,6 +137,7 @@ def drawn_by_drives(env, room):
     [
         # Stiffer than torque can hold in a step, and so stable only where drives are implicit, as PhysX's are.
         ("Anymal", "Robot", 0.05, 0.0),
+        pytest.param("AnymalTerrain", "Robot", 0.05, 0.0, marks=pytest.mark.nightly),
         ("Go1Velocity", "Robot", 0.05, 0.0),
         ("G1Velocity", "Robot", 0.05, 0.0),
         # A joint of three hinges turns by one rotation in PhysX, in MuJoCo by one after the other: the same at zero.
@@ -221,6 +222,15 @@ def test_what_was_saved_goes_on_to_the_bit(made):
     torch.manual_seed(1)
     again = [env.step(action)[0]["obs"].clone() for action in actions[20:]]
     assert torch.equal(torch.stack(first), torch.stack(again))
+
+
+def test_two_runs_of_a_seed_are_equal_to_the_bit_on_a_cpu(env_of):
+    seen = []
+    for _ in range(2):
+        env = env_of("task=Ant", "num_envs=8", "engine=newton", "seed=5")
+        env.reset()
+        seen.append(torch.stack([env.step(action)[0]["obs"].clone() for action in random(6)(60, 8, 8)]))
+    assert torch.equal(*seen)
 
 
 def test_what_blew_up_starts_again_alone(made):
