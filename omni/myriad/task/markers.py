@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
 MarkerShape = Literal["sphere", "box"]
 
+_PHYSICS = "Phys", "Newton", "Mjc"
+"""What names of schemas of physics begin with."""
+
 
 class Marker(NamedTuple):
     """Where a marker is drawn in each environment; write into these, and films show it.
@@ -32,6 +35,38 @@ def make_marker(num_envs: int, device: torch.device) -> Marker:
     """Return a marker at the origin of each environment."""
     upright = torch.tensor([1.0, 0.0, 0.0, 0.0], device=device)
     return Marker(torch.zeros((num_envs, 3), device=device), upright.repeat(num_envs, 1))
+
+
+def author_likeness(stage: Usd.Stage, name: str, file: str) -> None:
+    """Author a marker into environment 0 that looks as a USD file of one body does, and has nothing of its physics.
+
+    Args:
+        stage: The stage.
+        name: Of its prim.
+        file: The USD file, with a default prim.
+
+    Raises:
+        MyriadError: If there is a prim of that name.
+    """
+    from pxr import Usd
+
+    prim = stage.GetPrimAtPath(_place(stage, name))
+    prim.GetReferences().AddReference(file)
+    for part in Usd.PrimRange(prim):
+        for schema in part.GetAppliedSchemas():
+            if schema.startswith(_PHYSICS):
+                part.RemoveAppliedSchema(schema)
+
+
+def _place(stage: Usd.Stage, name: str) -> str:
+    """Define the prim of a marker, and return its path."""
+    from pxr import UsdGeom
+
+    path = f"{ENV_0_PATH}/{name}"
+    if stage.GetPrimAtPath(path):
+        raise MyriadError(f"Marker {name} needs a name of its own: environment 0 has something called that.")
+    UsdGeom.Xform.Define(stage, path)
+    return path
 
 
 def author_marker(
@@ -55,14 +90,10 @@ def author_marker(
     """
     from pxr import Gf, UsdGeom
 
-    path = f"{ENV_0_PATH}/{name}"
     kinds = {"sphere": UsdGeom.Sphere, "box": UsdGeom.Cube}
     if shape not in kinds:
         raise MyriadError(f"Marker {name} cannot be a {shape}: choose one of {', '.join(kinds)}.")
-    if stage.GetPrimAtPath(path):
-        raise MyriadError(f"Marker {name} needs a name of its own: environment 0 has something called that.")
-    UsdGeom.Xform.Define(stage, path)
-    form = kinds[shape].Define(stage, f"{path}/shape")
+    form = kinds[shape].Define(stage, f"{_place(stage, name)}/shape")
     form.CreateDisplayColorAttr([colour])
     form.GetPrim().GetAttribute("radius" if shape == "sphere" else "size").Set(0.5 if shape == "sphere" else 1.0)
     edges = (size, size, size) if isinstance(size, (int, float)) else size
