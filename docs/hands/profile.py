@@ -7,11 +7,13 @@
 import statistics
 import sys
 import time
+from typing import Any
 
 import torch
 
 from omni.myriad.app.config import load_config
 from omni.myriad.app.runs import make_env
+from omni.myriad.env.vec_env import VecEnv
 
 ALONE = "task.sim.Robot.enable_self_collisions=False"
 SETTINGS = {
@@ -28,9 +30,10 @@ AWAY = ("the cube is away", "both")
 ROUNDS, STEPS = 10, 12
 
 
-def seconds(env, away):
+def seconds(env: VecEnv, away: bool) -> float:
     """Take control steps with random actions, and return the seconds that physics took."""
-    task, spent = env.task, 0.0
+    task: Any = env.task
+    spent = 0.0
     if away:
         task.objects.set_world_poses(task.object_start + task._env_pos + torch.tensor([0.0, 0.0, 50.0]))
         task.objects.set_velocities(torch.zeros(task.num_envs, 6))
@@ -48,7 +51,7 @@ def seconds(env, away):
     return spent
 
 
-def main():
+def main() -> None:
     """Print the median over rounds of each setting's share."""
     task, num_envs = sys.argv[1], sys.argv[2]
     envs = {}

@@ -5,9 +5,11 @@ import math
 
 import pytest
 import torch
+from pxr import Usd, UsdPhysics, UsdShade
 
 from omni.myriad.app.config import load_config
 from omni.myriad.app.runs import make_env
+from omni.myriad.engine.shapes import robot_shapes
 from omni.myriad.errors import MyriadError
 from omni.myriad.maths import quat_rotate
 
@@ -259,3 +261,24 @@ def test_fingers_hold_a_cube_and_feel_it(hands):
     assert (task.object_position[:, 2] < 0.58).all()
     torch.testing.assert_close(task.robot.frame_poses("palm_link")[0][:, 2], height)
     assert task.robot.get_joint_velocities().abs().max() < 2.0
+
+
+def test_the_goal_looks_as_the_cube_does_and_has_nothing_of_its_physics(one):
+    stage = one.engine.stage
+    roots = (stage.GetPrimAtPath(f"/World/envs/env_0/{name}") for name in ("Goal", "Object"))
+    goal, cube = (list(Usd.PrimRange(root)) for root in roots)
+    assert [part.GetName() for part in goal[1:]] == [part.GetName() for part in cube[1:]]
+    assert sum(part.HasAPI(UsdPhysics.CollisionAPI) for part in cube) == 1, "painted faces touch nothing"
+    for part in goal:
+        assert not any("Phys" in schema for schema in part.GetAppliedSchemas())
+    shapes = robot_shapes(stage, ["Goal", "Object"])
+    seen = [{shape.colour for shape in shapes if shape.link == link} for link in ("Goal", "Object")]
+    assert seen[0] == seen[1] and len(seen[0]) == 7
+
+
+def test_fingers_have_the_friction_that_the_yaml_says(one):
+    """PhysX would give shapes without a material 0.5."""
+    stage = one.engine.stage
+    palm = stage.GetPrimAtPath("/World/envs/env_0/Robot/palm_link/collisions/box")
+    bound = UsdShade.MaterialBindingAPI(palm).ComputeBoundMaterial("physics")[0]
+    assert UsdPhysics.MaterialAPI(bound).GetDynamicFrictionAttr().Get() == 1.0

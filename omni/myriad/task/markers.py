@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
@@ -12,8 +12,6 @@ from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
     from pxr import Usd
-
-MarkerShape = Literal["sphere", "box"]
 
 _PHYSICS = "Phys", "Newton", "Mjc"
 """What names of schemas of physics begin with."""
@@ -72,7 +70,7 @@ def _place(stage: Usd.Stage, name: str) -> str:
 def author_marker(
     stage: Usd.Stage,
     name: str,
-    shape: MarkerShape,
+    shape: str,
     size: float | tuple[float, float, float],
     colour: tuple[float, float, float],
 ) -> None:

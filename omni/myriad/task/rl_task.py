@@ -20,7 +20,7 @@ from omni.myriad.task.buffers import FirstObservation, Rewards, RewardTerms
 from omni.myriad.task.cameras import Lens, author_camera
 from omni.myriad.task.curriculum import Curriculum, EpisodeAverage, TerrainLevels
 from omni.myriad.task.looks import Looks, make_looks
-from omni.myriad.task.markers import Marker, MarkerShape, author_likeness, author_marker, make_marker
+from omni.myriad.task.markers import Marker, author_likeness, author_marker, make_marker
 from omni.myriad.task.observation import Observation, Quantities
 from omni.myriad.task.randomization import Randomizer, make_randomizer
 from omni.myriad.task.robot import About, Robots, robot_view
@@ -369,7 +369,7 @@ class RLTask:
     def add_marker(
         self,
         name: str,
-        shape: MarkerShape | str = "sphere",
+        shape: str = "sphere",
         size: float | tuple[float, float, float] = 0.05,
         colour: tuple[float, float, float] = (0.9, 0.25, 0.1),
     ) -> Marker:
