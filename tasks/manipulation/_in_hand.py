@@ -33,8 +33,7 @@ class InHandManipulation(RLTask):
         self.goal = self.add_marker("Goal", BLOCK)
         super().set_up_scene(scene)
         self.robot = scene.add(self.robot_view("Robot", "hands"))
-        masses = torch.full((self.num_envs,), env["objectMass"], device=self.device)
-        self.objects = scene.add(RigidPrimView("/World/envs/.*/Object/object", name="objects", masses=masses))
+        self.objects = scene.add(RigidPrimView("/World/envs/.*/Object/object", name="objects"))
 
     @property
     def observation_type(self) -> str:
