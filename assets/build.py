@@ -192,8 +192,9 @@ def usd_body(robot: Robot, body: Body, position: Vector, rotation: Quaternion) -
     elif body.parent is None and not robot.fixed_base:
         apis = [*articulation_apis(), *apis]
         lines += articulation_lines(robot)
-    return prim("Xform", body.name, apis, [*lines, *transform(position, rotation)],
-                [usd_geom(geom, robot.collides) for geom in body.geoms])  # fmt: skip
+    shapes = [usd_geom(geom, robot.collides) for geom in body.geoms]
+    shapes += [usd_geom(geom, collides=False) for geom in body.painted]
+    return prim("Xform", body.name, apis, [*lines, *transform(position, rotation)], shapes)
 
 
 def mass_properties(body: Body) -> tuple[Vector, Vector]:
@@ -344,9 +345,9 @@ def row(values: Iterable[float]) -> str:
     return " ".join(map(num, values))
 
 
-def mjcf_geom(parent: ET.Element, geom: Geom, mass: float) -> None:
+def mjcf_geom(parent: ET.Element, geom: Geom, mass: float, **more: str) -> None:
     """Write one shape with its share of the body's mass."""
-    attributes = {"name": geom.name, "type": type(geom).__name__.lower()}
+    attributes = {"name": geom.name, "type": type(geom).__name__.lower(), **more}
     match geom:
         case Sphere():
             attributes |= {"size": num(geom.radius), "pos": row(geom.center)}
@@ -394,6 +395,8 @@ def to_mjcf(robot: Robot) -> str:
             ET.SubElement(element, "inertial", inertia)
         for geom in body.geoms:
             mjcf_geom(element, geom, body.mass * geom.volume / body.volume)
+        for geom in body.painted:
+            mjcf_geom(element, geom, 0.0, contype="0", conaffinity="0")
 
     anchored = [body for body in robot.bodies if body.anchor]
     if anchored:

@@ -151,6 +151,7 @@ class Body:
     joint: Joint | Joints | None = None
     inertia: Vector | None = None  # kg m^2, about the origin, where its centre of mass is; None: that of its shapes
     anchor: Vector | None = None  # point that a ball joint holds in place, in the body's frame
+    painted: tuple[Geom, ...] = ()  # shapes that are seen, and neither touch nor weigh anything
 
     @property
     def hinges(self) -> tuple[Joint, ...]:
@@ -459,7 +460,24 @@ def _table() -> Robot:
     return Robot("Table", (Body("table", (top,), 600.0 * top.volume),), fixed_base=True, collides=True, height=-0.025)
 
 
+def _block() -> Robot:
+    """Return the cube that hands turn, each face of its own colour."""
+    edge, painted, thickness = 0.05, 0.046, 0.002  # m; faces stand out by half their thickness
+    colours = (AMBER, BLUE, SAND, (0.75, 0.16, 0.16), (0.25, 0.58, 0.30), (0.55, 0.30, 0.62))
+    faces = []
+    for face, colour in enumerate(colours):
+        axis, side = face % 3, 1.0 if face < 3 else -1.0
+        size, center = [painted] * 3, [0.0] * 3
+        size[axis], center[axis] = thickness, side * edge / 2
+        name = f"face_{'xyz'[axis]}_{'plus' if side > 0 else 'minus'}"
+        faces.append(Box(name, colour, (size[0], size[1], size[2]), (center[0], center[1], center[2])))
+    box = Box("object_geom", SLATE, (edge, edge, edge))
+    body = Body("object", (box,), 567.0 * box.volume, painted=tuple(faces))
+    return Robot("Block", (body,), fixed_base=False, collides=True, height=edge / 2,
+                 max_depenetration_velocity=1000.0, position_iterations=8)  # fmt: skip
+
+
 ROBOTS = (
     _ant(), _cartpole(), _humanoid(), _balance_bot(), _ball(), _quadcopter(), _ingenuity(), _crazyflie(), _cabinet(),
-    _prop(), _cube("cube", AMBER, 0.05), _cube("big_cube", BLUE, 0.07), _table(),
+    _prop(), _block(), _cube("cube", AMBER, 0.05), _cube("big_cube", BLUE, 0.07), _table(),
 )  # fmt: skip

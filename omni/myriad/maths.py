@@ -98,6 +98,12 @@ def quat_from_euler_xyz(roll: Tensor, pitch: Tensor, yaw: Tensor) -> Tensor:
     return torch.stack((w, x, y, z), dim=-1)
 
 
+def quat_from_angle_axis(angle: Tensor, axis: Tensor) -> Tensor:
+    """Return the rotations (N, 4) by angles (N,) in rad about axes (N, 3)."""
+    half = (0.5 * angle).unsqueeze(-1)
+    return normalize(torch.cat([torch.cos(half), normalize(axis) * torch.sin(half)], dim=-1))
+
+
 def compute_heading_and_up(
     torso_rotation: Tensor, inv_start_rot: Tensor, to_target: Tensor, vec0: Tensor, vec1: Tensor, up_idx: int
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:

@@ -47,7 +47,10 @@ def test_a_cpu_gets_environments_for_its_cores(monkeypatch):
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("task=Antt", "Unknown task 'Antt'; did you mean Ant? The tasks are: Ant, Anymal, AnymalTerrain, "),
+        (
+            "task=Antt",
+            "Unknown task 'Antt'; did you mean Ant? The tasks are: AllegroHand, Ant, Anymal, ",
+        ),
         ("num_env=4", "Unknown key 'num_env'; did you mean num_envs?"),
         ("horizon_length=8", "did you mean train.params.config.horizon_length?"),
         ("task.env.resetDst=1", "did you mean task.env.resetDist"),

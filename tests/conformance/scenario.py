@@ -24,7 +24,9 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 STEPS = 1000
 WALKERS = ("Anymal", "G1Velocity", "Go1Velocity", "Humanoid")
 LIFTING = ("FrankaLift", "FrankaStack", "FrankaStackOperationalSpace")
-OTHERS = ("BallBalance", "Crazyflie", "FrankaCabinet", *LIFTING, "FrankaReach", "Ingenuity", "Quadcopter", *WALKERS)
+HANDS = ("AllegroHand", "ShadowHand")
+FLYING = ("Crazyflie", "Ingenuity", "Quadcopter")
+OTHERS = ("BallBalance", "FrankaCabinet", "FrankaReach", *FLYING, *HANDS, *LIFTING, *WALKERS)
 """Tasks beside Cartpole and Ant."""
 
 ON_TERRAIN = ("AnymalTerrain", "G1VelocityRough", "Go1VelocityRough")
@@ -35,7 +37,7 @@ DETERMINISTIC = "task.sim.physx.enable_enhanced_determinism=True"
 SETTINGS = {
     # Standalone PhysX on a CPU keeps these apart by distance alone, and a ball that fell would roll to the neighbours.
     "BallBalance": ("task.env.envSpacing=20.0", DETERMINISTIC),
-    **dict.fromkeys(WALKERS, (DETERMINISTIC,)),
+    **dict.fromkeys((*HANDS, *WALKERS), (DETERMINISTIC,)),
 }
 
 

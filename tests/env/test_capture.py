@@ -222,7 +222,10 @@ def test_capture_changes_no_bit(launched_env_of, task):
 
 
 @pytest.mark.nightly
-@pytest.mark.parametrize("task", ["FrankaReach", "FrankaCabinet", "FrankaLift", "FrankaStack", "Go1Velocity"])
+@pytest.mark.parametrize(
+    "task",
+    ["FrankaReach", "FrankaCabinet", "FrankaLift", "FrankaStack", "AllegroHand", "ShadowHand", "Go1Velocity"],
+)
 def test_frames_markers_and_commands_change_no_bit_either(launched_env_of, task):
     histories = []
     for launch in (None, Again):

@@ -1,18 +1,19 @@
 # SPDX-License-Identifier: Apache-2.0
-"""500 steps of a task under given actions, and what is kept of OmniIsaacGymEnvs' own: numbers, and none of its code.
+"""Some steps of a task under given actions, and what is kept of OmniIsaacGymEnvs' own: numbers, and none of its code.
 
 `MYRIAD_OIGE=folder python -m tests.oige.rollout` writes the files again from a checkout.
 """
 
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
 import torch
 
 RECORDED = Path(__file__).parent / "recorded"
-STEPS, NUM_ENVS = 500, 2
-TASKS = ("Cartpole", "Ant", "FrankaCabinet")
+HANDS = ("AllegroHand", "ShadowHand")
+TASKS = ("Cartpole", "Ant", "FrankaCabinet", *HANDS)
 
 # OmniIsaacGymEnvs' tasks stand on Isaac Sim's default ground, whose material is not their YAML's.
 GROUND = [
@@ -21,22 +22,41 @@ GROUND = [
 ]
 
 
+# Contacts make much of the last bit: the palm stands where theirs stands, a bit from where it is said to.
+PALM = [
+    "task.env.handPosition=[2.9802322e-8, -0.169245523, 0.484001468]",
+    "task.env.handOrientation=[-0.475891226, -0.522998038, 0.522998622, -0.475891858]",
+]
+ALIKE = {"Ant": GROUND, "AllegroHand": PALM}
+"""What ours needs to be in their world."""
+
+
 def settings(task):
     """Return the command line of a task's rollout."""
+    exactly = ["task.sim.physx.enable_enhanced_determinism=True", "task.env.episodeLength=60"]
     more = {
         "Ant": ["task.env.episodeLength=150"],  # or nothing would end
         "FrankaCabinet": ["task.env.episodeLength=150", "task.sim.add_ground_plane=False"],  # which its foot rubs on
+        "AllegroHand": exactly,
+        # Goals that random fingers reach. One hand alone: PhysX turns the root of a second one by a bit as it starts.
+        "ShadowHand": [*exactly, "task.env.successTolerance=1.6", "num_envs=1"],
     }
-    return [f"task={task}", f"num_envs={NUM_ENVS}", "sim_device=cpu", "engine.shards=1", *more.get(task, [])]
+    return [f"task={task}", "num_envs=2", "sim_device=cpu", "engine.shards=1", *more.get(task, [])]
 
 
-def roll(env):
-    """Return observations (STEPS + 1, n, size), rewards and dones (STEPS, n): same seed, same starts and actions."""
+def roll(env, task):
+    """Return observations (steps + 1, n, size), rewards and dones (steps, n): same seed, same starts and actions.
+
+    Hands draw goals in each step of ours, and in theirs where one is reached: there each step has a seed of its own.
+    """
+    steps = 200 if task in HANDS else 500
     torch.manual_seed(1)
     chance = torch.Generator().manual_seed(2)
     observations, rewards, dones = [env.reset()["obs"].clone()], [], []
-    for _ in range(STEPS):
+    for step in range(steps):
         actions = 2.0 * torch.rand(env.num_envs, env.num_actions, generator=chance) - 1.0
+        if task in HANDS:
+            torch.manual_seed(step)
         seen, reward, done, _ = env.step(actions)
         observations.append(seen["obs"].clone())
         rewards.append(reward.clone())
@@ -49,14 +69,14 @@ def roll(env):
 
 
 def main():
-    """Record the tasks from the checkout that MYRIAD_OIGE names."""
+    """Record all tasks, or those that are named, from the checkout that MYRIAD_OIGE names."""
     from omni.myriad.app.config import load_config
     from omni.myriad.app.runs import make_env
 
     RECORDED.mkdir(exist_ok=True)
-    for task in TASKS:
+    for task in sys.argv[1:] or TASKS:
         env = make_env(load_config([*settings(task), f"oige={os.environ['MYRIAD_OIGE']}"]))
-        np.savez_compressed(RECORDED / f"{task}.npz", **roll(env))
+        np.savez_compressed(RECORDED / f"{task}.npz", **roll(env, task))
         env.close()
 
 

@@ -138,8 +138,12 @@ class Actor(Section):
     sleep_threshold: float | None = option(None, "energy per mass below which it sleeps, m^2/s^2", least=-1)
     stabilization_threshold: float | None = option(None, "energy per mass below which it is damped, m^2/s^2", least=-1)
     max_depenetration_velocity: float | None = option(None, "m/s at most at which overlaps are resolved", least=-1)
+    max_linear_velocity: float | None = option(None, "m/s at most", least=-1)
+    max_angular_velocity: float | None = option(None, "degrees/s at most", least=-1)
+    angular_damping: float | None = option(None, "of its turning, 1/s", least=-1)
+    friction: float | None = option(None, "of shapes without a material of their own, which have 0.5", least=0)
     density: float | None = option(None, "kg/m^3", least=-1)
-    mass: float | None = option(None, "kg, of each link", least=-1)
+    mass: float | None = option(None, "kg, of each link; 0 for what follows from density", least=-1)
     contact_offset: float | None = option(None, "m from its surface where contacts begin", least=-1)
     rest_offset: float | None = option(None, "m between surfaces at rest")
 

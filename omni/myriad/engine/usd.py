@@ -59,6 +59,9 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, Any]]] = {
     },
     "PhysxRigidBodyAPI": {
         "enable_gyroscopic_forces": ("physxRigidBody:enableGyroscopicForces", _BOOL),
+        "angular_damping": ("physxRigidBody:angularDamping", _FLOAT),
+        "max_linear_velocity": ("physxRigidBody:maxLinearVelocity", _FLOAT),
+        "max_angular_velocity": ("physxRigidBody:maxAngularVelocity", _FLOAT),  # degrees/s
         "enable_ccd": ("physxRigidBody:enableCCD", _BOOL),
         "disable_gravity": ("physxRigidBody:disableGravity", _BOOL),
         "max_depenetration_velocity": ("physxRigidBody:maxDepenetrationVelocity", _FLOAT),
@@ -82,6 +85,9 @@ _ACTOR_SCHEMAS = {
 }
 """What is set on prims that have a schema of UsdPhysics."""
 
+_FRICTION = "friction"
+"""An actor's setting, static and dynamic, for shapes without a material of their own: PhysX gives those 0.5."""
+
 
 def write_settings(prim: Usd.Prim, schema: str, settings: Mapping[str, Any]) -> None:
     """Write those of some settings that a schema of `ATTRIBUTES` has; None and -1 leave what is there."""
@@ -99,6 +105,8 @@ def author(prim: Usd.Prim, schema: str, attribute: str, type_name: Any, value: A
 
 def write_actor_settings(root: Usd.Prim, settings: Mapping[str, Any]) -> None:
     """Write an actor's settings onto articulation roots, rigid bodies and colliders at and below a prim."""
+    if (friction := settings.get(_FRICTION)) is not None:
+        _bind_material(root, f"{root.GetPath()}/material", friction, friction, 0.0)
     for prim in Usd.PrimRange(root):
         for api, schemas in _ACTOR_SCHEMAS.items():
             for schema in schemas if prim.HasAPI(api) else ():
@@ -107,7 +115,8 @@ def write_actor_settings(root: Usd.Prim, settings: Mapping[str, Any]) -> None:
 
 def actor_settings() -> set[str]:
     """Return the names of all settings that an actor can have."""
-    return {key for schemas in _ACTOR_SCHEMAS.values() for schema in schemas for key in ATTRIBUTES[schema]}
+    schemas = [schema for applied in _ACTOR_SCHEMAS.values() for schema in applied]
+    return {_FRICTION, *(key for schema in schemas for key in ATTRIBUTES[schema])}
 
 
 def new_stage() -> Usd.Stage:

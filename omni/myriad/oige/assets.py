@@ -140,7 +140,7 @@ def _franka(stage: Usd.Stage) -> None:
 
 
 _STANDINS: dict[str, Callable[[], str]] = {
-    "Props/Blocks/block_instanceable.usd": _built(shapes.block),
+    "Props/Blocks/block_instanceable.usd": _own("block/block.usda"),
     "Props/Sektion_Cabinet/sektion_cabinet_instanceable.usd": _own("cabinet/cabinet.usda"),
     "Robots/ANYbotics/anymal_instanceable.usd": _catalogue("anymal_c", _joints_below_links),
     "Robots/AllegroHand/allegro_hand_instanceable.usd": _catalogue("allegro", _allegro),

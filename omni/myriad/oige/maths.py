@@ -20,6 +20,7 @@ from omni.myriad.maths import (  # noqa: F401
     normalize,
     normalize_angle,
     quat_conjugate,
+    quat_from_angle_axis,
     quat_from_euler_xyz,
     quat_mul,
     quat_rotate,
@@ -48,12 +49,6 @@ def quat_axis(q: Tensor, axis: int = 0) -> Tensor:
 def quat_unit(a: Tensor) -> Tensor:
     """Scale quaternions to unit length."""
     return normalize(a)
-
-
-def quat_from_angle_axis(angle: Tensor, axis: Tensor) -> Tensor:
-    """Return the rotations by angles (N,) in rad about axes (N, 3)."""
-    half = (0.5 * angle).unsqueeze(-1)
-    return quat_unit(torch.cat([torch.cos(half), normalize(axis) * torch.sin(half)], dim=-1))
 
 
 def quat_diff_rad(a: Tensor, b: Tensor) -> Tensor:

@@ -170,13 +170,3 @@ def crazyflie(build: Builder) -> None:
         build.body(name, pose((0.046, 0, 0.012)) * _around(angle), mass=0.0008)
         build.shape(name, "Cylinder", radius=0.0225, height=0.004)
         build.joint(f"m{index + 1}_joint", "body", name)
-
-
-def block(build: Builder) -> None:
-    """A cube of 65 mm, as in OpenAI's task of turning one in a hand."""
-    UsdGeom.Xform.Define(build.stage, "/robot/object")
-    build.body("object", density=400.0)
-    prim = build.stage.GetPrimAtPath("/robot/object")
-    prim.RemoveAPI(UsdPhysics.ArticulationRootAPI)
-    prim.RemoveAppliedSchema("PhysxArticulationAPI")
-    build.shape("object", "Cube", size=0.065)

@@ -14,13 +14,34 @@ import torch
 from torch import Tensor
 
 from omni.myriad.engine import physx
+from omni.myriad.engine.physx.views.settings import Setting
 from omni.myriad.engine.view import Indices
 
 logger = logging.getLogger(__name__)
 
 
+_MASS = Setting("PhysicsMassAPI", "physics:mass", torch.float32, 0.0)
+
+
 class RigidPrimView(physx.RigidPrimView):
-    """Rigid bodies, whose forces may come as (num_envs, bodies, 3)."""
+    """Rigid bodies, whose forces may come as (num_envs, bodies, 3).
+
+    Args:
+        *arguments: As there.
+        masses: In kg, (N,), the same in every environment: authored before physics starts, as Isaac Sim does, so that
+            inertias are those of these masses.
+        **options: As there.
+    """
+
+    def __init__(self, *arguments: Any, masses: Tensor | None = None, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._authored_masses = masses
+
+    def bind(self, engine: Any) -> None:
+        """Connect the view to the engine, and author masses."""
+        super().bind(engine)
+        if self._authored_masses is not None:
+            self._set_setting(_MASS, "masses", self._authored_masses, None)
 
     def _read(self, tensor_type: str, indices: Indices, columns: Tensor | None, clone: bool) -> Tensor:
         return super()._read(tensor_type, indices, columns, True)

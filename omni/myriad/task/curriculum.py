@@ -138,3 +138,40 @@ class Curriculum:
         """Go on where a state of `state` was."""
         self.value.copy_(state["value"])
         self._sums.copy_(state["sums"])
+
+
+class EpisodeAverage:
+    """The mean of a statistic over episodes, the last ones counting most: a number to be put into `curricula`.
+
+    Whenever episodes end, it moves by a part of the way to their mean, as OmniIsaacGymEnvs' `consecutive_successes`.
+
+    Args:
+        part: Of the way, from 0 to 1.
+        device: Where the tensors are.
+
+    Attributes:
+        value: The number now, a tensor without dimensions, the same one always.
+    """
+
+    def __init__(self, part: float, device: torch.device) -> None:
+        self._part = part
+        self.value = torch.zeros((), device=device)
+
+    def update(self, ended: Tensor, statistic: Tensor) -> None:
+        """Take note of episodes.
+
+        Args:
+            ended: True where an episode has ended in this step, (num_envs,).
+            statistic: What it was like, (num_envs,).
+        """
+        count = ended.sum()
+        mean = (statistic * ended).sum() / count.clamp(min=1)
+        self.value += self._part * (mean - self.value) * (count > 0)
+
+    def state(self) -> dict[str, Tensor]:
+        """Return a copy of it, for checkpoints."""
+        return {"value": self.value.clone()}
+
+    def set_state(self, state: Mapping[str, Tensor]) -> None:
+        """Go on where a state of `state` was."""
+        self.value.copy_(state["value"])

@@ -18,9 +18,9 @@ from omni.myriad.places import data_folder
 from omni.myriad.task.actuators import ProportionalDerivative, author_actuators, moving_joints, read_actuators
 from omni.myriad.task.buffers import FirstObservation, Rewards, RewardTerms
 from omni.myriad.task.cameras import Lens, author_camera
-from omni.myriad.task.curriculum import Curriculum, TerrainLevels
+from omni.myriad.task.curriculum import Curriculum, EpisodeAverage, TerrainLevels
 from omni.myriad.task.looks import Looks, make_looks
-from omni.myriad.task.markers import Marker, MarkerShape, author_marker, make_marker
+from omni.myriad.task.markers import Marker, author_likeness, author_marker, make_marker
 from omni.myriad.task.observation import Observation, Quantities
 from omni.myriad.task.randomization import Randomizer, make_randomizer
 from omni.myriad.task.robot import About, Robots, robot_view
@@ -83,8 +83,8 @@ class RLTask:
         terrain: The ground that all environments share, where the YAML has a section `env.terrain`; else None. Without
             it there is a plane.
         levels: Where on it episodes start (`TerrainLevels`), or None.
-        curricula: Numbers that change as robots learn, by name: put a `Curriculum` here, and update it in `is_done` or
-            later.
+        curricula: Numbers that change as robots learn, by name: put a `Curriculum` or an `EpisodeAverage` here, and
+            update it in `is_done` or later.
     """
 
     robot: Any = ""
@@ -122,7 +122,7 @@ class RLTask:
         if self.num_actions is None and not self._defines("action_terms") and not type(self).robot:
             raise MyriadError(f"Task {name} does not say its num_actions: set num_actions = ... in the class.")
         self.markers: dict[str, Marker] = {}
-        self.curricula: dict[str, Curriculum] = {}
+        self.curricula: dict[str, Curriculum | EpisodeAverage] = {}
         self.scales: dict[str, torch.Tensor] = {}  # sizes that were drawn at the start, by view, (num_envs,) each
         # Under two names: OmniIsaacGymEnvs' tasks have a terrain of their own.
         self.terrain = self._ground = self.make_terrain()
@@ -369,7 +369,7 @@ class RLTask:
     def add_marker(
         self,
         name: str,
-        shape: MarkerShape = "sphere",
+        shape: str = "sphere",
         size: float | tuple[float, float, float] = 0.05,
         colour: tuple[float, float, float] = (0.9, 0.25, 0.1),
     ) -> Marker:
@@ -377,14 +377,17 @@ class RLTask:
 
         Args:
             name: Name of its prim below environment 0.
-            shape: "sphere" or "box".
-            size: Diameter or edges in m.
-            colour: Red, green and blue from 0 to 1.
+            shape: "sphere" or "box", or a USD file of one body, as for `add_robot`, whose looks it has.
+            size: Diameter or edges in m, of a sphere or a box.
+            colour: Red, green and blue from 0 to 1, likewise.
 
         Returns:
             Its positions and orientations, to be written by the task; films draw it there.
         """
-        author_marker(self.stage, name, shape, size, colour)
+        if shape.endswith((".usd", ".usda", ".usdc")):
+            author_likeness(self.stage, name, str(self._find_asset(shape)[0]))
+        else:
+            author_marker(self.stage, name, shape, size, colour)
         self.markers[name] = self.world.markers[name] = make_marker(self._num_envs, self._device)
         return self.markers[name]
 
