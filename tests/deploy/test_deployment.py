@@ -14,6 +14,7 @@ from omni.myriad.app.config import load_config
 from omni.myriad.deploy import deployment
 from omni.myriad.deploy.deployment import deploy
 from omni.myriad.errors import MyriadError
+from omni.myriad.policy.runtime import Policy, PolicyError, seal
 
 
 def config(*overrides):
@@ -42,6 +43,43 @@ def test_a_file_earns_what_the_player_does_in_three_places(exported, monkeypatch
     assert "MuJoCo" in capsys.readouterr().out
     assert written["videos"] == {"physx": "physx.mp4", "mujoco": "mujoco.mp4"}
     assert all(len(list(imageio_ffmpeg.read_frames(str(path)))) == 1 + 6 for path in report.videos.values())
+
+
+def test_a_policy_with_a_memory_begins_each_episode_with_an_empty_one(exported_with_memory):
+    report = deploy(config("seed=7", "episodes=3"), exported_with_memory, "mujoco")
+    trainer, batch, physx, mujoco = (np.array(row.rewards) for row in report.rows)
+    np.testing.assert_allclose(batch, trainer, rtol=1e-3)
+    np.testing.assert_allclose(physx, trainer, rtol=1e-3)
+    np.testing.assert_allclose(mujoco, trainer, rtol=0.02)
+    # Episodes go one after the other on the one robot: with what the memory held at the end of the last they differ.
+    policy = Policy(exported_with_memory)
+    assert [(state["input"], state["units"]) for state in policy.metadata["recurrent"]] == [("h_in", 32), ("c_in", 32)]
+    fresh = policy.infer(np.full(4, 0.1, np.float32))
+    assert np.abs(policy.infer(np.full(4, 0.1, np.float32)) - fresh).max() > 1e-4
+    policy.reset()
+    np.testing.assert_array_equal(policy.infer(np.full(4, 0.1, np.float32)), fresh)
+
+
+@pytest.mark.parametrize(
+    ("change", "wrong"),
+    [
+        (lambda states: states.pop(), r"the graph takes \['c_in', 'h_in', 'obs'\], not \['h_in', 'obs'\]"),
+        (lambda states: states[0].update(units=31), r"h_in has shape \[None, 31\]"),
+        (lambda states: states[1].update(layers=2), "c_in has 2 layers, in the graph 1"),
+        (lambda states: states[0].update(initial=None), "h_in at the start is None"),
+        (lambda states: states[0].update(output="c_out"), "the graph returns .*'h_out', 'c_out'.*, not"),
+        (lambda states: states.reverse(), "the graph returns"),
+    ],
+)
+def test_a_memory_that_does_not_fit_the_graph_ends_in_one_line(exported_with_memory, tmp_path, change, wrong):
+    model = onnx.load(exported_with_memory)
+    properties = {entry.key: entry.value for entry in model.metadata_props}
+    meta = json.loads(properties["myriad"])
+    change(meta["recurrent"])
+    onnx.helper.set_model_props(model, {"myriad": json.dumps(meta)})
+    (tmp_path / "policy.onnx").write_bytes(seal(model.SerializeToString()))
+    with pytest.raises(PolicyError, match=wrong):
+        Policy(tmp_path / "policy.onnx")
 
 
 @pytest.mark.parametrize("engine", ["physx", "mujoco"])

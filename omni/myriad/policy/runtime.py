@@ -525,6 +525,9 @@ def _check_metadata(meta: Mapping[str, Any], session: Any) -> None:
             a == b or None in (a, b) for a, b in zip(shape, own[name], strict=True)
         )
         _demand(fits, f"{name} has shape {own[name]}, in the graph {shape}")
+    outputs = ["actions", *(state["output"] for state in meta["recurrent"])]
+    made = [part.name for part in session.get_outputs()]
+    _demand(meta["graph"]["outputs"] == outputs == made, f"the graph returns {made}, not {outputs}")
     for state in meta["recurrent"]:
         layers = next(part.shape[0] for part in session.get_inputs() if part.name == state["input"])
         _demand(state["layers"] == layers, f"{state['input']} has {state['layers']} layers, in the graph {layers}")

@@ -26,9 +26,14 @@ def test_minibatch_follows_the_number_of_environments(caplog: pytest.LogCaptureF
     assert "minibatch_size 8192 does not divide the batch of 1024 steps, using 1024" in caplog.text
     assert fitted(100, 1000) == 800  # 1600 steps
     assert fitted(10, 50, rnn=True) == 40  # 160 steps in sequences of 4
-    with pytest.raises(MyriadError, match="a batch of 16 steps cannot be cut into sequences of seq_length=5"):
-        env = CartPoleEnv(1)
-        fit_minibatches(rl_games_params(make_cfg(env, rnn=True, seq_length=5), env))
+    env = CartPoleEnv(1)
+    for seq_length, minibatch_size, wrong in (
+        (5, 16, r"horizon_length=16 cannot be cut into sequences of seq_length=5: it must be a multiple of it"),
+        (8, 4, "a batch of 16 steps cannot be cut into sequences of seq_length=8"),
+    ):
+        settings = {"seq_length": seq_length, "minibatch_size": minibatch_size}
+        with pytest.raises(MyriadError, match=wrong):
+            fit_minibatches(rl_games_params(make_cfg(env, rnn=True, **settings), env))
 
 
 def test_command_line_and_task_are_filled_in() -> None:

@@ -93,6 +93,11 @@ def fit_minibatches(params: dict[str, Any]) -> None:
     if not any("rnn" in network for _, network in learners):
         config["seq_length"] = 1  # rl-games would want batches in multiples of it all the same
     seq_length = config.get("seq_length", 4)
+    if config["horizon_length"] % seq_length:
+        raise MyriadError(
+            f"train.params.config.horizon_length={config['horizon_length']} cannot be cut into sequences of "
+            f"seq_length={seq_length}: it must be a multiple of it"
+        )
     batch = config["num_actors"] * config["horizon_length"]
     for learner, _ in learners:
         wanted = learner.get("minibatch_size")
