@@ -35,8 +35,8 @@ class Points(nn.Module):
     """Say where in its picture each channel is strong: the mean place under a softmax, -1 to 1 from edge to edge.
 
     Where something small is, a layer that sees every pixel apart has to learn for each place by itself; this learns
-    what to look for once (the feature points of Levine et al., 2016, arXiv:1504.00702). rl-games has such a layer, which
-    takes rows for columns where pictures are not square.
+    what to look for once (the feature points of Levine et al., 2016, arXiv:1504.00702). rl-games has such a layer, but
+    one that takes rows for columns where pictures are not square.
     """
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
