@@ -100,7 +100,13 @@ def test_looks_that_take_long_are_few_unless_the_run_keeps_to_a_pace(watched, mo
     env, source, viewer = watched("task=Cartpole", "num_envs=1")
     viewer.ask("watch", on=True)
     until(lambda: source.is_watched)
-    monkeypatch.setattr(source, "_look", lambda: time.sleep(0.02))
+
+    def look():
+        end = time.thread_time() + 0.02
+        while time.thread_time() < end:
+            pass
+
+    monkeypatch.setattr(source, "_look", look)
     for speed, least, most in ((None, 1.9, 20.0), (1.0, 0.0, 0.05)):
         source._speed, source._due = speed, 0.0
         step(env)

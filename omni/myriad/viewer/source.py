@@ -71,7 +71,7 @@ class Source:
         self._usual_speed = 1.0 if about.get("real_time") else None
         self._speed: float | None = self._usual_speed
         self._due = self._step_due = self._ground_due = self._pictures_due = 0.0
-        self._spent = 0.0  # s since the last look, on this thread
+        self._spent = 0.0  # s of this thread since the last look
         self._with_contacts, self._contacts, self._no_contacts = False, None, ""
         self._cameras = [view for view in self._world.scene.views() if isinstance(view, CameraView)]
         self._steps = 0
@@ -118,16 +118,15 @@ class Source:
             self._welcome()
             if not self._is_watched:
                 return
-            start = time.perf_counter()
+            now, before = time.perf_counter(), time.thread_time()
             self._obey()
             self._send_if_ready()
-            if start >= self._due:
+            if is_due := now >= self._due:
                 self._look()
-                now = time.perf_counter()
-                dear = 0.0 if self._speed else (self._spent + now - start) / _MOST_SHARE
-                self._due, self._spent = start + max(1.0 / LOOKS_PER_SECOND, dear), 0.0
-            else:
-                self._spent += time.perf_counter() - start
+            self._spent += time.thread_time() - before
+            if is_due:
+                dear = 0.0 if self._speed else self._spent / _MOST_SHARE
+                self._due, self._spent = now + max(1.0 / LOOKS_PER_SECOND, dear), 0.0
             self._hold()
         except Exception:  # to be looked at must end no training
             logger.warning("the live page is closed", exc_info=True)
