@@ -11,7 +11,7 @@ from pxr import Usd, UsdGeom
 from omni.myriad.engine.shapes import Shape
 from omni.myriad.errors import MyriadError
 from omni.myriad.render.camera import Camera
-from omni.myriad.render.video import film_robot, follow
+from omni.myriad.render.video import _drawn, film_robot, follow
 
 RED = Shape("ball", "sphere", (0.5,), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.9, 0.1, 0.1))
 UPRIGHT = np.array([[1.0, 0.0, 0.0, 0.0]])
@@ -86,6 +86,15 @@ def test_a_film_has_its_length_and_shows_its_robot(tmp_path):
     assert len(pictures) == 10, "a third of a second"
     assert reddish(pictures[5]).mean() > 0.02
     assert np.abs(pictures[0].astype(int) - pictures[-1]).mean() > 1.0, "the floor passes by"
+
+
+def test_pictures_that_several_threads_draw_are_those_of_one_in_their_order():
+    _, positions = rolling_ball(6)
+    frames = [(place, UPRIGHT, (3.0, -3.0, 1.5), (0.0, 0.0, 0.5)) for place in positions]
+    alone, together = ([*_drawn([Camera(["ball"], [RED], 64, 48) for _ in range(n)], frames)] for n in (1, 3))
+    assert len(alone) == len(together) == 6
+    assert all(map(np.array_equal, alone, together))
+    assert not np.array_equal(alone[0], alone[5]), "the ball moves"
 
 
 def test_a_film_for_which_there_is_no_room_is_said_and_the_old_one_stays(tmp_path):

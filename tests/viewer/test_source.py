@@ -96,6 +96,23 @@ def test_the_socket_is_in_a_folder_of_ones_own(tmp_path, monkeypatch):
         address_of(tmp_path / "runs" / "a")
 
 
+def test_looks_that_take_long_are_few_unless_the_run_keeps_to_a_pace(watched, monkeypatch):
+    env, source, viewer = watched("task=Cartpole", "num_envs=1")
+    viewer.ask("watch", on=True)
+    until(lambda: source.is_watched)
+
+    def look():
+        end = time.thread_time() + 0.02
+        while time.thread_time() < end:
+            pass
+
+    monkeypatch.setattr(source, "_look", look)
+    for speed, least, most in ((None, 1.9, 20.0), (1.0, 0.0, 0.05)):
+        source._speed, source._due = speed, 0.0
+        step(env)
+        assert least < source._due - time.perf_counter() < most
+
+
 def test_nothing_is_read_while_nobody_looks_and_poses_are_those_of_the_engine(watched, monkeypatch):
     env, source, viewer = watched("task=Ant", "num_envs=9")
     read = type(env.engine).link_poses

@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ _MARGIN = 1.25  # how much more than the robot is in the picture
 _CALM = 0.4  # s over which the camera's path is smoothed: it knows where the robot will go
 _ELEVATION = math.radians(15.0)
 _SEEN = 15.0  # m around a robot's path in which uneven ground is drawn
+_MOST_THREADS = 8  # that draw a film while somebody waits for it
 _CLEARANCE = 0.4  # m from the camera to uneven ground
 
 
@@ -50,7 +54,7 @@ def film_robot(
         MyriadError: If newton or imageio-ffmpeg is not installed, or the robot has no shapes to be drawn.
     """
     shapes = shapes_around(stage, link_names, np.concatenate(positions)) if len(positions) else []
-    return draw_film(link_names, shapes, positions, orientations, dt, path, captions, True)
+    return draw_film(link_names, shapes, positions, orientations, dt, path, captions, True, threads=_threads())
 
 
 def shapes_around(stage: Any, link_names: Sequence[str], reached: np.ndarray) -> list[Shape]:
@@ -77,13 +81,14 @@ def draw_film(
     shows_progress: bool = False,
     size: tuple[int, int] = (640, 368),
     frames_per_second: int = FRAMES_PER_SECOND,
+    threads: int = 1,
 ) -> Path:
-    """Do what `film_robot` does with shapes that were read before, in whichever process and size."""
+    """Do what `film_robot` does with shapes that were read before, in whichever process, size and number of threads."""
     imageio_ffmpeg = needed("imageio_ffmpeg", "imageio-ffmpeg")
     if not shapes:
         raise MyriadError("The robot has no visible shapes, so there is nothing to film: say video=False.")
     ground = [shape for shape in shapes if not shape.link]
-    camera = Camera(link_names, shapes, *size)
+    cameras = [Camera(link_names, shapes, *size) for _ in range(threads)]
     step = 1.0 / frames_per_second
     moments = [min(round(k * step / dt), len(positions) - 1) for k in range(max(1, int(len(positions) * dt / step)))]
     eyes, targets = follow([positions[m] for m in moments], link_names, shapes, frames_per_second)
@@ -97,10 +102,12 @@ def draw_film(
             ffmpeg_log_level="error",
         )  # fmt: skip
         writer.send(None)
-        frames = list(zip(moments, eyes, targets, strict=True))
+        frames = [(positions[m], orientations[m], *at) for m, *at in zip(moments, eyes, targets, strict=True)]
+        pictures = zip(moments, _drawn(cameras, frames), strict=True)
         try:
-            for moment, eye, target in track(frames, f"Drawing {target_file.name}", disable=not shows_progress):
-                picture = camera.draw(positions[moment], orientations[moment], eye, target)
+            for moment, picture in track(
+                pictures, f"Drawing {target_file.name}", len(moments), disable=not shows_progress
+            ):
                 writer.send(np.ascontiguousarray(_captioned(picture, captions[moment]) if captions else picture))
         finally:
             writer.close()
@@ -112,6 +119,21 @@ def draw_film(
         if drawn < len(moments):
             raise OSError(f"ffmpeg wrote {drawn} of {len(moments)} frames")
     return target_file
+
+
+def _threads() -> int:
+    """Return how many threads may draw: the cores that this process may use."""
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return min(cores, _MOST_THREADS)
+
+
+def _drawn(cameras: Sequence[Camera], frames: Sequence[tuple[Any, ...]]) -> Iterator[np.ndarray]:
+    """Draw frames in their order, each camera on a thread of its own: Warp needs no GIL, and one core, to draw."""
+    yield cameras[0].draw(*frames[0])  # alone, which loads the kernels
+    with ThreadPoolExecutor(len(cameras)) as pool:
+        for first in range(1, len(frames), len(cameras)):
+            some = frames[first : first + len(cameras)]
+            yield from pool.map(lambda camera, frame: camera.draw(*frame), cameras[: len(some)], some)
 
 
 class Film:

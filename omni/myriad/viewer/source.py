@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 LOOKS_PER_SECOND = 20
+_MOST_SHARE = 0.01  # of the time of a run that goes as fast as it can, which looks may take
 _MOST_SHOWN = 64
 _GROUND_SECONDS = 1.0  # between looks at uneven ground
 _GROUND_HALF, _GROUND_STEP = 60, 0.1  # points to each side of the robot, and m between them
@@ -44,7 +45,8 @@ class Source:
     """Watches an environment after each of its steps.
 
     While nobody looks that is one attribute that is read. While somebody does, the poses of the chosen environments are
-    copied at most `LOOKS_PER_SECOND` times a second, from a GPU without waiting for it, and leave on another thread.
+    copied at most `LOOKS_PER_SECOND` times a second, from a GPU without waiting for it, and leave on another thread;
+    less often where that would take more than a hundredth of the time of a run that goes as fast as it can.
 
     Args:
         env: The environment, whose task has started.
@@ -69,6 +71,7 @@ class Source:
         self._usual_speed = 1.0 if about.get("real_time") else None
         self._speed: float | None = self._usual_speed
         self._due = self._step_due = self._ground_due = self._pictures_due = 0.0
+        self._spent = 0.0  # s of this thread since the last look
         self._with_contacts, self._contacts, self._no_contacts = False, None, ""
         self._cameras = [view for view in self._world.scene.views() if isinstance(view, CameraView)]
         self._steps = 0
@@ -115,12 +118,15 @@ class Source:
             self._welcome()
             if not self._is_watched:
                 return
+            now, before = time.perf_counter(), time.thread_time()
             self._obey()
             self._send_if_ready()
-            now = time.perf_counter()
-            if now >= self._due:
+            if is_due := now >= self._due:
                 self._look()
-                self._due = now + 1.0 / LOOKS_PER_SECOND
+            self._spent += time.thread_time() - before
+            if is_due:
+                dear = 0.0 if self._speed else self._spent / _MOST_SHARE
+                self._due, self._spent = now + max(1.0 / LOOKS_PER_SECOND, dear), 0.0
             self._hold()
         except Exception:  # to be looked at must end no training
             logger.warning("the live page is closed", exc_info=True)

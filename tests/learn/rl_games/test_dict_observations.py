@@ -16,7 +16,7 @@ from gymnasium import spaces
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn import checkpoint
 from omni.myriad.learn.rl_games.learner import make_learner
-from omni.myriad.learn.rl_games.network import Standardize
+from omni.myriad.learn.rl_games.network import Points, Standardize
 from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.export import Spaces, export_policy
 from omni.myriad.policy.recording import load_recording, record
@@ -122,3 +122,11 @@ def test_standardized_pictures_are_the_same_in_brighter_light_and_nothing_comes_
     torch.testing.assert_close(seen.std((2, 3), correction=0), deviation / (deviation + 0.05))
     torch.testing.assert_close(Standardize()(pictures + 0.3), seen, atol=1e-5, rtol=0)
     assert Standardize()(torch.full((1, 1, 4, 4), 0.7)).abs().max() < 1e-4
+
+
+def test_points_are_where_channels_are_strong_in_a_picture_that_is_not_square() -> None:
+    features = torch.zeros(1, 2, 3, 5)
+    features[0, 0, 2, 1] = features[0, 1, 0, 3] = 50.0
+    # Columns 1 and 3 of five are half-way from the middle; rows 2 and 0 of three are the lower and the upper edge.
+    torch.testing.assert_close(Points()(features), torch.tensor([[-0.5, 0.5, 1.0, -1.0]]))
+    torch.testing.assert_close(Points()(torch.ones(1, 1, 4, 4)), torch.zeros(1, 2), atol=1e-6, rtol=0)

@@ -31,10 +31,27 @@ class Standardize(nn.Module):
         return centred / (deviation + _FAINT)
 
 
+class Points(nn.Module):
+    """Say where in its picture each channel is strong: the mean place under a softmax, -1 to 1 from edge to edge.
+
+    Where something small is, a layer that sees every pixel apart has to learn for each place by itself; this learns
+    what to look for once (the feature points of Levine et al., 2016, arXiv:1504.00702). rl-games has such a layer, but
+    one that takes rows for columns where pictures are not square.
+    """
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return places (batch, 2 * channels), all columns before all rows, of (batch, channels, height, width)."""
+        height, width = features.shape[-2:]
+        weights = features.flatten(2).softmax(-1).unflatten(-1, (height, width))
+        across = torch.linspace(-1.0, 1.0, width, device=features.device)
+        down = torch.linspace(-1.0, 1.0, height, device=features.device)
+        return torch.cat(((weights.sum(2) * across).sum(-1), (weights.sum(3) * down).sum(-1)), dim=1)
+
+
 class DictNetwork(A2CBuilder.Network):
     """rl-games' actor_critic behind an encoder for each image, built from the block `cnn` of the network's settings.
 
-    With `standardize: True` there, pictures go through `Standardize` first.
+    With `standardize: True` there, pictures go through `Standardize` first; with `points: True`, through `Points` last.
 
     Args:
         params: rl-games' `network` block.
@@ -63,6 +80,8 @@ class DictNetwork(A2CBuilder.Network):
                 if isinstance(module, nn.Conv2d) and module.bias is not None:
                     initialize(module.weight)
                     nn.init.zeros_(module.bias)
+            if cnn.get("points"):  # from what the last convolution says, which nothing has cut off at 0
+                encoder = nn.Sequential(*encoder[:-1], Points())
             if cnn.get("standardize"):
                 encoder = nn.Sequential(Standardize(), encoder)
             size += encoder(torch.zeros(1, channels, height, width)).numel()
