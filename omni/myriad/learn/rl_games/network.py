@@ -81,7 +81,7 @@ class DictNetwork(A2CBuilder.Network):
                     initialize(module.weight)
                     nn.init.zeros_(module.bias)
             if cnn.get("points"):  # from what the last convolution says, which nothing has cut off at 0
-                encoder = nn.Sequential(*encoder[:-1], Points())
+                encoder = nn.Sequential(*list(encoder.children())[:-1], Points())
             if cnn.get("standardize"):
                 encoder = nn.Sequential(Standardize(), encoder)
             size += encoder(torch.zeros(1, channels, height, width)).numel()
