@@ -51,7 +51,7 @@ def test_a_policy_with_a_memory_begins_each_episode_with_an_empty_one(exported_w
     np.testing.assert_allclose(batch, trainer, rtol=1e-3)
     np.testing.assert_allclose(physx, trainer, rtol=1e-3)
     np.testing.assert_allclose(mujoco, trainer, rtol=0.02)
-    # Episodes go one after the other on the one robot: with what the memory held at the end of the last they differ.
+    # The memory is not idle, and a reset empties it.
     policy = Policy(exported_with_memory)
     assert [(state["input"], state["units"]) for state in policy.metadata["recurrent"]] == [("h_in", 32), ("c_in", 32)]
     fresh = policy.infer(np.full(4, 0.1, np.float32))
