@@ -42,7 +42,7 @@ def test_a_file_earns_what_the_player_does_in_three_places(exported, monkeypatch
     )
     assert "MuJoCo" in capsys.readouterr().out
     assert written["videos"] == {"physx": "physx.mp4", "mujoco": "mujoco.mp4"}
-    assert all(len(list(imageio_ffmpeg.read_frames(str(path)))) == 1 + 6 for path in report.videos.values())
+    assert all(len(list(imageio_ffmpeg.read_frames(str(path)))) == 1 + 4 for path in report.videos.values())
 
 
 def test_a_policy_with_a_memory_begins_each_episode_with_an_empty_one(exported_with_memory):

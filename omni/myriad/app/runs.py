@@ -5,9 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import itertools
 import logging
-import math
 import random
 import shlex
 import sys
@@ -41,7 +39,7 @@ from omni.myriad.viewer.session import visible
 
 if TYPE_CHECKING:
     from omni.myriad.engine import SimConfig
-    from omni.myriad.learn.base import Actor, Learner, Watch
+    from omni.myriad.learn.base import Learner, Watch
     from omni.myriad.task.rl_task import RLTask
 
 logger = logging.getLogger(__name__)
@@ -143,9 +141,18 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
     config["test"] = True
     trained = state["myriad"]["config"]
     config["train"] |= {"learner": learner_name(trained), "library": trained["train"].get("library")}
+    if config["num_envs"] is None and not config["viewer"]:  # more than episodes would play for nobody
+        numbers = config["task"]["env"]
+        numbers["numEnvs"] = max(1, min(numbers["numEnvs"], config["episodes"]))
     with closing((build or make_env)(config)) as env:
         if config["viewer"]:
             return _show(env, config, path, state)
+        film = None
+        if config["video"]:
+            from omni.myriad.render.video import Film  # and pxr, which Kit has to load first
+
+            film = Film(env.task, FILM_SECONDS)
+            env.watchers.append(film)
         result = run.play(config, env, path, config["episodes"], state)
         # What the task has to say of its last episodes, such as how many succeeded.
         result |= {name: float(value) for name, value in env.task.extras.get("episode", {}).items()}
@@ -155,8 +162,8 @@ def play(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:
             target = path.parent.parent / "play.json"
         else:
             target = path.with_suffix(".play.json")
-        if config["video"]:
-            result["video"] = str(_film(env, run.make_actor(config, env, state, path), target))
+        if film is not None:
+            result["video"] = str(film.write(target, FILM_SECONDS))
     write_json(target, result)
     _print_table(result, target)
     _renew_report(path)
@@ -263,20 +270,6 @@ def _replay(env: VecEnv, fault: Fault, path: Path, video: bool) -> dict[str, Any
         said += f"; film: {result['video']}"
     print(f"Replayed: {said}")
     return result
-
-
-def _film(env: VecEnv, actor: Actor, target: Path) -> Path:
-    """Film an episode of the first environment, at most its first seconds, and return the MP4 file's path."""
-    from omni.myriad.render.video import Film
-
-    film, reward = Film(env.task), 0.0
-    steps = math.ceil(FILM_SECONDS / (env.engine.physics_dt * env.task.control_frequency_inv))
-    for step in itertools.islice(rollout(env, actor, env.reset()), steps):
-        reward += float(step.rewards[0])
-        film.take(reward)
-        if bool(step.dones[0]):
-            break
-    return film.write(target, FILM_SECONDS)
 
 
 def export(config: dict[str, Any], build: Build | None = None) -> dict[str, Any]:

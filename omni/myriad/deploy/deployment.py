@@ -89,6 +89,7 @@ def _deploy(config: Mapping[str, Any], file: Path, engines: Sequence[str]) -> Re
             view, film = env.engine.robots()[view_name], Film(env.task)
             _set_drives(view, meta["joints"])
             robot = SingleRobot(env, policy, view_name, config["latency"])
+            print(f"{ENGINES[name]}: {config['episodes']} episodes of one robot ...", flush=True)
             seen = visible(env, config, file, {"title": f"{file.name} in {ENGINES[name]}"})
             with seen if config["viewer"] else contextlib.nullcontext():
                 results = [play(robot, robot, only(starts, 0, bool(policy.images)), view_name, film)]

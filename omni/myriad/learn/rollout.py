@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import torch
@@ -43,11 +43,19 @@ def rollout(env: Any, actor: Acts, observations: Observations) -> Iterator[Step]
             yield Step(actions, observations, rewards, dones, extras)
 
 
-def play(env: Any, actor: Acts, episodes: int) -> tuple[torch.Tensor, torch.Tensor]:
+def play(
+    env: Any, actor: Acts, episodes: int, told: Callable[[int], object] = lambda _: None
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return reward and length in steps of each of exactly `episodes` episodes, (episodes,) each, on the CPU.
 
     Every environment plays its share of the episodes, its first ones: taking whichever end first would favour
     short episodes.
+
+    Args:
+        env: The `VecEnv`, or what steps like one.
+        actor: Who acts.
+        episodes: How many.
+        told: Told now and then how many have been played.
     """
     share = torch.full((env.num_envs,), episodes // env.num_envs, device=env.device)
     share[: episodes % env.num_envs] += 1
@@ -64,7 +72,9 @@ def play(env: Any, actor: Acts, episodes: int) -> tuple[torch.Tensor, torch.Tens
         results[env_ids, slot] = torch.where(counts, running, results[env_ids, slot])
         played += step.dones
         running.masked_fill_(step.dones.unsqueeze(1), 0.0)
-        if count % _CHECK_EVERY == 0 and bool((played >= share).all()):
-            break
+        if count % _CHECK_EVERY == 0:
+            told(done := int(torch.minimum(played, share).sum()))
+            if done == episodes:
+                break
     rewards, lengths = results[torch.arange(most, device=env.device) < share.unsqueeze(1)].cpu().unbind(1)
     return rewards, lengths

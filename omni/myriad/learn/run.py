@@ -8,6 +8,7 @@ import logging
 import os
 import resource
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -16,6 +17,7 @@ from types import FrameType
 from typing import Any
 
 import torch
+from rich.progress import Progress
 
 from omni.myriad.env.vec_env import Watcher
 from omni.myriad.errors import Interrupted, MyriadError, afterwards
@@ -118,7 +120,15 @@ def play(config: Mapping[str, Any], env: Any, path: Path, episodes: int, state: 
         raise MyriadError(f"episodes={episodes}: play at least one")
     checkpoint.check_matches(state, config, env, path)
     actor = make_actor(config, env, state, path)
-    rewards, lengths = rollout.play(env, actor, episodes)
+    print(f"Playing {episodes:,} episodes of {path} in {env.num_envs:,} environments ...", flush=True)
+    with Progress(transient=True) if sys.stdout.isatty() else contextlib.nullcontext() as progress:
+        bar = progress.add_task("Episodes", total=episodes) if progress else None
+
+        def told(done: int) -> None:
+            if progress and bar is not None:
+                progress.update(bar, completed=done)
+
+        rewards, lengths = rollout.play(env, actor, episodes, told)
     result = {"task": config["task_name"], "checkpoint": str(path), "episodes": len(rewards)}
     for name, values in (("reward", rewards), ("episode_length", lengths)):
         result |= {f"{name}_mean": float(values.mean()), f"{name}_std": float(values.std(unbiased=False))}

@@ -40,7 +40,7 @@ class Camera:
         MyriadError: If newton is not installed.
     """
 
-    def __init__(self, link_names: Sequence[str], shapes: Sequence[Shape], width: int = 640, height: int = 368) -> None:
+    def __init__(self, link_names: Sequence[str], shapes: Sequence[Shape], width: int = 512, height: int = 288) -> None:
         self._wp = warp = needed("warp", "newton>=1.8")
         warp.config.log_level = warp.LOG_ERROR  # before newton is imported
         newton, camera = needed("newton", "newton>=1.8"), needed("newton.sensors", "newton>=1.8").SensorCamera

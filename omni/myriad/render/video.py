@@ -21,7 +21,7 @@ from omni.myriad.files import replacing
 from omni.myriad.render.camera import FIELD_OF_VIEW, Camera, needed
 from omni.myriad.render.poses import Poses
 
-FRAMES_PER_SECOND = 30
+FRAMES_PER_SECOND = 20  # steps of 1/60 s are then equally far apart, and somebody waits for each frame
 _MARGIN = 1.25  # how much more than the robot is in the picture
 _CALM = 0.4  # s over which the camera's path is smoothed: it knows where the robot will go
 _ELEVATION = math.radians(15.0)
@@ -79,7 +79,7 @@ def draw_film(
     path: Path,
     captions: Sequence[str] = (),
     shows_progress: bool = False,
-    size: tuple[int, int] = (640, 368),
+    size: tuple[int, int] = (512, 288),
     frames_per_second: int = FRAMES_PER_SECOND,
     threads: int = 1,
 ) -> Path:
@@ -102,11 +102,17 @@ def draw_film(
             ffmpeg_log_level="error",
         )  # fmt: skip
         writer.send(None)
+        has_bar = shows_progress and sys.stdout.isatty()
+        if shows_progress and not has_bar:
+            print(f"Drawing {target_file.name}: {len(moments)} frames ...", flush=True)
         frames = [(positions[m], orientations[m], *at) for m, *at in zip(moments, eyes, targets, strict=True)]
         pictures = zip(moments, _drawn(cameras, frames), strict=True)
         try:
             for moment, picture in track(
-                pictures, f"Drawing {target_file.name}", len(moments), disable=not shows_progress
+                pictures,
+                f"Drawing {target_file.name}",
+                len(moments),
+                disable=not has_bar,
             ):
                 writer.send(np.ascontiguousarray(_captioned(picture, captions[moment]) if captions else picture))
         finally:
@@ -139,12 +145,16 @@ def _drawn(cameras: Sequence[Camera], frames: Sequence[tuple[Any, ...]]) -> Iter
 class Film:
     """Poses of all that moves in environment 0 of a running task, taken step after step.
 
+    As one of an environment's watchers it takes what is left of the episode at hand, or a part of it.
+
     Args:
         task: The task.
+        seconds: How much of an episode it takes as a watcher.
     """
 
-    def __init__(self, task: Any) -> None:
+    def __init__(self, task: Any, seconds: float = math.inf) -> None:
         self._task, self._world = task, task.world
+        self._seconds, self._reward, self._is_over = seconds, 0.0, False
         self._poses = Poses(task)
         self._env_0 = torch.zeros(1, dtype=torch.long, device=task.device)
         self._taken: list[np.ndarray] = []
@@ -157,6 +167,17 @@ class Film:
             f"{self._task.name}   {self._world.version}   {len(self._taken) * dt:.1f} s   reward {reward:.1f}"
         )
         self._taken.append(self._poses.read(self._env_0)[0].cpu().numpy())
+
+    def after_step(self) -> None:
+        """Take a step of the episode, and nothing after its end."""
+        if not self._is_over:
+            self._reward += float(self._task.rew_buf[0])
+            self.take(self._reward)
+            dt = self._world.physics_dt * self._task.control_frequency_inv
+            self._is_over = bool(self._task.reset_buf[0]) or len(self._taken) * dt >= self._seconds
+
+    def release(self) -> None:
+        """Hold nothing up."""
 
     def write(self, path: Path, seconds: float) -> Path:
         """Draw what was taken, up to a length in s, and return the MP4 file's path; see `film_robot`."""
