@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-FILM_SECONDS = 8.0
+FILM_SECONDS = 6.0
 
 Build = Callable[[dict[str, Any]], VecEnv]
 """What makes an environment from a configuration, for those who do it in another way than `make_env`."""
