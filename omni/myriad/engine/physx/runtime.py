@@ -118,9 +118,8 @@ def create_instance(
     keys = ovphysx.types.GlobalConfigKey
     ovphysx.set_global_config(keys.DISABLE_CONTACT_PROCESSING, disable_contact_processing)
     for key in (keys.COLLISION_CYLINDER_CUSTOM_GEOMETRY, keys.COLLISION_CONE_CUSTOM_GEOMETRY):
-        if (
-            ovphysx.get_global_config(key) is not smooth_cylinders
-        ):  # refused, where it changes nothing, while others run
+        # To set it is refused while other instances run, even where it changes nothing.
+        if ovphysx.get_global_config(key) is not smooth_cylinders:
             ovphysx.set_global_config(key, smooth_cylinders)
 
     overrides: dict[str, bool | int | float | str] = {
