@@ -85,8 +85,11 @@ class CartPoleEnv:
     def close(self) -> None: ...
 
 
-def make_cfg(env: CartPoleEnv, *, max_iterations: int = 5, rnn: bool = False, **config: Any) -> dict[str, Any]:
-    """Return a resolved configuration for `env`; keyword arguments go to rl-games' config block."""
+def make_cfg(env: CartPoleEnv, *, max_iterations: int = 5, rnn: bool | str = False, **config: Any) -> dict[str, Any]:
+    """Return a resolved configuration for `env`; keyword arguments go to rl-games' config block.
+
+    With `rnn` networks have a memory: an LSTM, or what it names.
+    """
     model = "discrete_a2c" if env.discrete else "continuous_a2c_logstd"
     space: dict[str, Any] = {"discrete": {}}
     if not env.discrete:
@@ -102,7 +105,13 @@ def make_cfg(env: CartPoleEnv, *, max_iterations: int = 5, rnn: bool = False, **
     mlp = {"units": [32, 32], "activation": "elu", "initializer": {"name": "default"}}
     network: dict[str, Any] = {"name": "actor_critic", "separate": False, "space": space, "mlp": mlp}
     if rnn:
-        network["rnn"] = {"name": "lstm", "units": 16, "layers": 1, "before_mlp": False, "concat_input": True}
+        network["rnn"] = {
+            "name": "gru" if rnn == "gru" else "lstm",
+            "units": 16,
+            "layers": 1,
+            "before_mlp": False,
+            "concat_input": True,
+        }
     defaults = {
         "normalize_input": True,
         "normalize_value": True,

@@ -26,6 +26,7 @@ from torch import nn
 
 from omni.myriad.env.capture import Graph, Tensors
 from omni.myriad.learn import ranks
+from omni.myriad.learn.rl_games.library import learners
 from omni.myriad.learn.rl_games.rollout import Rollout, flat, nested
 from omni.myriad.learn.rl_games.update import Losses, Update
 
@@ -56,10 +57,6 @@ def why_not_lean(agent: Any) -> str | None:
     }
     what = next((what for what, is_so in wrong.items() if is_so), None)
     return what or ("a network with a loss of its own" if agent.model.get_aux_loss() is not None else None)
-
-
-def _learning(agent: Any) -> list[Any]:
-    return [agent, agent.central_value_net] if agent.has_central_value else [agent]
 
 
 class SteppedRnn(nn.Module):
@@ -97,7 +94,7 @@ class SteppedRnn(nn.Module):
 
 def use_stepped_rnns(agent: Any) -> None:
     """Replace the recurrent layers of an agent's networks."""
-    for learning in _learning(agent):
+    for learning in learners(agent):
         for name, layer in list(learning.model.a2c_network.named_children()):
             if isinstance(layer, RnnWithDones):
                 setattr(learning.model.a2c_network, name, SteppedRnn(layer.rnn))

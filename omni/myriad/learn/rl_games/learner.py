@@ -27,7 +27,7 @@ from omni.myriad.learn.rl_games.actor import RlGamesActor
 from omni.myriad.learn.rl_games.checkpoints import Checkpoints
 from omni.myriad.learn.rl_games.guard import TooFaultyError, all_finite, say_left_out
 from omni.myriad.learn.rl_games.lean import LeanRollout, LeanUpdate, use_stepped_rnns, why_not_lean
-from omni.myriad.learn.rl_games.library import new_agent, new_player, seed_python
+from omni.myriad.learn.rl_games.library import learners, new_agent, new_player, seed_python
 from omni.myriad.learn.rl_games.normalizer import RunningMeanStd
 from omni.myriad.learn.rl_games.rollout import MOST_REWARD, Rollout
 from omni.myriad.learn.rl_games.settings import check_training, fit_minibatches, rl_games_params
@@ -99,7 +99,7 @@ class RlGamesLearner:
             folder.mkdir(parents=True, exist_ok=True)
         self.config, self.params, self.env = config, params, env
         self.agent = agent = new_agent(params, env)
-        self._learning = [agent] + ([agent.central_value_net] if agent.has_central_value else [])  # both have a model
+        self._learning = learners(agent)
         self.max_epochs, self.max_frames = agent.max_epochs, agent.max_frames
         self._use_own_parts()
         self.checkpoints = Checkpoints(agent, env, folder, checkpoint.describe(config, env))

@@ -15,6 +15,7 @@ from omni.myriad.env.threads import single_threaded
 from omni.myriad.learn.fault import Fault, motion_of
 from omni.myriad.learn.record.meters import EpisodeMeter, ExtrasMeter
 from omni.myriad.learn.rl_games.guard import Faults, Found, all_finite, find_first_non_finite
+from omni.myriad.learn.rl_games.library import learners
 
 MOST_REWARD = 1e6  # in a step, either way; a finite number beyond it is a mistake, of which there is nothing to learn
 
@@ -41,8 +42,7 @@ class Rollout:
         self, agent: Any, env: Any, stop_if_asked: Callable[[], None], launch: Callable[[Any], Any] = lambda half: half
     ) -> None:
         self.agent, self.env, self.stop_if_asked = agent, env, stop_if_asked
-        learning = [agent, agent.central_value_net] if agent.has_central_value else [agent]
-        self._recurrent = [learner for learner in learning if learner.is_rnn]
+        self._recurrent = [learner for learner in learners(agent) if learner.is_rnn]
         self.episodes = EpisodeMeter(agent.num_actors, agent.games_to_track, agent.ppo_device)
         self.extras = ExtrasMeter()
         self.absurd_rewards = torch.zeros((), device=agent.ppo_device)  # beyond MOST_REWARD, in this epoch
