@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Rollout and update of the common case with nothing around rl-games' maths; on a GPU as CUDA graphs.
+"""Rollout and update with nothing around rl-games' maths, on a GPU as CUDA graphs; `why_not_lean` says for whom not.
 
 Few functions are all that touches the networks: `_act` samples actions, within the half of `Rollout`'s step before the
-environment's, and `_differentiate` does what rl-games' `calc_gradients` does, by its own loss functions, with the
-learning rate kept on the device and vectors of observations normalised once an update. Pictures stay bytes until a
+environment's, and the two `_loss` with `Descent` do what rl-games' `calc_gradients` do, by its own loss functions, with
+the learning rate kept on the device and vectors of observations normalised once an update. Pictures stay bytes until a
 minibatch is looked at: as floats, those of a whole rollout would take four times the memory. What networks remember
-stays in the same tensors, and where an episode ends within a sequence only the device knows.
+stays in the same tensors.
 """
 
 from __future__ import annotations
@@ -105,7 +105,7 @@ def _launcher(agent: Any) -> Callable[[Any], Any]:
 
 
 class LeanRollout(Rollout):
-    """The common case's rollout: its step in two graphs, and rl-games' way of acting without what waits."""
+    """A step in two graphs, and rl-games' way of acting without what waits."""
 
     def __init__(self, agent: Any, env: Any, stop_if_asked: Callable[[], None]) -> None:
         super().__init__(agent, env, stop_if_asked, _launcher(agent))
@@ -289,7 +289,7 @@ def sequences(learner: Any, inputs: Tensors) -> dict[str, Any]:
 
 
 class LeanUpdate(Update):
-    """The common case's update.
+    """A minibatch in one graph, or where there are several ranks in two, with their sums between.
 
     Args:
         agent: rl-games' agent.

@@ -138,10 +138,9 @@ class Rollout:
         if "faulty" in inputs:
             self.episodes.forget(inputs["faulty"])
         self._at += 1
-        if agent.zero_rnn_on_done:
-            done = inputs["dones"].bool().view(1, -1, 1)
-            for memory in (memory for learner in self._recurrent for memory in learner.rnn_states):
-                memory.masked_fill_(done, 0.0)  # (layers, num_envs, units)
+        for learner in self._recurrent if agent.zero_rnn_on_done else ():
+            for memory in learner.rnn_states:  # (layers, num_envs, units)
+                memory.masked_fill_(inputs["dones"].bool().view(1, -1, 1), 0.0)
         return {}
 
     def _without_absurd(self, rewards: torch.Tensor) -> torch.Tensor:
