@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -248,7 +249,7 @@ def test_cartpole_learns_with_graphs(tmp_path):
 
 @pytest.mark.parametrize("kind", ["lstm", "gru", "lstm critic", "mlp critic"])
 def test_recurrent_networks_and_critics_learn_in_graphs_as_without(kind, tmp_path, monkeypatch):
-    def learned(eager_calls):
+    def learned(eager_calls) -> Any:
         monkeypatch.setattr("omni.myriad.env.capture._EAGER_CALLS", eager_calls)
         env = CartPoleEnv(64, max_steps=7, with_states="critic" in kind, device="cuda")
         cfg = make_cfg(env, max_iterations=3, rnn={"gru": "gru", "mlp critic": False}.get(kind, "lstm"))

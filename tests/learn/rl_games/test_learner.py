@@ -34,7 +34,7 @@ def build(env: CartPoleEnv, folder: Path, **config: Any) -> RlGamesLearner:
 
 def run(learner: str, folder: Path, epochs: int, resume: Path | None = None, **config: Any) -> dict[str, Any]:
     env = make_env(learner)
-    cfg = make_cfg(env, max_iterations=epochs, rnn="lstm" in learner, **config)
+    cfg = make_cfg(env, max_iterations=epochs, rnn="gru" if learner == "gru" else "lstm" in learner, **config)
     cfg["checkpoint"] = resume
     train(cfg, env, folder)
     return checkpoint.load(folder / "checkpoints" / "last.pth")
@@ -57,7 +57,7 @@ def without_clocks(state: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in state.items() if name != "myriad"} | {"learner": learner}
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("learner", [*LEARNERS, "gru"])
 def test_resume_is_exact(learner: str, tmp_path: Path) -> None:
     whole = run(learner, tmp_path / "whole", 6)
     half = run(learner, tmp_path / "half", 3)

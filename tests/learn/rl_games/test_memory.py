@@ -135,7 +135,8 @@ def test_memories_of_rollout_and_update_by_hand(lean: bool, forgets: bool, tmp_p
 
 def test_who_takes_the_way_of_rl_games_is_told_why(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     env = CartPoleEnv(4)
-    for number, settings in enumerate(({"lr_schedule": "linear"}, {"lean": False}, {})):
+    several: list[dict[str, Any]] = [{"lr_schedule": "linear"}, {"lean": False}, {}]
+    for number, settings in enumerate(several):
         with caplog.at_level(logging.WARNING):
             make_learner(make_cfg(env, rnn=True, minibatch_size=64, **settings), env, tmp_path / str(number)).prepare()
     why = "because of an lr_schedule other than adaptive"
