@@ -5,9 +5,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
+from omni.myriad.learn.rl_games.learner import make_learner
+from omni.myriad.learn.rl_games.library import learners
+from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg
 
 ROOT = Path(__file__).parents[1]
 
@@ -240,6 +245,27 @@ def test_cartpole_learns_with_graphs(tmp_path):
     done = subprocess.run([sys.executable, "train.py", *arguments], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert json.loads((tmp_path / "gpu/summary.json").read_text())["reward_mean"] > 400
+
+
+@pytest.mark.parametrize("kind", ["lstm", "gru", "lstm critic", "mlp critic"])
+def test_recurrent_networks_and_critics_learn_in_graphs_as_without(kind, tmp_path, monkeypatch):
+    def learned(eager_calls) -> Any:
+        monkeypatch.setattr("omni.myriad.env.capture._EAGER_CALLS", eager_calls)
+        env = CartPoleEnv(64, max_steps=7, with_states="critic" in kind, device="cuda")
+        cfg = make_cfg(env, max_iterations=3, rnn={"gru": "gru", "mlp critic": False}.get(kind, "lstm"))
+        learner = make_learner(cfg, env, tmp_path / str(eager_calls))
+        learner.train(lambda epoch: None)
+        return learner
+
+    graphs, plain = learned(2), learned(10**9)
+    assert graphs.rollout._run_before.captured and graphs.update._descent.run.captured
+    assert not plain.update._descent.run.captured
+    for of_graphs, of_plain in zip(learners(graphs.agent), learners(plain.agent), strict=True):
+        others = of_plain.model.state_dict()
+        for name, one in of_graphs.model.state_dict().items():
+            torch.testing.assert_close(one, others[name], rtol=1e-4, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+        for one, other in zip(of_graphs.rnn_states or (), of_plain.rnn_states or (), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize("task", ["Ant", "Cartpole"])
