@@ -17,8 +17,8 @@ BROUGHT = [pytest.param(task, marks=pytest.mark.nightly) for task in ("Anymal", 
 """Whose robots pip has to bring."""
 
 BUILT_ALIKE = {"Ant": (4, 2e-3), "Humanoid": (32, 1e-2)}
-"""Robots of our own: with so many iterations they part by so little. A solver that takes one joint after another does not
-treat both sides alike: with the task's four, Humanoids part by 0.04 in a step, with 32 by 0.006, with 128 by 0.003."""
+"""Robots of our own: with so many iterations they part by so little. A solver that takes one joint after another does
+not treat both sides alike: with the task's 4, Humanoids part by 0.04 in a step, with 32 by 0.006, with 128 by 0.003."""
 
 
 @pytest.mark.parametrize("task", ["Ant", "Humanoid", *BROUGHT])
