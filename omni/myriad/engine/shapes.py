@@ -105,7 +105,7 @@ def is_held(stage: Usd.Stage, path: str) -> bool:
 
 
 def ground_shapes(stage: Usd.Stage, low: np.ndarray, high: np.ndarray) -> list[Shape]:
-    """Return the part of the uneven ground between two places, (2,) in m each, in the world's frame; none for a plane.
+    """Return the triangles of uneven ground between two places, (2,) in m each, in the world's frame; none for a plane.
 
     Args:
         stage: The stage that a task authored.
@@ -121,8 +121,9 @@ def ground_shapes(stage: Usd.Stage, low: np.ndarray, high: np.ndarray) -> list[S
         if len(points) <= 4:  # the square by which Isaac Sim shows a plane
             continue
         triangles = np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32).reshape(-1, 3)
-        inside = np.all((points[:, :2] >= low) & (points[:, :2] <= high), axis=-1)
-        triangles = triangles[inside[triangles].all(axis=-1)]
+        corners = points[triangles, :2]
+        seen = (corners.max(axis=1) > low) & (corners.min(axis=1) < high)
+        triangles = triangles[seen.all(axis=-1)]
         used, corners = np.unique(triangles, return_inverse=True)
         if len(used):
             colour = tuple(float(c) for c in mesh.GetDisplayColorAttr().Get()[0])

@@ -15,6 +15,7 @@ import torch
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdLux, UsdPhysics, UsdShade, Vt
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
+from omni.myriad.engine.height_field import height_field_mesh
 from omni.myriad.engine.sim_config import SimConfig
 
 PHYSICS_SCENE_PATH = "/physicsScene"
@@ -203,30 +204,6 @@ def add_height_field(
     UsdPhysics.MeshCollisionAPI.Apply(mesh.GetPrim()).CreateApproximationAttr(UsdPhysics.Tokens.none)
     _bind_material(mesh.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
     return mesh
-
-
-def height_field_mesh(
-    heights: np.ndarray, cell: float, corner: tuple[float, float], wall_slope: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return a grid's points in m, (rows * columns, 3), and triangles, (2 * cells, 3), as OmniIsaacGymEnvs makes them.
-
-    Cells are cut along the diagonal from their first corner to the opposite one.
-    """
-    rows, columns = heights.shape
-    x, y = np.meshgrid(np.arange(rows, dtype=np.float32), np.arange(columns, dtype=np.float32), indexing="ij")
-    steep = wall_slope * cell + 1e-5  # a slope that is just as steep is none
-    moves = [np.zeros((rows, columns), np.float32) for _ in range(3)]
-    for move, (along, aside) in zip(moves, ((1, 0), (0, 1), (1, 1)), strict=True):
-        lower, upper = heights[: rows - along, : columns - aside], heights[along:, aside:]
-        move[: rows - along, : columns - aside] += upper - lower > steep
-        move[along:, aside:] -= lower - upper > steep
-    x += moves[0] + moves[2] * (moves[0] == 0.0)
-    y += moves[1] + moves[2] * (moves[1] == 0.0)
-    points = np.stack((corner[0] + cell * x, corner[1] + cell * y, heights), axis=-1).reshape(-1, 3)
-    first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
-    right, beyond, opposite = first + 1, first + columns, first + columns + 1
-    triangles = np.stack((first, opposite, right, first, beyond, opposite), axis=-1).reshape(-1, 3)
-    return points.astype(np.float32), triangles.astype(np.int32)
 
 
 def _bind_material(

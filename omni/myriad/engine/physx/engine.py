@@ -195,6 +195,8 @@ class PhysXEngine(Engine):
         num_shards, copies = self._num_shards(), self.replicate and not self._sizes
         params = self._sim_config.sim_params
         whole_process = [params.get(key, False) for key in ("disable_contact_processing", "smooth_cylinders")]
+        if self.device.type == "cuda" and not params.get("smooth_cylinders"):
+            scene.simplify_round_shapes(layer)
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
         logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
         try:
