@@ -106,7 +106,7 @@ def author(prim: Usd.Prim, schema: str, attribute: str, type_name: Any, value: A
 def write_actor_settings(root: Usd.Prim, settings: Mapping[str, Any]) -> None:
     """Write an actor's settings onto articulation roots, rigid bodies and colliders at and below a prim."""
     if (friction := settings.get(_FRICTION)) is not None:
-        _bind_material(root, f"{root.GetPath()}/material", friction, friction, 0.0)
+        bind_material(root, f"{root.GetPath()}/material", friction, friction, 0.0)
     for prim in Usd.PrimRange(root):
         for api, schemas in _ACTOR_SCHEMAS.items():
             for schema in schemas if prim.HasAPI(api) else ():
@@ -173,7 +173,7 @@ def add_ground_plane(
     plane = UsdGeom.Plane.Define(stage, f"{prim_path}/collider")
     plane.CreateAxisAttr(UsdGeom.Tokens.z)
     UsdPhysics.CollisionAPI.Apply(plane.GetPrim())
-    _bind_material(plane.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
+    bind_material(plane.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
 
 
 def add_height_field(
@@ -201,7 +201,7 @@ def add_height_field(
     mesh.CreateDisplayColorAttr([(0.55, 0.57, 0.6)])
     UsdPhysics.CollisionAPI.Apply(mesh.GetPrim())
     UsdPhysics.MeshCollisionAPI.Apply(mesh.GetPrim()).CreateApproximationAttr(UsdPhysics.Tokens.none)
-    _bind_material(mesh.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
+    bind_material(mesh.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
     return mesh
 
 
@@ -229,7 +229,7 @@ def height_field_mesh(
     return points.astype(np.float32), triangles.astype(np.int32)
 
 
-def _bind_material(
+def bind_material(
     prim: Usd.Prim, path: str, static_friction: float, dynamic_friction: float, restitution: float
 ) -> None:
     """Give a collider a physics material of its own."""
