@@ -7,7 +7,7 @@ Isaac Sim brings a pxr of its own, so this may be imported once Kit runs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -60,6 +60,7 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, Any]]] = {
     "PhysxRigidBodyAPI": {
         "enable_gyroscopic_forces": ("physxRigidBody:enableGyroscopicForces", _BOOL),
         "angular_damping": ("physxRigidBody:angularDamping", _FLOAT),
+        "linear_damping": ("physxRigidBody:linearDamping", _FLOAT),
         "max_linear_velocity": ("physxRigidBody:maxLinearVelocity", _FLOAT),
         "max_angular_velocity": ("physxRigidBody:maxAngularVelocity", _FLOAT),  # degrees/s
         "enable_ccd": ("physxRigidBody:enableCCD", _BOOL),
@@ -255,6 +256,27 @@ def write_contact_offsets(colliders: Iterable[Usd.Prim], sim_config: SimConfig) 
         if (attribute and attribute.HasAuthoredValue()) or 0.02 * _least_extent(prim) >= offset:
             continue
         author(prim, "PhysxCollisionAPI", "physxCollision:contactOffset", _FLOAT, float(offset))
+
+
+def remove_limits(joint: Usd.Prim) -> None:
+    """Let a revolute or prismatic joint move without an end."""
+    kind = UsdPhysics.RevoluteJoint if joint.IsA(UsdPhysics.RevoluteJoint) else UsdPhysics.PrismaticJoint
+    kind(joint).CreateLowerLimitAttr(-math.inf)
+    kind(joint).CreateUpperLimitAttr(math.inf)
+
+
+def replace_colliders(link: Usd.Prim, boxes: Iterable[tuple[Sequence[float], Sequence[float]]]) -> None:
+    """Take a link's colliders away, and author boxes in their place: opposite corners in m, in the link's frame."""
+    for prim in list(Usd.PrimRange(link)):
+        if prim.HasAPI(UsdPhysics.CollisionAPI):
+            prim.SetActive(False)
+    for number, (low, high) in enumerate(boxes):
+        box = UsdGeom.Cube.Define(link.GetStage(), f"{link.GetPath()}/box_{number}")
+        box.CreateSizeAttr(1.0)
+        box.CreatePurposeAttr(UsdGeom.Tokens.guide)
+        box.AddTranslateOp().Set(Gf.Vec3d(*(0.5 * (a + b) for a, b in zip(low, high, strict=True))))
+        box.AddScaleOp().Set(Gf.Vec3f(*(b - a for a, b in zip(low, high, strict=True))))
+        UsdPhysics.CollisionAPI.Apply(box.GetPrim())
 
 
 def write_contact_reports(root: Usd.Prim) -> None:
