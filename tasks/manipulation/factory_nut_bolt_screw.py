@@ -69,12 +69,13 @@ class FactoryNutBoltScrew(FactoryNutBolt):
         }
 
     def lay_out(self, env_ids: torch.Tensor) -> None:
-        """Put nuts onto the tips of the bolts, which stand where they stood."""
+        """Put nuts onto the tips of bolts that stand in the middle of the bench."""
         turn = math.radians(self.task_config["env"]["nutTurn"])
         turns = torch.tensor([math.cos(0.5 * turn), 0.0, 0.0, math.sin(0.5 * turn)], device=self.device)
         height = self.bench_height + M16.shank_length
         self.put(self.nuts, env_ids, height * self.up, turns.repeat(self.num_envs, 1))
         self.nuts.set_velocities(torch.zeros((len(env_ids), 6), device=self.device), env_ids)
+        self.put(self.bolts, env_ids, self.bench_height * self.up, self.level())
 
     def ways(self, actions: torch.Tensor) -> torch.Tensor:
         """Let actions push down and turn to the right, as far as they are positive; cost is of these."""

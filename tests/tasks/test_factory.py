@@ -162,18 +162,18 @@ def test_a_nut_that_is_turned_follows_the_thread(make):
     task.nuts.set_world_poses(places + task._env_pos, turns)
     task.nuts.set_velocities(torch.zeros(N, 6))
     spin = torch.tensor([-6.0, 6.0, -6.0])  # rad/s
-    for step in range(30):
+    for step in range(24):
         velocities = task.nuts.get_velocities()
         velocities[:, 5] = spin
         task.nuts.set_velocities(velocities)
         engine.step()
-        if step == 9:
+        if step == 7:
             task.measure()
             heights, angles = task.nut[:, 2].clone(), 2.0 * torch.atan2(task.nut_turn[:, 3], task.nut_turn[:, 0])
     task.measure()
     after = 2.0 * torch.atan2(task.nut_turn[:, 3], task.nut_turn[:, 0])
     turned = ((after - angles + math.pi) % (2.0 * math.pi) - math.pi) / (2.0 * math.pi)
-    assert (turned.abs() > 0.08).all() and (turned.sign() == spin.sign()).all()
+    assert (turned.abs() > 0.06).all() and (turned.sign() == spin.sign()).all()
     per_turn = (task.nut[:, 2] - heights) / turned
     assert (per_turn > 0.9 * M16.pitch).all() and (per_turn < 1.1 * M16.pitch).all(), per_turn
     assert task.nut[:, :2].abs().max() < 0.0003, "held by the thread"
