@@ -7,7 +7,7 @@ Isaac Sim brings a pxr of its own, so this may be imported once Kit runs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -61,6 +61,7 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, Any]]] = {
     "PhysxRigidBodyAPI": {
         "enable_gyroscopic_forces": ("physxRigidBody:enableGyroscopicForces", _BOOL),
         "angular_damping": ("physxRigidBody:angularDamping", _FLOAT),
+        "linear_damping": ("physxRigidBody:linearDamping", _FLOAT),
         "max_linear_velocity": ("physxRigidBody:maxLinearVelocity", _FLOAT),
         "max_angular_velocity": ("physxRigidBody:maxAngularVelocity", _FLOAT),  # degrees/s
         "enable_ccd": ("physxRigidBody:enableCCD", _BOOL),
@@ -107,7 +108,7 @@ def author(prim: Usd.Prim, schema: str, attribute: str, type_name: Any, value: A
 def write_actor_settings(root: Usd.Prim, settings: Mapping[str, Any]) -> None:
     """Write an actor's settings onto articulation roots, rigid bodies and colliders at and below a prim."""
     if (friction := settings.get(_FRICTION)) is not None:
-        _bind_material(root, f"{root.GetPath()}/material", friction, friction, 0.0)
+        bind_material(root, f"{root.GetPath()}/material", friction, friction, 0.0)
     for prim in Usd.PrimRange(root):
         for api, schemas in _ACTOR_SCHEMAS.items():
             for schema in schemas if prim.HasAPI(api) else ():
@@ -174,7 +175,7 @@ def add_ground_plane(
     plane = UsdGeom.Plane.Define(stage, f"{prim_path}/collider")
     plane.CreateAxisAttr(UsdGeom.Tokens.z)
     UsdPhysics.CollisionAPI.Apply(plane.GetPrim())
-    _bind_material(plane.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
+    bind_material(plane.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
 
 
 def add_height_field(
@@ -202,11 +203,11 @@ def add_height_field(
     mesh.CreateDisplayColorAttr([(0.55, 0.57, 0.6)])
     UsdPhysics.CollisionAPI.Apply(mesh.GetPrim())
     UsdPhysics.MeshCollisionAPI.Apply(mesh.GetPrim()).CreateApproximationAttr(UsdPhysics.Tokens.none)
-    _bind_material(mesh.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
+    bind_material(mesh.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
     return mesh
 
 
-def _bind_material(
+def bind_material(
     prim: Usd.Prim, path: str, static_friction: float, dynamic_friction: float, restitution: float
 ) -> None:
     """Give a collider a physics material of its own."""
@@ -232,6 +233,27 @@ def write_contact_offsets(colliders: Iterable[Usd.Prim], sim_config: SimConfig) 
         if (attribute and attribute.HasAuthoredValue()) or 0.02 * _least_extent(prim) >= offset:
             continue
         author(prim, "PhysxCollisionAPI", "physxCollision:contactOffset", _FLOAT, float(offset))
+
+
+def remove_limits(joint: Usd.Prim) -> None:
+    """Let a revolute or prismatic joint move without an end."""
+    kind = UsdPhysics.RevoluteJoint if joint.IsA(UsdPhysics.RevoluteJoint) else UsdPhysics.PrismaticJoint
+    kind(joint).CreateLowerLimitAttr(-math.inf)
+    kind(joint).CreateUpperLimitAttr(math.inf)
+
+
+def replace_colliders(link: Usd.Prim, boxes: Iterable[tuple[Sequence[float], Sequence[float]]]) -> None:
+    """Take a link's colliders away, and author boxes in their place: opposite corners in m, in the link's frame."""
+    for prim in list(Usd.PrimRange(link)):
+        if prim.HasAPI(UsdPhysics.CollisionAPI):
+            prim.SetActive(False)
+    for number, (low, high) in enumerate(boxes):
+        box = UsdGeom.Cube.Define(link.GetStage(), f"{link.GetPath()}/box_{number}")
+        box.CreateSizeAttr(1.0)
+        box.CreatePurposeAttr(UsdGeom.Tokens.guide)
+        box.AddTranslateOp().Set(Gf.Vec3d(*(0.5 * (a + b) for a, b in zip(low, high, strict=True))))
+        box.AddScaleOp().Set(Gf.Vec3f(*(b - a for a, b in zip(low, high, strict=True))))
+        UsdPhysics.CollisionAPI.Apply(box.GetPrim())
 
 
 def write_contact_reports(root: Usd.Prim) -> None:
