@@ -122,6 +122,26 @@ for other in (again, plain):
     assert apart.quantile(0.9) < 2e-3, apart
 """
 
+PICTURES = """
+import torch
+from omni.myriad.app.config import load_config
+from omni.myriad.app.runs import make_env
+on, device = "task.visual_randomization.randomize=True", "{device}"
+seen = []
+for _ in range(2):
+    env = make_env(load_config(["task=CartpoleCamera", "num_envs=32", f"sim_device={{device}}", "seed=3", on]))
+    torch.manual_seed(3)
+    env.reset()
+    for _ in range(40):
+        obs, *_ = env.step(2.0 * torch.rand(32, 1, device=device) - 1.0)
+    seen.append(obs["obs"]["camera"].clone())
+    env.task.camera._drawn_at = None  # so that it is drawn again, outside of the graph
+    assert torch.equal(seen[-1][..., 3:], env.task.camera.get_rgb())
+    captured = device == "cpu" or (env._before_graph.captured and env._after_graph.captured)
+    env.close()
+assert captured and torch.equal(*seen) and seen[0].float().std(dim=0).amax() > 5.0
+"""
+
 NO_ROOM = """
 from omni.myriad.app.config import load_config
 from omni.myriad.app.runs import make_env
@@ -278,3 +298,8 @@ def test_newton_ends_in_one_line_where_contacts_find_no_room():
     pytest.importorskip("newton")
     done = subprocess.run([sys.executable, "-c", NO_ROOM], cwd=ROOT, capture_output=True, text=True)
     assert "raise engine.constraints_per_env above 4." in done.stderr, done.stderr
+
+
+def test_pictures_of_a_graph_are_those_without_and_repeat_with_their_textures_and_light():
+    pytest.importorskip("newton")
+    run(PICTURES.format(device="cuda"))

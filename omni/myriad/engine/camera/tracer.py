@@ -13,6 +13,7 @@ import torch
 from pxr import Usd, UsdPhysics
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
+from omni.myriad.engine.camera.shading import NEEDS, Shading
 from omni.myriad.engine.shapes import Shape, robot_shapes, scenery
 from omni.myriad.errors import MyriadError
 
@@ -43,6 +44,7 @@ class Images(NamedTuple):
     forward_depth_image: Any = None
     normal_image: Any = None
     shape_index_image: Any = None
+    albedo_image: Any = None
 
 
 class RayTracer:
@@ -55,7 +57,7 @@ class RayTracer:
         bodies: What moves, such as "Robot/hand", in the order of `poses`.
         labels: What can be seen, by the number that segmentation gives it; 0 is where nothing is.
         colours: Colour of each shape, 0 to 1: (num_envs, shapes of an environment, 3); whoever writes there paints.
-        sun: Where the sun shines to, (3,).
+        shading: Light and textures of each environment by itself; None, as at first, for newton's own light.
 
     Raises:
         MyriadError: If newton is not installed.
@@ -84,11 +86,15 @@ class RayTracer:
             self.model = scene.finalize(device=self.device)
             self._state = self.model.state()
             self._camera = self.sensors.SensorCamera(self.model)
-            self._camera.default_clear_data = self.sensors.SensorCamera.ClearData(clear_color=_SKY)
+            self._camera.default_clear_data = self.sensors.SensorCamera.ClearData(clear_color=_SKY, clear_albedo=_SKY)
             sun = np.array(_SUN) / np.linalg.norm(_SUN)
+            self._sun = sun.tolist()
             self._camera.create_default_light(direction=warp.vec3f(*sun))
             self._camera.set_ambient_light(_SKYLIGHT, _GROUNDLIGHT)
         per_env = len(links) + len(own)
+        self._carriers = [-1] * len(shared) + [numbers.get(shape.link, -1) for shape in (*links, *own)] + [-1]
+        self._num_shared = len(shared)
+        self.shading: Shading | None = None
         colours = warp.to_torch(self.model.shape_color)[len(shared) :]
         self.colours = colours.view(engine.num_envs, per_env, 3)
         of_env = [self.labels.index(shape.link or "scenery") for shape in (*links, *own)]
@@ -112,6 +118,22 @@ class RayTracer:
             start += positions.shape[1]
         with self._on_stream():
             self.model.bvh_refit_shapes(self._state)
+
+    def shade(self) -> Shading:
+        """Return `shading`, made if it is not there; cameras that have drawn before are to `prepare` again."""
+        if self.shading is None:
+            with self._on_stream():
+                self.shading = Shading(
+                    self._engine.num_envs,
+                    self._carriers,
+                    len(self.bodies),
+                    self._num_shared,
+                    self._state.body_q,
+                    [-part for part in self._sun],
+                    (_SKYLIGHT, _GROUNDLIGHT),
+                    self._engine.device,
+                )
+        return self.shading
 
     def rays(self, width: int, height: int, focal_length: float, aperture: float, near: float) -> Any:
         """Return where the rays of a pinhole camera with square pixels start and go: Warp's array, and its cosines.
@@ -138,7 +160,9 @@ class RayTracer:
         return rays, cosines
 
     def images(self, count: int, width: int, height: int, *wanted: str) -> Images:
-        """Return empty pictures of the kinds that are wanted, which are fields of `Images`."""
+        """Return empty pictures of the kinds that are wanted, which are fields of `Images`, and of what those need."""
+        if self.shading is not None and "color_image" in wanted:
+            wanted = tuple(dict.fromkeys((*wanted, *NEEDS)))
         with self._on_stream():
             return Images(
                 **{kind: getattr(self._camera, f"allocate_{_FACTORIES[kind]}")(count, width, height) for kind in wanted}
@@ -175,14 +199,20 @@ class RayTracer:
         self.look()
         config = self._camera.default_render_config
         config.max_distance = far
+        shading = self.shading if images.color_image is not None else None
+        drawn = images if shading is None else images._replace(color_image=None)
         with self._on_stream():
+            places = self._wp.from_torch(views, dtype=self._wp.transformf)
+            where = self._wp.from_torch(worlds)
             self._camera.update(
                 self._state,
-                self._wp.from_torch(views, dtype=self._wp.transformf),
+                places,
                 rays,
-                world_indices=self._wp.from_torch(worlds),
-                **{kind: image for kind, image in images._asdict().items() if image is not None},
+                world_indices=where,
+                **{kind: image for kind, image in drawn._asdict().items() if image is not None},
             )
+            if shading is not None:
+                shading.colour(places, rays, images, where)
 
 
 _FACTORIES = {
@@ -190,6 +220,7 @@ _FACTORIES = {
     "forward_depth_image": "image_depth_forward",
     "normal_image": "image_normal",
     "shape_index_image": "image_shape_index",
+    "albedo_image": "image_albedo",
 }
 
 

@@ -245,9 +245,9 @@ class CameraView:
         """Draw all that the view was made for, unless that was done since the last step."""
         if self._drawn_at == self._engine.num_steps:
             return
-        self._drawn_at = self._engine.num_steps
         if self._images is None:
-            self._prepare()
+            self.prepare()
+        self._drawn_at = self._engine.num_steps
         self._tracer.look()
         self._place()
         worlds = self._worlds
@@ -260,10 +260,11 @@ class CameraView:
             part = Images(*(image if image is None else image[start:stop] for image in drawn))
             self._tracer.draw(self._views[start:stop], rays, part, worlds[start:stop], self._reach)
 
-    def _prepare(self) -> None:
-        """Make pictures, and rays for each run of cameras with one lens."""
+    def prepare(self) -> None:
+        """Make pictures, and rays for each run of cameras with one lens; again if what is drawn has changed."""
         self._tracer: RayTracer = self._engine.ray_tracer()
         width, height = self.camera_resolution
+        self._drawn_at = None
         self._images = self._tracer.images(
             self.count, width, height, *dict.fromkeys(OUTPUTS[kind].draws for kind in self.output_annotators)
         )
@@ -291,7 +292,8 @@ class CameraView:
             self._lenses.append((end - length, end, made[lens][0]))
             cosines.append(made[lens][1])
         # How far rays go is compiled into what draws, so it does not follow the lens. Depth is cut exactly.
-        self._reach = self._far * (2.0 if self._images.forward_depth_image is not None else 1.0)
+        gives_depth = "forward_depth_image" in {OUTPUTS[kind].draws for kind in self.output_annotators}
+        self._reach = self._far * (2.0 if gives_depth else 1.0)
         self._cosines = (
             cosines[0]
             if len(made) == 1
@@ -368,7 +370,7 @@ class CameraView:
     def get_world_poses(self, indices: Indices = None, camera_axes: str = "world", usd: bool = True) -> Poses:
         """Return positions (M, 3) in m and orientations (M, 4) as wxyz in the world, after the last step."""
         if self._images is None:
-            self._prepare()
+            self.prepare()
         self._tracer.look()
         self._place()
         return self.last_poses(indices, camera_axes)
