@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from omni.myriad.engine.mujoco import ArticulationView
-from omni.myriad.engine.mujoco.robot import find_mjcf, read_robot
+from omni.myriad.engine.mujoco.robot import find_mjcf, read_world
 from omni.myriad.errors import MyriadError
 
 mujoco: Any = importlib.import_module("mujoco")
@@ -123,7 +123,7 @@ def test_a_state_comes_back(lopsided):
 def test_what_usd_says_is_what_physx_says(env_of, task):
     env = env_of(f"task={task}", "num_envs=1")
     (view,) = env.engine.robots().values()
-    robot = read_robot(env.engine.stage)
+    ((robot,), _) = read_world(env.engine.stage)
     names = [dof.name for dof in robot.dofs], [name for name, *_ in robot.links]
     assert names == (view.dof_names, view.body_names)
     limits, targets = view.get_dof_limits().unbind(-1), view.get_applied_actions().joint_positions
@@ -207,11 +207,11 @@ def test_what_mujoco_lacks_is_named(lopsided, engine_of):
     with pytest.raises(MyriadError, match="get_jacobians"):
         view.get_jacobians()
     assert not hasattr(view, "get_jacobians")
-    with pytest.raises(MyriadError, match="the robot alone"):
-        mujoco_engine.RigidPrimView("/World/envs/.*/Robot/arm", name="arms")
+    with pytest.raises(MyriadError, match=r"RigidPrimView\(track_contact_forces=.* is not to be had"):
+        mujoco_engine.RigidPrimView("/World/envs/.*/Robot/arm", name="arms", track_contact_forces=True)
     with pytest.raises(MyriadError, match=r"scales=.* is not to be had"):
         ArticulationView("/World/envs/.*/Robot", name="robot", scales=torch.ones(1, 3))
-    with pytest.raises(MyriadError, match="one view of its robot; 'another'"):
+    with pytest.raises(MyriadError, match="one view of each robot; 'another'"):
         engine.scene.add(ArticulationView("/World/envs/.*/Robot", name="another"))
     with pytest.raises(MyriadError, match="dof_name has no 'elbow'; the names are: hinge"):
         view.get_dof_index("elbow")
@@ -237,7 +237,7 @@ def test_there_is_one_environment_on_the_cpu(lopsided, engine_of):
         engine.clone_environments(4, 1.0)
     empty = engine_of("engine=mujoco", "task=Ant")
     empty.clone_environments(1, 1.0)
-    with pytest.raises(MyriadError, match="one robot, and /World/envs/env_0 holds 0"):
+    with pytest.raises(MyriadError, match="steps a robot, and /World/envs/env_0 holds none"):
         empty.reset()
     empty._sim_config.config["sim_device"] = "cuda:0"
     with pytest.raises(MyriadError, match="give sim_device=cpu"):
