@@ -51,6 +51,8 @@ class Robot:
         joint_names: Names of these joints; that of the root link, which has none, is left out.
         dofs: The degrees of freedom: limits, their drives' gains and armature, where they are and are pulled to, and
             the drives' limits of force.
+        orientations: Of the links in the world as wxyz, (links, 4), with all degrees of freedom at 0, as PhysX has them:
+            of the two quaternions of an orientation the product of those above it.
         weightless: Names of the links that gravity does not pull at.
         followers: Names of the degrees of freedom that follow others.
         prefix: What its joints and bodies are called in MuJoCo before their names.
@@ -62,6 +64,7 @@ class Robot:
     links: list[tuple[str, np.ndarray, np.ndarray]]
     joint_names: list[str]
     dofs: list[Dof]
+    orientations: np.ndarray
     weightless: set[str]
     followers: set[str]
     prefix: str = ""
@@ -133,22 +136,26 @@ def _read_robot(part: Usd.Prim, prims: list[Usd.Prim], bodies: list[Usd.Prim]) -
     if len(heads) != 1:
         raise MyriadError(_not_linked(heads))
     links, names, dofs = [(heads[0].GetName(), np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0]))], [], []
-    waiting, followers = [heads[0].GetPath()], set()
+    waiting, followers, orientations = [heads[0].GetPath()], set(), [_pose(heads[0])[1]]
+    numbers = {waiting[0]: 0}
     while waiting:
         parent = waiting.pop(0)
         for joint in joints:
             if joint.GetBody0Rel().GetTargets()[0] == parent:
                 (child,) = joint.GetBody1Rel().GetTargets()
                 waiting.append(child)
+                numbers[child] = len(links)
                 frame = np.array(joint.GetLocalPos1Attr().Get()), _wxyz(joint.GetLocalRot1Attr().Get())
                 links.append((child.name, *frame))
+                above = _product(orientations[numbers[parent]], _wxyz(joint.GetLocalRot0Attr().Get()))
+                orientations.append(_product(above, frame[1] * (1.0, -1.0, -1.0, -1.0)))
                 names.append(joint.GetPrim().GetName())
                 dofs += _read_dofs(joint.GetPrim())
                 if any("Mimic" in schema for schema in joint.GetPrim().GetPrimTypeInfo().GetAppliedAPISchemas()):
                     followers.add(names[-1])
     weightless = {prim.GetName() for prim in bodies if _read(prim, "physxRigidBody:disableGravity", False)}
     path = str(roots[0].GetPath())
-    return Robot(part.GetName(), path, _pose(heads[0]), links, names, dofs, weightless, followers)
+    return Robot(part.GetName(), path, _pose(heads[0]), links, names, dofs, np.array(orientations), weightless, followers)
 
 
 def _read_body(stage: Usd.Stage, prim: Usd.Prim) -> Body:
@@ -251,3 +258,7 @@ def find_mjcf(stage: Usd.Stage, prim_path: str, task: str) -> Path:
 
 def _wxyz(quaternion: Any) -> np.ndarray:
     return np.array([quaternion.GetReal(), *quaternion.GetImaginary()])
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return np.array([a[0] * b[0] - a[1:] @ b[1:], *(a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:]))])

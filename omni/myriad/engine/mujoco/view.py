@@ -312,6 +312,10 @@ class ArticulationView(_MujocoView, RobotView):
         self._max_forces[:] = limits[0].numpy()
         self.set_gains(drives[0], drives[1])
         self.set_armatures(drives[2])
+        self.set_joint_positions(torch.zeros_like(positions))
+        self._refresh()
+        self._signs = np.where((data.xquat[self._links] * robot.orientations).sum(axis=-1) < 0.0, -1.0, 1.0)
+        self._signs[0] = 1.0  # as written
         self.set_joint_positions(positions)
         self.set_joint_position_targets(targets)
 
@@ -360,8 +364,10 @@ class ArticulationView(_MujocoView, RobotView):
         return self._pick(torch.from_numpy(values.astype(np.float32))[None], indices)
 
     def _read_poses(self, tensor_type: str, indices: Indices, columns: Tensor | None, clone: bool) -> Poses:
-        links = self._root if tensor_type == self._POSE else self._chosen_links(columns)
-        position, orientation = (self._pick(self._tensor(part)[None], indices) for part in self._poses_of(links))
+        chosen = 0 if tensor_type == self._POSE else slice(None) if columns is None else columns.numpy()
+        positions, orientations = self._poses_of(self._links[chosen])
+        signed = orientations * self._signs[chosen, None]
+        position, orientation = (self._pick(self._tensor(part)[None], indices) for part in (positions, signed))
         return position, orientation
 
     def _chosen_links(self, columns: Tensor | None) -> np.ndarray:
