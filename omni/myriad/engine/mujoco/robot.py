@@ -51,8 +51,8 @@ class Robot:
         joint_names: Names of these joints; that of the root link, which has none, is left out.
         dofs: The degrees of freedom: limits, their drives' gains and armature, where they are and are pulled to, and
             the drives' limits of force.
-        orientations: Of the links in the world as wxyz, (links, 4), with all degrees of freedom at 0, as PhysX has them:
-            of the two quaternions of an orientation the product of those above it.
+        orientations: Of the links in the world as wxyz, (links, 4), with all degrees of freedom at 0: as in PhysX, of
+            the two quaternions of an orientation the product of those along the joints.
         weightless: Names of the links that gravity does not pull at.
         followers: Names of the degrees of freedom that follow others.
         prefix: What its joints and bodies are called in MuJoCo before their names.
@@ -155,7 +155,9 @@ def _read_robot(part: Usd.Prim, prims: list[Usd.Prim], bodies: list[Usd.Prim]) -
                     followers.add(names[-1])
     weightless = {prim.GetName() for prim in bodies if _read(prim, "physxRigidBody:disableGravity", False)}
     path = str(roots[0].GetPath())
-    return Robot(part.GetName(), path, _pose(heads[0]), links, names, dofs, np.array(orientations), weightless, followers)
+    return Robot(
+        part.GetName(), path, _pose(heads[0]), links, names, dofs, np.array(orientations), weightless, followers
+    )
 
 
 def _read_body(stage: Usd.Stage, prim: Usd.Prim) -> Body:
