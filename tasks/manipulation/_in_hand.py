@@ -102,21 +102,24 @@ class InHandManipulation(RLTask):
     def _object_terms(self, with_velocities: bool) -> list[ObservationTerm]:
         """Return the terms of the cube, of the goal, and of what is between them."""
 
-        def term(name: str, size: int, unit: str = "", factor: float = 1.0) -> ObservationTerm:
-            return ObservationTerm(name, size, unit, "world", source=name, scale=factor)
+        def term(name: str, kind: str, body: str = "Object", relative_to: str = "") -> ObservationTerm:
+            source = f"frame_{kind}"
+            return ObservationTerm(name, source=source, frame="world", body_names=(body,), relative_to=relative_to)
 
-        velocities = [
-            term("object_linear_velocity", 3, "m/s"),
-            term("object_angular_velocity", 3, "rad/s", self.task_config["env"]["velObsScale"]),
-        ]
+        scales = (1.0,) * 3 + (self.task_config["env"]["velObsScale"],) * 3
+        velocity = ObservationTerm("object_velocity", source="body_velocity", body_names=("Object",), scale=scales)
         return [
-            term("object_position", 3, "m"),
-            term("object_orientation", 4),
-            *(velocities if with_velocities else []),
-            term("goal_position", 3, "m"),
-            term("goal_orientation", 4),
-            term("turn_from_goal", 4),
+            term("object_position", "position"),
+            term("object_orientation", "orientation"),
+            *([velocity] if with_velocities else []),
+            term("goal_position", "position", "goal"),
+            term("goal_orientation", "orientation", "goal"),
+            term("turn_from_goal", "orientation", relative_to="goal"),
         ]
+
+    def commands(self) -> dict[str, torch.Tensor]:
+        """Return the goal, where it is and how it is turned, which whoever uses the hand says."""
+        return {"goal": torch.cat((self.goal_position, self.goal_rotation), dim=-1)}
 
     def reset_idx(self, env_ids: torch.Tensor) -> None:
         """Drop the cube onto the palm, turned at random, bend the fingers a little, and draw a goal."""
@@ -179,9 +182,8 @@ class InHandManipulation(RLTask):
             "last_action": self.actions,
         }
         if with_velocities:
-            velocities = self.objects.get_velocities(clone=False)
             seen["joint_velocities"] = self.robot.get_joint_velocities(clone=False)
-            seen["object_linear_velocity"], seen["object_angular_velocity"] = velocities[:, :3], velocities[:, 3:]
+            seen["object_velocity"] = self.objects.get_velocities(clone=False)
         return seen
 
     def calculate_metrics(self) -> None:

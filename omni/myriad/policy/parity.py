@@ -149,9 +149,10 @@ def golden_pairs(trainer: TrainerSide, recording: Recording, sequential: bool) -
     }
     if measurements is not None:
         commands: list[dict[str, dict[str, float]]] = []
-        for action in actions:
+        for action, row in zip(actions, measurements, strict=True):
             before = commands[-1] if sequential and commands else {}
-            commands.append(_commands(action, description["action_terms"], description["robot"], before))
+            joints = _joint_positions(row, description["observation_terms"])
+            commands.append(_commands(action, description["action_terms"], description["robot"], before, joints))
         golden |= {"measurements": measurements.tolist(), "commands": commands}
     return golden
 
@@ -178,11 +179,21 @@ def _measured(observations: np.ndarray, terms: list[dict[str, Any]]) -> tuple[np
     return measured, again
 
 
+def _joint_positions(measured: np.ndarray, terms: list[dict[str, Any]]) -> dict[str, float]:
+    """Return where a measurement says that joints are."""
+    positions = {}
+    for term in terms:
+        if term["source"] == "joint_position" and len(term["joint_names"]) == term["slice"][1] - term["slice"][0]:
+            positions |= dict(zip(term["joint_names"], measured[slice(*term["slice"])].tolist(), strict=True))
+    return positions
+
+
 def _commands(
     action: np.ndarray,
     terms: list[dict[str, Any]],
     robot: Mapping[str, Any],
     before: Mapping[str, Mapping[str, float]],
+    joints: Mapping[str, float],
 ) -> dict[str, dict[str, float]]:
     """Return what an action commands after the commands before it, by kind and joint, inside what the joints can do.
 
@@ -193,7 +204,14 @@ def _commands(
         base = term["offset"]
         if term["cumulative"] and before:
             base = [before[term["kind"]][joint] for joint in term["joint_names"]]
-        wanted = action[slice(*term["slice"])].astype(np.float64) * term["scale"] + base
+        elif term["from_joints"]:
+            base = [
+                joints.get(joint, 0.0) for joint in term["joint_names"]
+            ]  # as the self-test measures what is not seen
+        part = action[slice(*term["slice"])].astype(np.float64)
+        if term["switch"]:
+            part = 1.0 if part[0] > 0.0 else -1.0
+        wanted = part * np.array(term["scale"]) + base
         for joint, value in zip(term["joint_names"], wanted.tolist(), strict=True):
             at = robot["joint_names"].index(joint)
             largest = None if term["kind"] == "position" else robot[f"{term['kind']}_limit"][at]
