@@ -78,13 +78,13 @@ def test_it_stands_beside_ours_in_a_table(full):
     variants = {"Newton": measured(96_000.0), "Newton, warp frontend": measured(192_000.0)}
     found = measured(192_000.0) | {"variants": variants, "num_envs": 64, "disk_mib": 2048}
     results.add_peer(full, "isaaclab", found | {"versions": {"isaaclab": "3.0.0"}}, by_num_envs=True)
-    table = next(table for table in report.tables(full) if table.title == "Isaac Lab beside Myriad")
+    table = next(table for table in report.tables([full]) if table.title == "And against Isaac Lab?")
     assert table.rows == [
         ("Myriad", "64", "96.0 k ±0%", "1.0 k ±10%", "4.0 s", "0.5 GiB", "3,000: 9.0, 5,900: never"),
         ("Isaac Lab, Newton", "64", "96.0 k ±0%", "48.0 k ±0%", "17.2 s", "1.0 GiB", "3,000: 15.5"),
         ("Isaac Lab, Newton, warp frontend", "64", "192.0 k ±0%", "96.0 k ±0%", "17.2 s", "1.0 GiB", "3,000: 15.5"),
     ]
     assert table.notes[0].startswith("Isaac Lab's environment takes 2.0 GiB")
-    others = next(table for table in report.tables(full) if table.title == "Others, measured in the same run")
+    others = next(table for table in report.tables([full]) if table.title == "Against whom, in the same run?")
     rates = {row[:2]: row[3] for row in others.rows}
     assert rates["Isaac Lab", "Newton, warp frontend"] == "environment at 64: 0.50 times"

@@ -114,5 +114,5 @@ def test_trainings_on_several_gpus_stand_by_gpus_and_num_envs(empty):
     rates = {gpus: entries["64"]["train_frames_per_second"] for gpus, entries in merged["by_gpus"].items()}
     assert rates == {"1": 10.0, "2": 19.0, "4": 37.0}
     assert merged["left_out"] == ["train 256 gpus=4"]
-    (table,) = report.tables(merged)
+    (table,) = report.tables([merged])
     assert [row[3] for row in table.rows] == ["1.00", "1.90", "3.70"]

@@ -41,7 +41,7 @@ def test_results_tables_and_plots_are_left_behind_and_added_to(benchmark, tmp_pa
     assert found["machine"]["cores"] == len(os.sched_getaffinity(0)) and found["versions"]["torch"]
     assert found["commands"][0]["command"].startswith("./myriad benchmark task=Cartpole sim_device=cpu num_envs=16")
     assert file.with_name("cartpole-cpu-throughput.png").stat().st_size > 1000
-    assert "Throughput" in done.stdout and str(Path("found") / "cartpole-cpu.json") in done.stdout
+    assert "How fast is it" in done.stdout and str(Path("found") / "cartpole-cpu.json") in done.stdout
 
     done = benchmark(*common, "measure=bare_loop,peers", "peers=mjlab")
     assert done.returncode == 0, done.stdout + done.stderr

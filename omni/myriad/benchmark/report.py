@@ -3,7 +3,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +15,43 @@ from omni.myriad.files import replacing, write_text
 
 BEGIN, END = "<!-- tables: written by ./myriad benchmark render=... -->", "<!-- end of tables -->"
 NOTHING = "No results yet."
-_BARE = {
-    "PhysX": "Bare PhysX: the same scene, shards and threads; random torques in, root and joint state and joint forces "
-    "out.",
-    "Newton": "Bare Newton: its solver as it comes, a control step as one graph; random torques in, nothing copied.",
-}
+_PHASES = ("physics", "task", "read", "policy", "update", "other")
+_MEASURES = {"bare_loop": "bare loop", "env": "environment", "train": "training"}
 
 
 @dataclass(frozen=True)
 class Table:
-    """A table with what has to be known to read it."""
+    """A table that answers a question, with what has to be known to read it, and the name of its plot."""
 
     title: str
     header: tuple[str, ...]
     rows: list[tuple[str, ...]]
     notes: tuple[str, ...] = ()
+    plot: str = ""
 
 
-def tables(found: results.Results) -> list[Table]:
-    """Return the tables that there are measurements for."""
-    makers = (_throughput, _cameras, _phases, _gpus, _peers, _isaac_lab, _rewards)
-    candidates = [make(found) for make in makers]
-    return [table for table in candidates if table.rows]
+def tables(files: Sequence[results.Results]) -> list[Table]:
+    """Return the tables that there are measurements for; of several files, each row begins with whose it is."""
+    made = []
+    for make in (_throughput, _phases, _startup, _peers, _isaac_lab, _rewards, _gpus, _cameras):
+        each = [(_label(found), make(found)) for found in files]
+        each = [(label, table) for label, table in each if table.rows]
+        if not each:
+            continue
+        first, several = each[0][1], len(files) > 1
+        notes = dict.fromkeys(note for _, table in each for note in table.notes)
+        rows = [(label, *row) if several else row for label, table in each for row in table.rows]
+        made.append(
+            replace(first, header=("", *first.header) if several else first.header, rows=rows, notes=tuple(notes))
+        )
+    return made
+
+
+def _label(found: results.Results) -> str:
+    """Return what was measured, in a few words."""
+    machine = found["machine"] or {}
+    device = machine.get("gpu", f"{machine.get('cores')} cores").removeprefix("NVIDIA ")
+    return ", ".join((found["task"], _engine(found), device))
 
 
 def _throughput(found: results.Results) -> Table:
@@ -44,20 +60,16 @@ def _throughput(found: results.Results) -> Table:
         bare, env = entry.get("bare_loop"), entry.get("env")
         ratio = f"{env['median'] / bare['median']:.0%}" if bare and env else ""
         measured = [_with_spread(each) for each in (bare, env)]
-        training, startup = _with_spread(entry.get("train")), _with_spread(entry.get("startup"), seconds=True)
         memory = f"{gib:.1f} GiB" if (gib := _memory_gib(entry)) else ""
-        rows.append((f"{int(num_envs):,}", *measured, ratio, training, startup, memory))
-    engine = _engine(found)
-    header = ("num_envs", f"bare {engine}", "environment", "of bare", "training", "start-up", "memory")
+        if any(each in entry for each in _MEASURES):
+            rows.append((f"{int(num_envs):,}", *measured, ratio, _with_spread(entry.get("train")), memory))
+    header = ("num_envs", "bare loop", "environment", "of bare", "training", "memory")
     notes = (
         "Environment steps, or frames, per second: one is one control step of one environment. Medians; ± is half of "
-        "(max - min) / median over the repeats.",
-        _BARE[engine],
-        "Environment: random actions through observations, rewards and resets. Training: by the wall clock, with "
-        "logging and checkpoints. Start-up: from the command train to the end of the first step. Memory: of the whole "
-        "GPU while training, or of the process on a CPU.",
+        "(max - min) / median over the repeats. Training is by the wall clock, with logging and checkpoints. Memory is "
+        "that of the whole GPU while training, or of the process on a CPU.",
     )
-    return Table("Throughput", header, rows, notes)
+    return Table("How fast is it, and how does it grow?", header, rows, notes, "throughput")
 
 
 def _cameras(found: results.Results) -> Table:
@@ -69,7 +81,8 @@ def _cameras(found: results.Results) -> Table:
             share = camera["phases"]["camera"]
             rows.append((f"{int(num_envs):,}", sizes, _with_spread(camera), f"{share:.0%}", f"{memory:.1f} GiB"))
     note = "Pictures per second, drawn alone; the share is that of drawing in drawing and physics together."
-    return Table("Cameras", ("num_envs", "pixels", "pictures", "of drawing and physics", "memory"), rows, (note,))
+    header = ("num_envs", "pixels", "pictures", "of drawing and physics", "memory")
+    return Table("How fast do cameras draw?", header, rows, (note,))
 
 
 def _engine(found: results.Results) -> str:
@@ -85,19 +98,29 @@ def _memory_gib(entry: dict[str, Any]) -> float | None:
 
 
 def _phases(found: results.Results) -> Table:
-    names = [name for name in results.HEADLINES if name != "camera"]  # which has a table of its own
-    names = [name for name in names if any(name in entry for entry in found["by_num_envs"].values())]
-    rows = []
-    for num_envs, entry in found["by_num_envs"].items():
-        cells = []
-        for name in names:
-            amount = "{} {:.2f} s" if name == "startup" else "{} {:.0%}"
-            cells.append(", ".join(amount.format(*phase) for phase in entry.get(name, {}).get("phases", {}).items()))
-        if any(cells):
-            rows.append((f"{int(num_envs):,}", *cells))
+    rows = [
+        (f"{int(num_envs):,}", title, *(_percent(entry[name]["phases"].get(phase)) for phase in _PHASES))
+        for num_envs, entry in found["by_num_envs"].items()
+        for name, title in _MEASURES.items()
+        if name in entry and name != "bare_loop"
+    ]
     note = "By the host's clock: on a GPU, work that is only queued counts where somebody waits for it."
-    header = ("num_envs", *(name.replace("_", " ") for name in names))
-    return Table("Where the time goes", header, rows, (note,))
+    return Table("Where does the time go?", ("num_envs", "in", *_PHASES), rows, (note,), "phases")
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.0%}"
+
+
+def _startup(found: results.Results) -> Table:
+    starts = {n: entry["startup"] for n, entry in found["by_num_envs"].items() if "startup" in entry}
+    phases = list(dict.fromkeys(phase for each in starts.values() for phase in each["phases"]))
+    rows = [
+        (f"{int(n):,}", _with_spread(each, seconds=True), *(f"{each['phases'][phase]:.1f}" for phase in phases))
+        for n, each in starts.items()
+    ]
+    note = "From the command train, before Python starts, to the end of the first environment step."
+    return Table("How long does it take to start?", ("num_envs", "start-up", *phases), rows, (note,))
 
 
 def _gpus(found: results.Results) -> Table:
@@ -113,31 +136,35 @@ def _gpus(found: results.Results) -> Table:
         "process's, whose update includes waiting for the others."
     )
     return Table(
-        "Training on several GPUs", ("GPUs", "num_envs on each", "training", "of one", "phases"), rows, (note,)
+        "How much faster are several GPUs?", ("GPUs", "num_envs on each", "training", "of one", "phases"), rows, (note,)
     )
 
 
-def _peers(found: results.Results) -> Table:
-    same_device = (found["machine"] or {}).get("device") == "cpu"
-    rows, notes = [], []
+def _measured_peers(found: results.Results) -> Iterator[tuple[str, str, str, dict[str, Any]]]:
+    """Yield each variant of each peer: its name, the number of our environments to compare with, how, and the rate."""
     for name, peer in PEERS.items():
         measured = [(n, e["peers"][name]) for n, e in found["by_num_envs"].items() if name in e.get("peers", {})]
         if name in found["peers"]:
             measured.append((_fastest(found, peer.against), found["peers"][name]))
         for num_envs, theirs in measured:
-            ours = found["by_num_envs"].get(num_envs, {}).get(peer.against)
-            variants = theirs.get("variants") or {f"{int(num_envs):,}": theirs}
-            for how, value in variants.items():
-                against = ""
-                if ours and (peer.by_num_envs or same_device or peer.across_devices):
-                    what = "training" if peer.against == "train" else "environment"
-                    against = f"{what} at {int(num_envs):,}: {ours['median'] / value['median']:.2f} times"
-                rows.append((peer.title, how, f"{_with_spread(value)} {theirs['unit']}", against))
-        if measured:
-            notes.append(f"{peer.title}: {peer.note}")
-        elif name in found["absent"]:
-            rows.append((peer.title, "", found["absent"][name], ""))
-    return Table("Others, measured in the same run", ("who", "how", "rate", "Myriad against it"), rows, tuple(notes))
+            for how, value in (theirs.get("variants") or {f"{int(num_envs):,}": theirs}).items():
+                yield name, num_envs, how, value | {"unit": theirs["unit"]}
+
+
+def _peers(found: results.Results) -> Table:
+    same_device = (found["machine"] or {}).get("device") == "cpu"
+    rows, measured = [], {}
+    for name, num_envs, how, value in _measured_peers(found):
+        peer = measured[name] = PEERS[name]
+        ours, against = found["by_num_envs"].get(num_envs, {}).get(peer.against), ""
+        if ours and (peer.by_num_envs or same_device or peer.across_devices):
+            what = "training" if peer.against == "train" else "environment"
+            against = f"{what} at {int(num_envs):,}: {ours['median'] / value['median']:.2f} times"
+        rows.append((peer.title, how, f"{_with_spread(value)} {value['unit']}", against))
+    absent = {name: why for name, why in found["absent"].items() if name not in measured}
+    rows += [(PEERS[name].title, "", why, "") for name, why in absent.items()]
+    notes = tuple(f"{peer.title}: {peer.note}" for peer in measured.values())
+    return Table("Against whom, in the same run?", ("who", "how", "rate", "Myriad against it"), rows, notes, "others")
 
 
 def _isaac_lab(found: results.Results) -> Table:
@@ -165,7 +192,7 @@ def _isaac_lab(found: results.Results) -> Table:
         "until the mean reward of its last 100 episodes passed, one seed; of ours, the median over the seeds below."
     )
     size = f"Isaac Lab's environment takes {disk / 1024:.1f} GiB of the disk. " if disk else ""
-    return Table("Isaac Lab beside Myriad", header, rows, (size + note,))
+    return Table("And against Isaac Lab?", header, rows, (size + note,))
 
 
 def _beside(
@@ -192,14 +219,13 @@ def _rewards(found: results.Results) -> Table:
     seeds, rows = found["over_seeds"], []
     for reward, name in _wanted_rewards(seeds).items():
         median, each = seeds[f"median_{name}"], ", ".join(map(_time, seeds[name]))
-        rows.append((f"{reward:,.0f}", _time(median) + (" s" if median is not None else ""), each))
+        numbers = ", ".join(map(str, seeds["seeds"]))
+        rows.append((f"{reward:,.0f}", _time(median) + (" s" if median is not None else ""), numbers, each))
     note = (
-        f"With {seeds.get('num_envs', 0):,} environments; seconds of training by the wall clock, from the start of the "
-        "first epoch to the end of the one in which the mean reward of recently finished episodes passed; start-up is "
-        "not in them."
+        "Seconds of training by the wall clock, from the start of the first epoch to the end of the one in which the "
+        "mean reward of recently finished episodes passed; start-up is not in them."
     )
-    header = ("mean reward", "median", f"seeds {', '.join(map(str, seeds.get('seeds', [])))}")
-    return Table("Seconds to a reward", header, rows, (note,))
+    return Table("How soon does it learn?", ("mean reward", "median", "seeds", "each"), rows, (note,), "learning")
 
 
 def _wanted_rewards(seeds: dict[str, Any]) -> dict[float, str]:
@@ -244,9 +270,8 @@ def show(found: results.Results) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    Console().print(
-        Markdown("\n".join([f"# {found['task']}", *(f"- {line}" for line in about(found)), *_body(found, set())]))
-    )
+    lines = [f"# {found['task']}", *(f"- {line}" for line in (*about(found), *_missing(found))), *_body([found])]
+    Console().print(Markdown("\n".join(lines)))
 
 
 # -- the page in docs -------------------------------------------------------------------------------------------------
@@ -264,8 +289,7 @@ def render(page: Path) -> None:
     if not page.is_file():
         raise MyriadError(f"render={page} does not exist: give a Markdown file such as docs/benchmarks.md.")
     folder = page.with_suffix("")
-    for file in sorted(folder.glob("*.json")):
-        draw(results.load(file), file)
+    draw([results.load(file) for file in sorted(folder.glob("*.json"))], folder / folder.name)
     write_text(page, rendered(page.read_text(), folder))
 
 
@@ -279,38 +303,37 @@ def rendered(text: str, folder: Path) -> str:
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise MyriadError(f"The page has no place for tables: two lines, {BEGIN} and {END}.")
-    said: set[str] = set()
-    sections = [_section(results.load(file), file, said) for file in sorted(folder.glob("*.json"))]
-    return before + begin + "\n\n" + "\n".join(sections or [f"{NOTHING}\n"]) + "\n" + end + after
+    files = {file: results.load(file) for file in sorted(folder.glob("*.json"))}
+    lines = _body(list(files.values()), folder) or [NOTHING, ""]
+    if files:
+        lines += ["### What was measured, on what, by which command?", ""]
+        lines += [line for file, found in files.items() for line in _source(found, file)]
+    return "\n".join([before + begin, "", *lines, end + after])
 
 
-def _section(found: results.Results, file: Path, said: set[str]) -> str:
-    machine = found["machine"] or {}
-    engine = " with Newton" if _engine(found) == "Newton" else ""
-    lines = [f"### {found['task']}{engine} on {machine.get('gpu') or machine.get('cpu')}", ""]
-    lines += [*(f"- {line}" for line in about(found))]
+def _source(found: results.Results, file: Path) -> list[str]:
+    lines = [f"**{_label(found)}**: every value in [{file.name}]({file.parent.name}/{file.name})", ""]
+    lines += [f"- {line}" for line in about(found)]
     for command in found["commands"]:
         commit, dirty, _ = (command["git"] or "unknown").partition("-dirty")
         lines.append(f"- {command['date']}, commit {commit[:12]}{dirty and ' with edits'}: `{command['command']}`")
-    lines += [f"- every value: [{file.name}]({file.parent.name}/{file.name})", ""]
-    lines += _body(found, said)
-    for picture in (picture_of(file, kind) for kind in ("throughput", "learning")):
-        if picture.exists():
-            lines += [f"![{picture.stem}]({file.parent.name}/{picture.name})", ""]
-    return "\n".join(lines)
+    return [*lines, *(f"- {line}" for line in _missing(found)), ""]
 
 
-def _body(found: results.Results, said: set[str]) -> list[str]:
-    """Return the lines of the tables, and of what was not measured, as Markdown; notes that were said are not again."""
+def _missing(found: results.Results) -> list[str]:
+    left_out = [f"Left out for lack of time: {', '.join(found['left_out'])}."] if found["left_out"] else []
+    return left_out + [f"Failed: {what}: {why}" for what, why in found["failures"].items()]
+
+
+def _body(files: Sequence[results.Results], folder: Path | None = None) -> list[str]:
+    """Return the lines of the tables as Markdown, with the plots that a folder has of them."""
     lines = []
-    for table in tables(found):
-        lines += [f"#### {table.title}", "", _markdown_row(table.header), _markdown_row(("---",) * len(table.header))]
-        notes = [note for note in table.notes if note not in said]
-        lines += [*map(_markdown_row, table.rows), "", *(f"{note}\n" for note in notes)]
-        said.update(notes)
-    if found["left_out"]:
-        lines += [f"Left out for lack of time: {', '.join(found['left_out'])}.", ""]
-    return lines + [f"Failed: {what}: {why}\n" for what, why in found["failures"].items()]
+    for table in tables(files):
+        lines += [f"### {table.title}", "", _markdown_row(table.header), _markdown_row(("---",) * len(table.header))]
+        lines += [*map(_markdown_row, table.rows), "", *(f"{note}\n" for note in table.notes)]
+        if folder and table.plot and (picture := picture_of(folder / folder.name, table.plot)).exists():
+            lines += [f"![{table.title}]({folder.name}/{picture.name})", ""]
+    return lines
 
 
 def _markdown_row(cells: tuple[str, ...]) -> str:
@@ -325,80 +348,135 @@ def picture_of(file: Path, kind: str) -> Path:
     return file.with_name(f"{file.stem}-{kind}.png")
 
 
-def draw(found: results.Results, file: Path) -> list[Path]:
-    """Draw what there are measurements for beside the results file, and return the pictures."""
-    figures = {}
-    if found["by_num_envs"]:
-        figures[picture_of(file, "throughput")] = _throughput_figure(found)
-    if found["over_seeds"].get("runs"):
-        figures[picture_of(file, "learning")] = _learning_figure(found)
-    for picture, figure in figures.items():
-        with replacing(picture) as temporary:
-            figure.savefig(temporary)
-    return list(figures)
+def draw(files: Sequence[results.Results], file: Path) -> list[Path]:
+    """Draw what there are measurements for beside a file, and return the pictures."""
+    pictures = []
+    for kind, make in _PLOTS.items():
+        if (figure := make(files)) is not None:
+            pictures.append(picture_of(file, kind))
+            with replacing(pictures[-1]) as temporary:
+                figure.savefig(temporary)
+    return pictures
 
 
-def _figure(columns: int, title: str) -> tuple[Any, Any]:
+def _figure(columns: int, height: float = 4.2) -> tuple[Any, Any]:
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(5.5 * columns, 4.2), dpi=120, layout="constrained")
-    figure.suptitle(title)
+    figure = Figure(figsize=(11.0, height), dpi=100, layout="constrained")
     all_axes = figure.subplots(1, columns, squeeze=False)[0]
     for axes in all_axes:
+        axes.set_axisbelow(True)
         axes.grid(alpha=0.3)
         axes.spines[["top", "right"]].set_visible(False)
     return figure, all_axes
 
 
-def _throughput_figure(found: results.Results) -> Any:
+def _throughput_figure(files: Sequence[results.Results]) -> Any:
     from matplotlib.ticker import EngFormatter, NullFormatter, StrMethodFormatter
 
-    figure, (left, right) = _figure(2, f"{found['task']}, {_engine(found)}, on {_device(found)}")
-    entries = {int(n): entry for n, entry in found["by_num_envs"].items()}
-
-    def plot(axes: Any, label: str, points: dict[int, float], **style: Any) -> None:
-        if points:
-            axes.plot(list(points), list(points.values()), marker="o", markersize=4, label=label, **style)
-
-    for measure, label in (("bare_loop", f"bare {_engine(found)}"), ("env", "environment"), ("train", "training")):
-        measured = {n: entry[measure] for n, entry in entries.items() if measure in entry}
-        plot(left, label, {n: each["median"] for n, each in measured.items()}, linewidth=1.8)
-        lows, highs = [each["min"] for each in measured.values()], [each["max"] for each in measured.values()]
-        left.fill_between(list(measured), lows, highs, alpha=0.15)
-    for name, peer in PEERS.items():
-        theirs = {n: entry["peers"][name]["median"] for n, entry in entries.items() if name in entry.get("peers", {})}
-        plot(left, peer.title, theirs, linewidth=1.0, linestyle="--")
-    left.set_ylabel("steps/s, frames/s")
-    plot(right, "start-up (s)", {n: entry["startup"]["median"] for n, entry in entries.items() if "startup" in entry})
-    plot(right, "memory (GiB)", {n: gib for n, entry in entries.items() if (gib := _memory_gib(entry))})
-    for axes in (left, right):
-        axes.set_ylim(bottom=0)
-        if not axes.lines:
-            axes.set_axis_off()  # nothing of the kind was measured, and a logarithm of nothing is an error
-            continue
-        axes.set_xscale("log", base=2)
-        axes.set(xlabel="num_envs", xticks=list(entries))
+    entries = [{int(n): entry for n, entry in found["by_num_envs"].items()} for found in files]
+    sizes = sorted({n for each in entries for n in each})
+    if not sizes:
+        return None
+    figure, (left, right) = _figure(2, 5.0)
+    styles = {"bare_loop": (":", "D"), "env": ("-", "o"), "train": ("--", "s")}
+    for number, (found, of) in enumerate(zip(files, entries, strict=True)):
+        label, color = _label(found), f"C{number}"
+        for measure, (line, marker) in styles.items():
+            points = {n: entry[measure]["median"] for n, entry in of.items() if measure in entry}
+            if points:
+                title = f"{label}: {_MEASURES[measure]}"
+                left.plot(list(points), list(points.values()), line, marker=marker, ms=4, color=color, label=title)
+        memory = {n: gib for n, entry in of.items() if (gib := _memory_gib(entry))}
+        if memory:
+            right.plot(list(memory), list(memory.values()), "o-", ms=4, color=color)
+    for axes, what in ((left, "environment steps/s, frames/s"), (right, "memory (GiB)")):
+        axes.set(xscale="log", yscale="log", xlabel="num_envs", ylabel=what, xticks=sizes)
         axes.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-        axes.tick_params(axis="x", rotation=30)
         axes.xaxis.set_minor_formatter(NullFormatter())
-        axes.legend(frameon=False, fontsize=9)
+        axes.tick_params(axis="x", rotation=40)
     left.yaxis.set_major_formatter(EngFormatter(sep=" "))
+    right.yaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    figure.legend(frameon=False, fontsize=8, ncols=3, loc="outside lower center")
     return figure
 
 
-def _learning_figure(found: results.Results) -> Any:
-    seeds = found["over_seeds"]
-    figure, (axes,) = _figure(1, f"{found['task']}, {seeds['num_envs']:,} environments on {_device(found)}")
-    for run in seeds["runs"]:
-        _, seconds, rewards = zip(*run["curve"], strict=True) if run["curve"] else ((), (), ())
-        axes.plot(seconds, rewards, linewidth=1.4, label=f"seed {run['seed']}")
-    for reward in _wanted_rewards(seeds):
-        axes.axhline(reward, color="#999999", linewidth=0.8, linestyle="--")
-    axes.set(xlabel="training time (s)", ylabel="mean episode reward", xlim=(0, None))
-    axes.legend(frameon=False, fontsize=9)
+def _phases_figure(files: Sequence[results.Results]) -> Any:
+    bars = {
+        f"{_label(found)}, {int(n):,}": entry["train"]["phases"]
+        for found in files
+        for n, entry in found["by_num_envs"].items()
+        if "train" in entry
+    }
+    if not bars:
+        return None
+    figure, (axes,) = _figure(1, 1.2 + 0.28 * len(bars))
+    left = [0.0] * len(bars)
+    for phase in (phase for phase in _PHASES if any(phase in phases for phases in bars.values())):
+        shares = [100.0 * phases.get(phase, 0.0) for phases in bars.values()]
+        axes.barh(list(bars), shares, left=left, height=0.7, label=phase)
+        left = [sum(both) for both in zip(left, shares, strict=True)]
+    axes.invert_yaxis()
+    axes.set(xlabel="% of training", xlim=(0, 100))
+    axes.legend(frameon=False, fontsize=8, ncols=len(_PHASES), loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return figure
 
 
-def _device(found: results.Results) -> str:
-    machine = found["machine"] or {}
-    return machine.get("gpu") or f"{machine.get('cores')} cores of {machine.get('cpu')}"
+def _peers_figure(files: Sequence[results.Results]) -> Any:
+    """Bars of environment steps per second: ours where others were measured in the same run, and theirs."""
+    from matplotlib.ticker import EngFormatter
+
+    bars: dict[str, tuple[float, str]] = {}
+    for found in files:
+        others = {
+            f"{PEERS[name].title}, {how}": value["median"]
+            for name, _, how, value in _measured_peers(found)
+            if PEERS[name].against == "env"
+        }
+        if not others:
+            continue
+        for n, entry in found["by_num_envs"].items():
+            if "env" in entry and (entry.get("peers") or found["peers"]):
+                bars[f"Myriad, {_label(found)}, {int(n):,}"] = entry["env"]["median"], "C0"
+        device = _label(found).rsplit(", ", 1)[-1]
+        bars |= {f"{who}, {device}": (rate, "0.6") for who, rate in others.items()}
+    if not bars:
+        return None
+    figure, (axes,) = _figure(1, 1.0 + 0.28 * len(bars))
+    rates, colors = zip(*bars.values(), strict=True)
+    axes.barh(list(bars), rates, height=0.7, color=colors)
+    axes.invert_yaxis()
+    axes.set(xscale="log", xlabel="environment steps/s")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=" "))
+    return figure
+
+
+def _learning_figure(files: Sequence[results.Results]) -> Any:
+    trained = [found for found in files if found["over_seeds"].get("runs")]
+    if not trained:
+        return None
+    names = list(dict.fromkeys(found["task"] for found in trained))
+    figure, all_axes = _figure(len(names))
+    for number, found in enumerate(trained):
+        seeds, axes = found["over_seeds"], all_axes[names.index(found["task"])]
+        label = f"{_label(found)}, {seeds['num_envs']:,}, {len(seeds['runs'])} seeds"
+        for run in seeds["runs"]:
+            _, seconds, rewards = zip(*run["curve"], strict=True) if run["curve"] else ((), (), ())
+            axes.plot(seconds, rewards, linewidth=1.0, color=f"C{number}", label=label)
+            label = None  # once in the legend
+        for reward in _wanted_rewards(seeds):
+            axes.axhline(reward, color="#999999", linewidth=0.8, linestyle=":")
+        axes.set(xlabel="training time (s)", ylabel="mean episode reward")
+        axes.legend(frameon=False, fontsize=8, loc="lower right")
+    for axes in all_axes:
+        axes.set_xlim(left=0.0)
+    return figure
+
+
+_PLOTS: dict[str, Callable[[Sequence[results.Results]], Any]] = {
+    "throughput": _throughput_figure,
+    "phases": _phases_figure,
+    "others": _peers_figure,
+    "learning": _learning_figure,
+}
+"""What draws each plot, or returns None where nothing of the kind was measured."""

@@ -69,7 +69,7 @@ def run(config: dict[str, Any], ours: dict[str, str], settings: Sequence[str]) -
         found = results.merge([results.load(file), found])
     results.save(found, file)
     report.show(found)
-    for picture in report.draw(found, file):
+    for picture in report.draw([found], file):
         print(f"Plot:    {picture}")
     print(f"Results: {file}")
     if found["failures"]:

@@ -161,6 +161,31 @@ def test_one_step_of_robots_with_drives_agrees_with_physx(env_of, task, robot, r
     agree(states, atol=1e-4, rtol=1e-3)
 
 
+def test_links_that_turn_about_their_middle_touch_as_others_do(env_of):
+    env = env_of("task=AllegroHand", "num_envs=2", "engine=newton")
+    env.step(torch.zeros(2, 16))
+    solver = env.engine.solver
+    weights = solver.mjw_model.body_invweight0.numpy()[:, :, 0]
+    link = next(number for number in range(solver.mj_model.nbody) if solver.mj_model.body(number).name.endswith("_1_0"))
+    assert weights[:, link] == pytest.approx(
+        1.0 / 0.065
+    )  # as its file says in kg; MuJoCo has 1e-14 there, and NaN follows
+    assert (weights[:, 2:] > 0.1).all() and (weights[:, 2:] < 100.0).all()
+
+
+def test_joints_that_close_loops_hold_as_in_physx(env_of):
+    trays = []
+    for engine in ("physx", "newton"):
+        exact = "task.sim.BalanceBot.solver_position_iteration_count=64"
+        env = env_of("task=BallBalance", "num_envs=2", f"engine={engine}", exact)
+        env.reset()
+        for _ in range(12):
+            env.step(torch.tensor([[0.5, -0.5, 0.3], [-0.5, 0.3, 0.0]]))
+        trays.append((*env.task.tables.get_world_poses(), env.task.tables.get_joint_positions()))
+    assert trays[0][2].abs().amax() > 0.2
+    torch.testing.assert_close(trays[1], trays[0], atol=0.02, rtol=0)
+
+
 def test_ants_live_on_for_hundreds_of_steps_and_start_again(made):
     env = made("task=Ant", "num_envs=8", "engine=newton", "task.env.episodeLength=100")
     env.reset()
@@ -326,7 +351,7 @@ def test_the_bare_loop_moves_what_views_read(made):
     "task",
     [
         *("Anymal", "Humanoid", "Quadcopter", "Ingenuity", "Crazyflie", "FrankaReach", "Go1Velocity", "G1Velocity"),
-        *("FrankaLift", "FrankaStack", "FrankaStackOperationalSpace"),
+        *("FrankaLift", "FrankaStack", "FrankaStackOperationalSpace", "BallBalance", "AllegroHand", "ShadowHand"),
     ],
 )
 def test_tasks_find_their_joints_and_step(env_of, task):

@@ -55,6 +55,9 @@ _TOO_SMALL = {"NEFC": "constraints_per_env", "NJMAX_NNZ": "constraints_per_env",
 _TOO_SMALL |= {"NARROWPHASE": "contacts_per_env", "CCD": "contacts_per_env", "HFIELD": "contacts_per_env"}
 """The setting to raise for each of `mujoco_warp.OverflowType` that makes results wrong."""
 
+_CENTRED = 1e-6
+"""Square of the distance in m from the axes, below which a centre of mass is taken to lie on them."""
+
 _SOLVER = "newton solver"
 """Where a state keeps what belongs to no view."""
 
@@ -398,8 +401,13 @@ class NewtonEngine(Engine):
             if self.changed & (
                 force | int(ModelFlags.JOINT_DOF_INERTIAL_PROPERTIES) | int(ModelFlags.BODY_INERTIAL_PROPERTIES)
             ):
-                self._free_stiff_drives()
+                self._mend_constants()
         self.changed = 0
+
+    def _mend_constants(self) -> None:
+        """Change what MuJoCo Warp has worked out of masses and joints, where that is not what PhysX means."""
+        self._free_stiff_drives()
+        self._weigh_centred_links()
 
     def _free_stiff_drives(self) -> None:
         """Let MuJoCo cut those drives alone that are not stiff."""
@@ -411,6 +419,20 @@ class NewtonEngine(Engine):
         stiff = is_stiff(stiffness[dofs], damping[dofs], weight, self.physics_dt)
         limit = torch.where(stiff, scene.UNLIMITED, limit[dofs])
         wp.to_torch(solver.mjw_model.jnt_actfrcrange).copy_(torch.stack((-limit, limit), -1))
+
+    def _weigh_centred_links(self) -> None:
+        """Let contacts of links whose centre of mass lies on the axes that turn them be as hard as those of others.
+
+        MuJoCo scales a contact by how easily its bodies' centres of mass move, which these do not at all: what rounding
+        leaves makes their contacts as good as infinitely hard, and zero, for which MuJoCo Warp takes how easily they
+        turn, far too soft. As for a free body, it is the inverse of their mass.
+        """
+        moves, turns = self.solver.mj_model.body_invweight0.T
+        links = torch.as_tensor(np.flatnonzero(moves < _CENTRED * turns), device=self.device)
+        weights, masses = (
+            wp.to_torch(array) for array in (self.solver.mjw_model.body_invweight0, self.solver.mjw_model.body_mass)
+        )
+        weights[:, links, 0] = 1.0 / masses[:, links]
 
     def _has_new_drives(self) -> bool:
         return self._driven is None or bool((self._drives() > self._driven).any())
@@ -454,7 +476,7 @@ class NewtonEngine(Engine):
                 )
             except ValueError as error:
                 raise MyriadError(f"MuJoCo cannot have this scene: {' '.join(str(error).split())}") from None
-        self._free_stiff_drives()
+        self._mend_constants()
         self.solver.mjw_model.opt.warn_overflow = 0  # `_check_buffers` says it, and ends the run
         if warmstart is not None:
             wp.copy(self.solver.mjw_data.qacc_warmstart, warmstart)

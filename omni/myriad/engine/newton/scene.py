@@ -21,6 +21,9 @@ from omni.myriad.errors import MyriadError
 wp: Any = warp  # its functions take more than their types say
 
 _JOINTS = (JointType.FREE, JointType.FIXED, JointType.REVOLUTE, JointType.PRISMATIC, JointType.D6)
+_LOOPS = (JointType.FIXED, JointType.REVOLUTE, JointType.BALL)
+"""Joints that may close a loop, outside of an articulation: MuJoCo has them as constraints."""
+
 _RAW = 1
 """Newton's mark for joint limits that are given as MuJoCo has them."""
 
@@ -135,7 +138,7 @@ class Layout:
         self.free_joints: dict[int, tuple[int, int]] = {}
         self.robots: dict[str, Robot] = {}
         for joint, kind in enumerate(builder.joint_type):
-            if kind not in _JOINTS:
+            if kind not in (_LOOPS if builder.joint_articulation[joint] < 0 else _JOINTS):
                 label, name = builder.joint_label[joint], JointType(kind).name.lower()
                 raise MyriadError(f"engine=newton has no joints such as {label} ({name}): use another engine.")
             if kind == JointType.FREE:
