@@ -51,10 +51,11 @@ def _join(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         used[index[blocks[:, i], blocks[:, j]]] = True
     flat, middles, triangles = grid.reshape(-1, 3), [], []
     num_points = rows * columns
-    sizes = (blocks[:, 1::2] - blocks[:, ::2]) @ (_LONGEST + 1, 1)
+    sizes = (blocks[:, 1] - blocks[:, 0]) * (_LONGEST + 1) + blocks[:, 3] - blocks[:, 2]
+    corners = blocks[:, 0] * columns + blocks[:, 2]
     for size in np.unique(sizes):
         height, width = divmod(int(size), _LONGEST + 1)
-        first = blocks[sizes == size][:, ::2] @ (columns, 1)
+        first = corners[sizes == size]
         # Around a block, from its first corner along the rows, and so to the left of who goes there.
         around = np.concatenate(
             (
