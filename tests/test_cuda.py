@@ -89,6 +89,38 @@ engine.close()
 """
 
 
+CONTACTS = """
+import numpy as np
+import torch
+from pxr import Gf, UsdGeom, UsdPhysics
+from omni.myriad import RigidPrimView
+from omni.myriad.app.config import load_config
+from omni.myriad.engine import SimConfig, make_engine
+engine = make_engine(SimConfig(load_config(["sim_device=cuda", "engine.shards=2"])))
+engine.add_height_field("/World/ground", np.zeros((9, 9), np.float32), 0.5, (-2.0, -2.0), 0.5)
+for x, kind in enumerate((UsdGeom.Cylinder, UsdGeom.Sphere)):
+    body = UsdGeom.Xform.Define(engine.stage, f"/World/envs/env_0/body_{x}")
+    body.AddTranslateOp().Set(Gf.Vec3d(x, 0.0, 0.1 if x else 0.2))
+    UsdPhysics.RigidBodyAPI.Apply(body.GetPrim())
+    mass = UsdPhysics.MassAPI.Apply(body.GetPrim())
+    mass.CreateMassAttr(2.0 + x)
+    mass.CreateDiagonalInertiaAttr(Gf.Vec3f(0.01))
+    shape = kind.Define(engine.stage, f"{body.GetPath()}/shape")
+    shape.CreateRadiusAttr(0.1)
+    if x == 0:
+        shape.CreateHeightAttr(0.4)
+    UsdPhysics.CollisionAPI.Apply(shape.GetPrim())
+engine.clone_environments(8, 0.0)
+bodies = engine.scene.add(RigidPrimView("/World/envs/.*/body_.*", name="bodies", track_contact_forces=True))
+engine.reset()
+engine.step(120)
+heights = bodies.get_world_poses()[0][:, 2].cpu()
+torch.testing.assert_close(heights, torch.tensor([0.2, 0.1]).repeat(8), atol=2e-3, rtol=0.0)
+weights = bodies.get_net_contact_forces(dt=engine.physics_dt)[:, 2].cpu()
+torch.testing.assert_close(weights, 9.81 * torch.tensor([2.0, 3.0]).repeat(8), atol=0.0, rtol=0.05)
+engine.close()
+"""
+
 NEWTON = """
 import omni.myriad.env.capture
 from omni.myriad.app.config import load_config
@@ -250,6 +282,11 @@ def test_what_is_not_finite_is_set_aside_and_mended_in_graphs(task):
 
 def test_environments_on_one_spot_never_touch():
     run(ISOLATION)
+
+
+def test_what_lies_on_triangles_presses_on_them_with_its_weight():
+    # Without the host's reports of contacts, and the cylinder as a mesh.
+    run(CONTACTS)
 
 
 def test_a_body_falls_as_it_should():

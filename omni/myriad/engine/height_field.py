@@ -51,10 +51,11 @@ def _join(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         used[index[blocks[:, i], blocks[:, j]]] = True
     flat, middles, triangles = grid.reshape(-1, 3), [], []
     num_points = rows * columns
-    sizes = (blocks[:, 1::2] - blocks[:, ::2]) @ (_LONGEST + 1, 1)
+    sizes = (blocks[:, 1] - blocks[:, 0]) * (_LONGEST + 1) + blocks[:, 3] - blocks[:, 2]
+    corners = blocks[:, 0] * columns + blocks[:, 2]
     for size in np.unique(sizes):
         height, width = divmod(int(size), _LONGEST + 1)
-        first = blocks[sizes == size][:, ::2] @ (columns, 1)
+        first = corners[sizes == size]
         # Around a block, from its first corner along the rows, and so to the left of who goes there.
         around = np.concatenate(
             (
@@ -62,7 +63,8 @@ def _join(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
                 height * columns + np.arange(width),
                 np.arange(height, 0, -1) * columns + width,
                 np.arange(width, 0, -1),
-            )
+            ),
+            dtype=np.int64,
         )
         edge = first[:, None] + around
         on_edge = used[edge]
@@ -73,9 +75,9 @@ def _join(grid: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             continue
         edge, on_edge, first = edge[~plain], on_edge[~plain], first[~plain]
         row, place = np.nonzero(on_edge)
-        here, ends = edge[row, place], np.cumsum(on_edge.sum(axis=1))
-        after = np.roll(here, -1)
-        after[ends - 1] = here[np.concatenate(([0], ends[:-1]))]
+        here, counts = edge[row, place], on_edge.sum(axis=1)
+        after, ends = np.roll(here, -1), np.cumsum(counts)
+        after[ends - 1] = here[ends - counts]
         triangles.append(np.stack((num_points + row, here, after), axis=-1))
         middles.append((flat[first] + flat[first + d]) / 2.0)
         num_points += len(first)

@@ -87,6 +87,9 @@ _ACTOR_SCHEMAS = {
 }
 """What is set on prims that have a schema of UsdPhysics."""
 
+_SIDES = 30
+"""Of the prisms and pyramids that PhysX itself makes of cylinders and cones (omni.physx, `Setup.cpp`)."""
+
 _FRICTION = "friction"
 """An actor's setting, static and dynamic, for shapes without a material of their own: PhysX gives those 0.5."""
 
@@ -254,6 +257,51 @@ def replace_colliders(link: Usd.Prim, boxes: Iterable[tuple[Sequence[float], Seq
         box.AddTranslateOp().Set(Gf.Vec3d(*(0.5 * (a + b) for a, b in zip(low, high, strict=True))))
         box.AddScaleOp().Set(Gf.Vec3f(*(b - a for a, b in zip(low, high, strict=True))))
         UsdPhysics.CollisionAPI.Apply(box.GetPrim())
+
+
+def simplify_round_shapes(root: Usd.Prim) -> None:
+    """Make convex meshes of colliders that are cylinders and cones: the ones that PhysX makes, but for a GPU as well.
+
+    What PhysX makes itself is cooked without what GPUs need (`getCookingParams` there), so that the CPU looks at every
+    pair with such a shape in every step. Left alone are bodies whose mass or inertia follows from their shapes.
+    """
+    for prim in list(Usd.PrimRange(root)):
+        is_cone = prim.IsA(UsdGeom.Cone)
+        if not (is_cone or prim.IsA(UsdGeom.Cylinder)) or not prim.HasAPI(UsdPhysics.CollisionAPI) or _weighs(prim):
+            continue
+        shape = UsdGeom.Cone(prim) if is_cone else UsdGeom.Cylinder(prim)
+        radius, half, axis = shape.GetRadiusAttr().Get(), 0.5 * shape.GetHeightAttr().Get(), shape.GetAxisAttr().Get()
+        for name in ("radius", "height", "axis", "extent"):
+            prim.RemoveProperty(name)
+        angles = [2.0 * math.pi * side / _SIDES for side in range(_SIDES)]
+        circle = [(radius * math.cos(angle), radius * math.sin(angle)) for angle in angles]
+        top = [(0.0, 0.0, half)] if is_cone else [(x, y, half) for x, y in circle]
+        order = {"X": (2, 0, 1), "Y": (0, 2, 1), "Z": (0, 1, 2)}[axis]
+        points = [[point[i] for i in order] for point in [(x, y, -half) for x, y in circle] + top]
+        faces = [list(reversed(range(_SIDES)))]
+        for side in range(_SIDES):
+            beside = (side + 1) % _SIDES
+            faces.append([side, beside, _SIDES] if is_cone else [side, beside, _SIDES + beside, _SIDES + side])
+        if not is_cone:
+            faces.append([_SIDES + side for side in range(_SIDES)])
+        mesh = UsdGeom.Mesh.Define(prim.GetStage(), prim.GetPath())
+        mesh.CreatePointsAttr(Vt.Vec3fArray([Gf.Vec3f(*point) for point in points]))
+        mesh.CreateFaceVertexCountsAttr([len(face) for face in faces])
+        mesh.CreateFaceVertexIndicesAttr([point for face in faces for point in face])
+        mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+        UsdPhysics.MeshCollisionAPI.Apply(prim).CreateApproximationAttr(UsdPhysics.Tokens.convexHull)
+
+
+def _weighs(collider: Usd.Prim) -> bool:
+    """Tell whether the mass or inertia of a collider's body follows from its shapes."""
+    body = collider
+    while body and not body.HasAPI(UsdPhysics.RigidBodyAPI):
+        body = body.GetParent()
+    if not body:
+        return False
+    mass = UsdPhysics.MassAPI(body)
+    inertia = mass.GetDiagonalInertiaAttr().Get()
+    return not (mass.GetMassAttr().Get() and inertia and any(inertia))
 
 
 def write_contact_reports(root: Usd.Prim) -> None:

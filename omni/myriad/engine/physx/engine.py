@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pxr import Usd
 
+from omni.myriad.engine import usd
 from omni.myriad.engine.base import ENV_0_PATH, Engine
 from omni.myriad.engine.physx import runtime, scene
 from omni.myriad.engine.physx.contacts import ContactSensors
@@ -196,7 +198,8 @@ class PhysXEngine(Engine):
         params = self._sim_config.sim_params
         whole_process = [params.get(key, False) for key in ("disable_contact_processing", "smooth_cylinders")]
         if self.device.type == "cuda" and not params.get("smooth_cylinders"):
-            scene.simplify_round_shapes(layer)
+            flat = Usd.Stage.Open(layer)
+            usd.simplify_round_shapes(flat.GetPseudoRoot())
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
         logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
         try:

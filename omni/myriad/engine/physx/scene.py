@@ -4,12 +4,11 @@
 from __future__ import annotations
 
 import logging
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import torch
-from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics, Vt
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 
 from omni.myriad.engine import usd
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
@@ -21,9 +20,6 @@ _COLLISION_GROUP_PATH = "/World/collisionGroups/envs"
 
 _LARGE = 100
 """Points of a mesh outside of the environments from which on it is read from a file."""
-
-_SIDES = 30
-"""Of the prisms and pyramids that PhysX itself makes of cylinders and cones (omni.physx, `Setup.cpp`)."""
 
 
 def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True, apart: bool = True) -> Sdf.Layer:
@@ -57,52 +53,6 @@ def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True, apar
         group.GetCollidersCollectionAPI().CreateIncludesRel().SetTargets([ENVS_PATH])
         group.CreateFilteredGroupsRel().SetTargets([_COLLISION_GROUP_PATH])
     return stage.Flatten()
-
-
-def simplify_round_shapes(layer: Sdf.Layer) -> None:
-    """Make convex meshes of colliders that are cylinders and cones: the ones that PhysX makes, but for a GPU as well.
-
-    What PhysX makes itself is cooked without what GPUs need (`getCookingParams` there), so that the CPU looks at every
-    pair with such a shape in every step. Left alone are bodies whose mass or inertia follows from their shapes.
-    """
-    stage = Usd.Stage.Open(layer)
-    for prim in stage.Traverse():
-        is_cone = prim.IsA(UsdGeom.Cone)
-        if not (is_cone or prim.IsA(UsdGeom.Cylinder)) or not prim.HasAPI(UsdPhysics.CollisionAPI) or _weighs(prim):
-            continue
-        shape = UsdGeom.Cone(prim) if is_cone else UsdGeom.Cylinder(prim)
-        radius, half, axis = shape.GetRadiusAttr().Get(), 0.5 * shape.GetHeightAttr().Get(), shape.GetAxisAttr().Get()
-        for name in ("radius", "height", "axis", "extent"):
-            prim.RemoveProperty(name)
-        angles = [2.0 * math.pi * side / _SIDES for side in range(_SIDES)]
-        circle = [(radius * math.cos(angle), radius * math.sin(angle)) for angle in angles]
-        top = [(0.0, 0.0, half)] if is_cone else [(x, y, half) for x, y in circle]
-        order = {"X": (2, 0, 1), "Y": (0, 2, 1), "Z": (0, 1, 2)}[axis]
-        points = [[point[i] for i in order] for point in [(x, y, -half) for x, y in circle] + top]
-        faces = [list(reversed(range(_SIDES)))]
-        for side in range(_SIDES):
-            beside = (side + 1) % _SIDES
-            faces.append([side, beside, _SIDES] if is_cone else [side, beside, _SIDES + beside, _SIDES + side])
-        if not is_cone:
-            faces.append([_SIDES + side for side in range(_SIDES)])
-        mesh = UsdGeom.Mesh.Define(stage, prim.GetPath())
-        mesh.CreatePointsAttr(Vt.Vec3fArray([Gf.Vec3f(*point) for point in points]))
-        mesh.CreateFaceVertexCountsAttr([len(face) for face in faces])
-        mesh.CreateFaceVertexIndicesAttr([point for face in faces for point in face])
-        mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
-        UsdPhysics.MeshCollisionAPI.Apply(prim).CreateApproximationAttr(UsdPhysics.Tokens.convexHull)
-
-
-def _weighs(collider: Usd.Prim) -> bool:
-    """Tell whether the mass or inertia of a collider's body follows from its shapes."""
-    body = collider
-    while body and not body.HasAPI(UsdPhysics.RigidBodyAPI):
-        body = body.GetParent()
-    if not body:
-        return False
-    mass = UsdPhysics.MassAPI(body)
-    inertia = mass.GetDiagonalInertiaAttr().Get()
-    return not (mass.GetMassAttr().Get() and inertia and any(inertia))
 
 
 def set_large_meshes_aside(layer: Sdf.Layer, folder: Path) -> None:
