@@ -63,7 +63,10 @@ class SteppedRnn(nn.Module):
     """An LSTM or GRU which forgets where an episode ended, without asking the device where that is.
 
     rl-games cuts sequences where any episode ended, for which it waits for the device to tell; here each step is a call
-    of its own. It has the weights of the module that it replaces, by the same names.
+    of its own. For these cuDNN takes nine times as long as torch's own kernels: on an H200 12.2 ms against 1.4 ms in a
+    graph for 16 steps of 2,048 LSTMs of 128 units and their gradients (2026-11-28).
+
+    It has the weights of the module that it replaces, by the same names.
 
     Args:
         rnn: torch's module.
@@ -73,6 +76,7 @@ class SteppedRnn(nn.Module):
         super().__init__()
         self.rnn = rnn
 
+    @torch.backends.cudnn.flags(enabled=False)
     def forward(self, inputs: torch.Tensor, states: Any, dones: torch.Tensor | None = None, _bptt_len: int = 0) -> Any:
         """Return outputs and the last states.
 
