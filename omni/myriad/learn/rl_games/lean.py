@@ -51,7 +51,6 @@ def why_not_lean(agent: Any) -> str | None:
         "an lr_schedule other than adaptive": not isinstance(agent.scheduler, AdaptiveScheduler),
         "schedule_type=standard": agent.schedule_type != "legacy",
         "use_diagnostics": type(agent.diagnostics) is not DefaultDiagnostics,
-        "use_experimental_cv=False": agent.has_central_value and not agent.config.get("use_experimental_cv", True),
         "epochs_between_resets with a memory": agent.is_rnn and agent.epochs_between_resets > 0,
         "symmetry with a memory": agent.is_rnn and agent.config.get("symmetry", False),
     }
@@ -207,7 +206,9 @@ class Descent:
     def differentiate(self, inputs: Tensors) -> dict[str, torch.Tensor]:
         """Put gradients and losses of a minibatch where they are added up."""
         loss, losses, made = self._loss(inputs)
-        values = (*torch.autograd.grad(loss, self.parameters), *(value.detach() for value in losses))
+        # Of layers that nothing uses, such as the values of a policy beside a critic of its own, they are 0.
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
+        values = (*gradients, *(value.detach() for value in losses))
         torch.cat([value.flatten() for value in values], out=self._of_minibatch)
         return made
 
