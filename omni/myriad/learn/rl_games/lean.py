@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from rl_games.algos_torch import torch_ext
-from rl_games.algos_torch.models import ModelA2CContinuousLogStd, ModelCentralValue
+from rl_games.algos_torch.models import ModelA2CContinuousLogStd
 from rl_games.common import common_losses
 from rl_games.common.diagnostics import DefaultDiagnostics
 from rl_games.common.layers.recurrent import RnnWithDones
@@ -36,7 +36,6 @@ Judged = tuple[torch.Tensor, tuple[torch.Tensor, ...], dict[str, torch.Tensor]]
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Turns a batch of vectors into another."""
 
-_Model, _Critic = ModelA2CContinuousLogStd.Network, ModelCentralValue.Network
 _MINIBATCH = ("old_values", "old_logp_actions", "advantages", "returns", "actions", "mu", "sigma")
 _LOSSES = ("a_loss", "c_loss", "bounds_loss", "entropy", "kl")
 _ENTROPY_OF_UNIT_NORMAL = 0.5 + 0.5 * math.log(2.0 * math.pi)
@@ -46,8 +45,8 @@ def why_not_lean(agent: Any) -> str | None:
     """Return what of an agent has no lean rollout and update, and takes rl-games' own way; None where all has."""
     wrong = {
         "lean=False": not agent.config.get("lean", True),
-        "a model other than continuous_a2c_logstd, as it is": not isinstance(agent.model, _Model),
-        "a compiled critic": agent.has_central_value and not isinstance(agent.central_value_net.model, _Critic),
+        "torch_compile": agent.config.get("torch_compile", False),
+        "a model other than continuous_a2c_logstd": not isinstance(agent.model, ModelA2CContinuousLogStd.Network),
         "an lr_schedule other than adaptive": not isinstance(agent.scheduler, AdaptiveScheduler),
         "schedule_type=standard": agent.schedule_type != "legacy",
         "use_diagnostics": type(agent.diagnostics) is not DefaultDiagnostics,
