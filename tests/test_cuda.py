@@ -304,12 +304,13 @@ def test_cartpole_learns_with_graphs(tmp_path):
     assert json.loads((tmp_path / "gpu/summary.json").read_text())["reward_mean"] > 400
 
 
-@pytest.mark.parametrize("kind", ["lstm", "gru", "lstm critic", "mlp critic"])
+@pytest.mark.parametrize("kind", ["lstm", "gru", "lstm critic", "mlp critic", "lstm in half precision"])
 def test_recurrent_networks_and_critics_learn_in_graphs_as_without(kind, tmp_path, monkeypatch):
     def learned(eager_calls) -> Any:
         monkeypatch.setattr("omni.myriad.env.capture._EAGER_CALLS", eager_calls)
         env = CartPoleEnv(64, max_steps=7, with_states="critic" in kind, device="cuda")
-        cfg = make_cfg(env, max_iterations=3, rnn={"gru": "gru", "mlp critic": False}.get(kind, "lstm"))
+        rnn = {"gru": "gru", "mlp critic": False}.get(kind, "lstm")
+        cfg = make_cfg(env, max_iterations=3, rnn=rnn, mixed_precision="half" in kind)
         learner = make_learner(cfg, env, tmp_path / str(eager_calls))
         learner.train(lambda epoch: None)
         return learner

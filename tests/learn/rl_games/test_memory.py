@@ -31,6 +31,9 @@ def learned(kind: str, folder: Path, lean: bool) -> dict[str, Any]:
         network |= {"separate": True, "rnn": network["rnn"] | {"layers": 2, "before_mlp": True, "layer_norm": True}}
     if "pictures" in kind:
         network["cnn"] = CNN
+    if "alone" in kind:
+        cfg["train"]["params"]["config"]["use_experimental_cv"] = False  # the policy learns no values beside the critic
+        cfg["train"]["params"]["config"]["central_value_config"]["network"]["space"] = network["space"]
     if kind == "mlp, lstm critic":
         del network["rnn"]
     learner = make_learner(cfg, env, folder)
@@ -48,7 +51,7 @@ KINDS = [
     "lstm that never forgets",
     "lstm of numbers and pictures",
 ]
-CRITICS = ["mlp critic", "mlp, lstm critic", "lstm critic", "gru critic"]
+CRITICS = ["mlp critic", "mlp, lstm critic", "lstm critic", "gru critic", "lstm critic alone"]
 
 
 @pytest.mark.parametrize("kind", KINDS + CRITICS)

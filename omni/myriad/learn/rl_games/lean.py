@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 from rl_games.algos_torch import torch_ext
-from rl_games.algos_torch.models import ModelA2CContinuousLogStd, ModelCentralValue
+from rl_games.algos_torch.models import ModelA2CContinuousLogStd
 from rl_games.common import common_losses
 from rl_games.common.diagnostics import DefaultDiagnostics
 from rl_games.common.layers.recurrent import RnnWithDones
@@ -36,7 +36,6 @@ Judged = tuple[torch.Tensor, tuple[torch.Tensor, ...], dict[str, torch.Tensor]]
 Change = Callable[[torch.Tensor], torch.Tensor]
 """Turns a batch of vectors into another."""
 
-_Model, _Critic = ModelA2CContinuousLogStd.Network, ModelCentralValue.Network
 _MINIBATCH = ("old_values", "old_logp_actions", "advantages", "returns", "actions", "mu", "sigma")
 _LOSSES = ("a_loss", "c_loss", "bounds_loss", "entropy", "kl")
 _ENTROPY_OF_UNIT_NORMAL = 0.5 + 0.5 * math.log(2.0 * math.pi)
@@ -46,12 +45,11 @@ def why_not_lean(agent: Any) -> str | None:
     """Return what of an agent has no lean rollout and update, and takes rl-games' own way; None where all has."""
     wrong = {
         "lean=False": not agent.config.get("lean", True),
-        "a model other than continuous_a2c_logstd, as it is": not isinstance(agent.model, _Model),
-        "a compiled critic": agent.has_central_value and not isinstance(agent.central_value_net.model, _Critic),
+        "torch_compile": agent.config.get("torch_compile", False),
+        "a model other than continuous_a2c_logstd": not isinstance(agent.model, ModelA2CContinuousLogStd.Network),
         "an lr_schedule other than adaptive": not isinstance(agent.scheduler, AdaptiveScheduler),
         "schedule_type=standard": agent.schedule_type != "legacy",
         "use_diagnostics": type(agent.diagnostics) is not DefaultDiagnostics,
-        "use_experimental_cv=False": agent.has_central_value and not agent.config.get("use_experimental_cv", True),
         "epochs_between_resets with a memory": agent.is_rnn and agent.epochs_between_resets > 0,
         "symmetry with a memory": agent.is_rnn and agent.config.get("symmetry", False),
     }
@@ -63,7 +61,10 @@ class SteppedRnn(nn.Module):
     """An LSTM or GRU which forgets where an episode ended, without asking the device where that is.
 
     rl-games cuts sequences where any episode ended, for which it waits for the device to tell; here each step is a call
-    of its own. It has the weights of the module that it replaces, by the same names.
+    of its own. For these cuDNN takes nine times as long as torch's own kernels: on an H200 12.2 ms against 1.4 ms in a
+    graph for 16 steps of 2,048 LSTMs of 128 units and their gradients (2026-11-28).
+
+    It has the weights of the module that it replaces, by the same names.
 
     Args:
         rnn: torch's module.
@@ -73,6 +74,7 @@ class SteppedRnn(nn.Module):
         super().__init__()
         self.rnn = rnn
 
+    @torch.backends.cudnn.flags(enabled=False)
     def forward(self, inputs: torch.Tensor, states: Any, dones: torch.Tensor | None = None, _bptt_len: int = 0) -> Any:
         """Return outputs and the last states.
 
@@ -203,7 +205,9 @@ class Descent:
     def differentiate(self, inputs: Tensors) -> dict[str, torch.Tensor]:
         """Put gradients and losses of a minibatch where they are added up."""
         loss, losses, made = self._loss(inputs)
-        values = (*torch.autograd.grad(loss, self.parameters), *(value.detach() for value in losses))
+        # Of layers that nothing uses, such as the values of a policy beside a critic of its own, they are 0.
+        gradients = torch.autograd.grad(loss, self.parameters, allow_unused=True, materialize_grads=True)
+        values = (*gradients, *(value.detach() for value in losses))
         torch.cat([value.flatten() for value in values], out=self._of_minibatch)
         return made
 
