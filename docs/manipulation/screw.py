@@ -78,8 +78,8 @@ def main() -> None:
     (begin, before), (end, after) = marks[0], marks[-1]
     pitches = ((end - begin) / (after - before))[::2]
     print(f"mm for each turn on the thread: {pitches.mean():.4f}, from {pitches.min():.4f} to {pitches.max():.4f}")
-    caught = ((end - begin) / (after - before))[1::2] > 1.8
-    print(f"from the tip: {int(caught.sum())} of {len(caught)} nuts descend by 1.8 mm or more for each turn")
+    caught = ((end - marks[-2][0]) / (after - marks[-2][1]))[1::2] > 1.8
+    print(f"from the tip: {int(caught.sum())} of {len(caught)} nuts descend in the end by 1.8 mm or more for each turn")
     print(f"off the axis at most {1e3 * (places - origins)[::2, :2].norm(dim=-1).max():.3f} mm; {rate:.1f} steps/s")
     engine.close()
 

@@ -4,6 +4,7 @@
 import torch
 
 from omni.myriad import ObservationTerm, RigidPrimView, RLTask, Scene
+from omni.myriad.errors import MyriadError
 from omni.myriad.maths import quat_from_euler_xyz, quat_rotate
 from omni.myriad.task.actuators import moving_joints
 from omni.myriad.task.fasteners import M16, author_mesh
@@ -29,9 +30,15 @@ class FactoryNutBolt(RLTask):
     """Joints that turn for ever."""
 
     def set_up_scene(self, scene: Scene) -> None:
-        """Author arm, bench, bolt and nut."""
+        """Author arm, bench, bolt and nut.
+
+        Raises:
+            MyriadError: If the engine has no signed distance fields: nuts would be closed.
+        """
         from omni.myriad.engine.usd import remove_limits, replace_colliders
 
+        if self.world.name not in ("physx", "isaacsim"):
+            raise MyriadError(f"{self.name} needs contacts by signed distance fields: use engine=physx.")
         env = self.task_config["env"]
         arm = self.add_robot("Robot", "panda", env["robotPosition"], env["robotOrientation"])
         # Fingers with flat ends, as they are, where the arm's own file has capsules that end 6 mm below their tips; and

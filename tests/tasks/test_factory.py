@@ -13,13 +13,14 @@ import torch
 
 from omni.myriad.app import runs
 from omni.myriad.app.config import load_config
+from omni.myriad.errors import MyriadError
 from omni.myriad.maths import quat_rotate
 from omni.myriad.task.fasteners import M16
 from omni.myriad.task.operational_space import pose_errors
 
 N = 3
-# Fields fine enough for what a test needs: fingers press on flat sides, threads need half a millimetre or less.
-FIELDS = {"Pick": 16, "Place": 16, "Screw": 96}
+# Fields fine enough for what a test needs: fingers press on flat sides; a thread jams from half a millimetre on.
+FIELDS = {"Pick": 16, "Place": 16, "Screw": 128}
 
 
 @pytest.fixture(scope="module")
@@ -110,7 +111,8 @@ def steer(env, goals):
     """Move the fingertips for an episode, by what is missing to poses that `goals` returns; return what it left."""
     torch.manual_seed(5)
     env.reset()
-    task, actions, result = env.task, torch.zeros(N, 12), None
+    task, actions = env.task, torch.zeros(N, 12)
+    result: Any = None
     assert task.progress_buf.tolist() == [1] * N
     for _ in range(126):
         places, turns = goals(task)
@@ -162,12 +164,12 @@ def test_a_nut_that_is_turned_follows_the_thread(make):
     task.nuts.set_world_poses(places + task._env_pos, turns)
     task.nuts.set_velocities(torch.zeros(N, 6))
     spin = torch.tensor([-6.0, 6.0, -6.0])  # rad/s
-    for step in range(24):
+    for step in range(30):
         velocities = task.nuts.get_velocities()
         velocities[:, 5] = spin
         task.nuts.set_velocities(velocities)
         engine.step()
-        if step == 7:
+        if step == 5:
             task.measure()
             heights, angles = task.nut[:, 2].clone(), 2.0 * torch.atan2(task.nut_turn[:, 3], task.nut_turn[:, 0])
     task.measure()
@@ -197,3 +199,10 @@ def test_an_environment_that_begins_anew_joins_the_others(make):
     moved = (task.nut - before).norm(dim=-1) > 1e-3
     assert moved.tolist() == [False, True, False]
     assert task.progress_buf.tolist() == [4, 4, 4]
+
+
+def test_engines_without_distance_fields_are_refused(make, monkeypatch):
+    env = make("Pick")
+    monkeypatch.setattr(env.engine, "name", "newton")
+    with pytest.raises(MyriadError, match="signed distance fields: use engine=physx"):
+        env.task.set_up_scene(env.engine.scene)
