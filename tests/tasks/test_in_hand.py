@@ -196,7 +196,11 @@ def test_actions_are_targets_over_the_range_of_joints_or_filtered_or_move_them(o
     monkeypatch.setitem(cfg, "dofSpeedScale", 6.0)
     torch.testing.assert_close(targets(0.1), (task.lower + 0.75 * half + 0.01).repeat(3, 1))
     torch.testing.assert_close(targets(-100.0), task.lower.repeat(3, 1))
-    assert task.action_terms() == []
+    (term,) = task.action_terms()
+    assert (term.scale, term.cumulative, term.from_joints) == (0.1, True, True)
+    monkeypatch.setitem(cfg, "useRelativeControl", False)
+    (term,) = task.action_terms()
+    assert (term.share, term.from_joints, term.scale) == (0.25, True, tuple(half.tolist()))
 
 
 def test_enough_goals_end_an_episode_and_each_gives_time_again(hands):

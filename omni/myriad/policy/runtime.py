@@ -76,6 +76,7 @@ class _Output:
     high: np.ndarray
     cumulative: bool
     from_joints: bool
+    share: float
     switch: bool
 
 
@@ -290,10 +291,15 @@ class Policy:
         command = Command()
         for i, output in enumerate(self._outputs):
             wanted = np.where(action[output.index] > 0.0, 1.0, -1.0) if output.switch else action[output.index]
-            values = np.clip(wanted * output.scale + self._bases[i], output.low, output.high)
+            if output.cumulative:
+                values = wanted * output.scale + self._bases[i]
+            else:
+                values = output.share * (wanted * output.scale + output.offset)
+                values += (1.0 - output.share) * self._bases[i] if output.share < 1.0 else 0.0
+            values = np.clip(values, output.low, output.high)
             if not np.isfinite(values).all():
                 raise PolicyError(f"the {output.kind} commanded is not finite")
-            if output.cumulative:
+            if output.cumulative or output.share < 1.0:
                 self._bases[i] = values
             getattr(command, output.kind).update(zip(output.names, values.tolist(), strict=True))
         self._targets.update(command.position)
@@ -664,6 +670,7 @@ def _check_metadata(meta: Mapping[str, Any], session: Any) -> None:
         _demand(size == term["slice"][1] - term["slice"][0] and term["joint_names"], f"{term['name']} lacks joints")
         for key in ("cumulative", "from_joints", "switch"):
             _demand(type(term.get(key, False)) is bool, f"{key} of {term['name']} is {term.get(key)}")
+        _number(term.get("share", 1.0), f"share of {term['name']}", 1e-9, 1.0)
     _demand(stop in (0, _action_size(meta["actions"]["space"])), "terms do not add up to the action")
     for what in ("actions", "observations"):
         if meta[what].get("clip") is not None:
@@ -775,6 +782,7 @@ def _outputs(terms: list[dict[str, Any]], place: Mapping[str, int], joints: Mapp
                 high=np.array([bound[1] for bound in bounds]),
                 cumulative=term.get("cumulative", False),
                 from_joints=term.get("from_joints", False),
+                share=term.get("share", 1.0),
                 switch=term.get("switch", False),
             )
         )
