@@ -54,11 +54,8 @@ class InHandManipulation(RLTask):
 
     def action_terms(self) -> list[ActionTerm]:
         """Say that actions are position targets: from -1 to 1 over the range of each joint; or that they move them."""
-        env, names, share = (
-            self.task_config["env"],
-            self.actuated_joints(),
-            self.task_config["env"]["actionsMovingAverage"],
-        )
+        env, names = self.task_config["env"], self.actuated_joints()
+        share = env["actionsMovingAverage"]
         if env["useRelativeControl"]:
             step = env["dofSpeedScale"] / 60.0
             return [ActionTerm("position", tuple(names), step, unit="rad", cumulative=True, from_joints=True)]
