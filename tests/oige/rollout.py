@@ -7,6 +7,7 @@
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -85,7 +86,8 @@ def main():
     RECORDED.mkdir(exist_ok=True)
     for task in sys.argv[1:] or TASKS:
         env = make_env(load_config([*settings(task), f"oige={os.environ['MYRIAD_OIGE']}"]))
-        np.savez_compressed(RECORDED / f"{task}.npz", **roll(env, task))
+        rolled: dict[str, Any] = roll(env, task)
+        np.savez_compressed(RECORDED / f"{task}.npz", **rolled)
         env.close()
 
 
