@@ -53,16 +53,19 @@ class InHandManipulation(RLTask):
         return self.robot.dof_names
 
     def action_terms(self) -> list[ActionTerm]:
-        """Say that actions are position targets: from -1 to 1 over the range of each joint.
-
-        A target that is filtered, or moves from where it was, depends on more than the action: there nothing is said.
-        """
+        """Say that actions are position targets: from -1 to 1 over the range of each joint; or that they move them."""
         env, names = self.task_config["env"], self.actuated_joints()
-        if env["useRelativeControl"] or env["actionsMovingAverage"] < 1.0:
-            return []
+        share = env["actionsMovingAverage"]
+        if env["useRelativeControl"]:
+            step = env["dofSpeedScale"] / 60.0
+            return [ActionTerm("position", tuple(names), step, unit="rad", cumulative=True, from_joints=True)]
         limits = self.robot.get_dof_limits()[0, [self.robot.get_dof_index(name) for name in names]]
         middle, half = limits.mean(dim=-1).tolist(), (0.5 * (limits[:, 1] - limits[:, 0])).tolist()
-        return [ActionTerm("position", tuple(names), scale=tuple(half), offset=tuple(middle), unit="rad")]
+        return [
+            ActionTerm(
+                "position", tuple(names), tuple(half), tuple(middle), unit="rad", share=share, from_joints=share < 1.0
+            )
+        ]
 
     def post_reset(self) -> None:
         """Look at joints, and remember where the cube starts and shall stay."""

@@ -157,6 +157,20 @@ def test_what_follows_from_poses(source, frame, relative_to, thing, seen):
     np.testing.assert_allclose(from_poses(term, {"thing": thing, "hand": HAND}), seen, atol=1e-12)
 
 
+def test_a_share_of_a_command_is_new_and_the_rest_the_one_before(hand_made):
+    def smooth(meta):
+        meta["actions"]["terms"][1] |= {"share": 0.25, "from_joints": True}
+        for commands, wanted in zip(meta["golden"]["commands"], (0.35, 0.7), strict=True):
+            commands["position"] = {"c": 0.25 * wanted}
+
+    policy = Policy(hand_made(smooth))
+    still = {"a": 1.1, "b": 1.0, "c": 1.0}
+    commanded = 1.0
+    for action in (0.2, 0.4, 0.6):  # the last one's second number is added
+        commanded = 0.25 * (0.5 * action + 0.25) + 0.75 * commanded
+        assert policy.act(still, VELOCITIES, {"height": 0.0}).position["c"] == pytest.approx(commanded, rel=1e-5)
+
+
 def test_a_switch_is_one_number_of_which_the_sign_counts(hand_made):
     def switch(meta):
         meta["actions"]["terms"][1] |= {

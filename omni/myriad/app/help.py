@@ -136,9 +136,9 @@ def _written(value: Any) -> str:
 
 
 def _tasks(folders: Sequence[Path]) -> dict[str, str]:
-    """Return the first line that each task's file says of it; the files are read, not run."""
+    """Return the first line that each task's file says of it, or its YAML; the files are read, not run."""
     files = task_files([TASKS_PATH, *folders])
-    return {name: _first_line(files[name]) if name in files else "" for name in all_tasks(folders)}
+    return {name: _first_line(files[name]) if name in files else _first_comment(name) for name in all_tasks(folders)}
 
 
 def _first_line(file: Path) -> str:
@@ -147,6 +147,12 @@ def _first_line(file: Path) -> str:
     except (OSError, SyntaxError, ValueError):
         return ""
     return lines[0].split(": ", 1)[-1] if lines else ""
+
+
+def _first_comment(task: str) -> str:
+    file = CFG_PATH / "task" / f"{task}.yaml"
+    line = file.read_text().partition("\n")[0] if file.is_file() else ""
+    return line.removeprefix("#").strip() if line.startswith("#") else ""
 
 
 def _comments(values: Mapping[str, Any]) -> dict[str, str]:

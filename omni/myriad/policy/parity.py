@@ -201,17 +201,20 @@ def _commands(
     """
     commands: dict[str, dict[str, float]] = {"effort": {}, "position": {}, "velocity": {}}
     for term in terms:
-        base = term["offset"]
-        if term["cumulative"] and before:
-            base = [before[term["kind"]][joint] for joint in term["joint_names"]]
+        joint_names, goes_on = term["joint_names"], term["cumulative"] or term["share"] < 1.0
+        base = np.array(term["offset"])
+        if goes_on and before:
+            base = np.array([before[term["kind"]][joint] for joint in joint_names])
         elif term["from_joints"]:
-            base = [
-                joints.get(joint, 0.0) for joint in term["joint_names"]
-            ]  # as the self-test measures what is not seen
+            base = np.array([joints.get(joint, 0.0) for joint in joint_names])  # as in the self-test
         part = action[slice(*term["slice"])].astype(np.float64)
         if term["switch"]:
             part = 1.0 if part[0] > 0.0 else -1.0
-        wanted = part * np.array(term["scale"]) + base
+        if term["cumulative"]:
+            wanted = part * np.array(term["scale"]) + base
+        else:
+            new = part * np.array(term["scale"]) + np.array(term["offset"])
+            wanted = term["share"] * new + (1.0 - term["share"]) * base
         for joint, value in zip(term["joint_names"], wanted.tolist(), strict=True):
             at = robot["joint_names"].index(joint)
             largest = None if term["kind"] == "position" else robot[f"{term['kind']}_limit"][at]

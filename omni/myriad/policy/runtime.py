@@ -76,6 +76,7 @@ class _Output:
     high: np.ndarray
     cumulative: bool
     from_joints: bool
+    share: float
     switch: bool
 
 
@@ -210,7 +211,7 @@ class Policy:
         self.last_action = np.zeros(self._action_size, np.float32)
         self._frames: dict[str, np.ndarray] = {}
         # What an action of 0 commands: cumulative commands go on from the last ones.
-        self._bases = [None if output.from_joints else output.offset for output in self._outputs]
+        self._bases: list[Any] = [None if output.from_joints else output.offset for output in self._outputs]
         self._targets: dict[str, float] = {}
         self._last_stamp = -math.inf
         self._next_due: float | None = None
@@ -276,8 +277,11 @@ class Policy:
                 quantities[slots] = self._in_order(values, what)[places]
         for slots in self._last_action_slots:
             quantities[slots] = self.last_action
-        if self._leads or any(base is None for base in self._bases):
-            self._look_at_targets(self._in_order(joint_positions, "joint_positions"), terms)
+        bases = self._bases
+        if self._leads or any(base is None for base in bases):
+            positions = self._in_order(joint_positions, "joint_positions")
+            bases = self._begin(positions)
+            self._look_at_targets(positions, terms)
         self._take_terms(terms, poses or {})
         if not np.isfinite(quantities).all():
             raise PolicyError(self._name_what_is_not_finite())
@@ -288,25 +292,34 @@ class Policy:
         self.last_action = action
         self._frames = {name: seen[name] for name in self.images}
         command = Command()
-        for i, output in enumerate(self._outputs):
+        for i, (output, base) in enumerate(zip(self._outputs, bases, strict=True)):
             wanted = np.where(action[output.index] > 0.0, 1.0, -1.0) if output.switch else action[output.index]
-            values = np.clip(wanted * output.scale + self._bases[i], output.low, output.high)
+            if output.cumulative:
+                values = wanted * output.scale + base
+            else:
+                values = output.share * (wanted * output.scale + output.offset)
+                values += (1.0 - output.share) * base
+            values = np.clip(values, output.low, output.high)
             if not np.isfinite(values).all():
                 raise PolicyError(f"the {output.kind} commanded is not finite")
-            if output.cumulative:
+            if output.cumulative or output.share < 1.0:
                 self._bases[i] = values
             getattr(command, output.kind).update(zip(output.names, values.tolist(), strict=True))
         self._targets.update(command.position)
         return command
 
+    def _begin(self, positions: np.ndarray) -> list[np.ndarray]:
+        """Return what commands go on from: those of the last action, or what they begin at."""
+        bases = [
+            positions[output.places].astype(np.float64) if base is None else base
+            for output, base in zip(self._outputs, self._bases, strict=True)
+        ]
+        if not all(np.isfinite(base).all() for base in bases):
+            raise PolicyError("joint_positions lacks joints that commands begin from, or they are not finite")
+        return bases
+
     def _look_at_targets(self, positions: np.ndarray, terms: Mapping[str, Any]) -> None:
-        """Let commands begin where joints are, and observe how far they are ahead of these."""
-        for i, output in enumerate(self._outputs):
-            if self._bases[i] is None:
-                self._bases[i] = positions[output.places].astype(np.float64)
-                if not np.isfinite(self._bases[i]).all():
-                    raise PolicyError("joint_positions lacks joints that commands begin from, or they are not finite")
-                self._targets.update(zip(output.names, self._bases[i].tolist(), strict=True))
+        """Observe how far commands are ahead of joints."""
         for name, (slots, joints, where) in self._leads.items():
             measured = positions[where].astype(np.float64)
             targets = np.array([self._targets.get(joint, at) for joint, at in zip(joints, measured, strict=True)])
@@ -664,6 +677,7 @@ def _check_metadata(meta: Mapping[str, Any], session: Any) -> None:
         _demand(size == term["slice"][1] - term["slice"][0] and term["joint_names"], f"{term['name']} lacks joints")
         for key in ("cumulative", "from_joints", "switch"):
             _demand(type(term.get(key, False)) is bool, f"{key} of {term['name']} is {term.get(key)}")
+        _number(term.get("share", 1.0), f"share of {term['name']}", 1e-9, 1.0)
     _demand(stop in (0, _action_size(meta["actions"]["space"])), "terms do not add up to the action")
     for what in ("actions", "observations"):
         if meta[what].get("clip") is not None:
@@ -775,6 +789,7 @@ def _outputs(terms: list[dict[str, Any]], place: Mapping[str, int], joints: Mapp
                 high=np.array([bound[1] for bound in bounds]),
                 cumulative=term.get("cumulative", False),
                 from_joints=term.get("from_joints", False),
+                share=term.get("share", 1.0),
                 switch=term.get("switch", False),
             )
         )

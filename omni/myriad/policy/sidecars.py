@@ -33,8 +33,9 @@ def sidecar_texts(meta: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _action_type(term: Mapping[str, Any]) -> str:
-    """Return the class of an action there; a cumulative one or a switch has no class there, and none that fits."""
+    """Return the class of an action there; what is cumulative, smoothed or a switch has none, and none that fits."""
     special = "Cumulative" if term["cumulative"] else "Switch" if term["switch"] else ""
+    special = "Smoothed" if term["share"] < 1.0 else special
     return special + _ACTION_TYPES[term["kind"]]
 
 

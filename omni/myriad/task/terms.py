@@ -247,7 +247,9 @@ class ActionTerm:
         clip: Least and greatest command, in `unit`; None where only the action is clipped.
         unit: Unit of the command.
         cumulative: Whether an action moves the command, instead of being it.
-        from_joints: Whether a cumulative one begins where joints are, instead of at `offset`.
+        from_joints: Whether the first command before an action, of a cumulative or smoothed one, is where joints are;
+            else a cumulative one begins at `offset`.
+        share: How much of a command is new, above 0 and at most 1; the rest is the command before.
         switch: Whether joints are commanded offset + scale where the action is positive, and else offset - scale.
     """
 
@@ -259,6 +261,7 @@ class ActionTerm:
     unit: str = ""
     cumulative: bool = False
     from_joints: bool = False
+    share: float = 1.0
     switch: bool = False
 
     def __post_init__(self) -> None:
@@ -266,10 +269,13 @@ class ActionTerm:
             raise MyriadError(f"Action kind {self.kind!r} is unknown; choose one of {', '.join(get_args(ActionKind))}.")
         if not self.joint_names:
             raise MyriadError(f"The {self.kind} action names no joints.")
-        if self.from_joints and not (self.cumulative and self.kind == "position"):
-            raise MyriadError("Action: only positions that are cumulative begin where joints are.")
-        if self.switch and self.cumulative:
-            raise MyriadError("Action: a switch is not cumulative.")
+        smoothed = self.share != 1.0
+        if not 0.0 < self.share <= 1.0 or (smoothed and (self.cumulative or not self.from_joints)):
+            raise MyriadError(f"Action: share={self.share} must be above 0 and at most 1, and needs from_joints.")
+        if self.from_joints and not ((self.cumulative or smoothed) and self.kind == "position"):
+            raise MyriadError("Action: only positions that are cumulative or smoothed begin where joints are.")
+        if self.switch and (self.cumulative or smoothed):
+            raise MyriadError("Action: a switch is neither cumulative nor smoothed.")
         _check_lengths(f"{self.kind} action", len(self.joint_names), {"scale": self.scale, "offset": self.offset})
 
     @property

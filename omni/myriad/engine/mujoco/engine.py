@@ -147,7 +147,7 @@ class MujocoEngine(Engine):
         robots, bodies = read_world(self.stage)
         self.world_robots = {robot.prim_path: robot for robot in robots}
         self.world_bodies = {body.name: body for body in bodies}
-        world = None
+        world: Any = None
         for robot in robots:
             part = self._read_mjcf(robot)
             if world is None:
