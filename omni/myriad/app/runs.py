@@ -22,6 +22,7 @@ from omegaconf import OmegaConf
 from omni.myriad.app.config import differences
 from omni.myriad.app.run_folder import PRETRAINED, claimed, find_checkpoint, trained_checkpoint
 from omni.myriad.app.tables import print_table, show_table
+from omni.myriad.env.garbage import uncollected
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import finite_json, write_json, write_text
@@ -340,6 +341,7 @@ def _describe_again(
     return described, recorded
 
 
+@uncollected()
 def make_env(config: dict[str, Any]) -> VecEnv:
     """Start the engine, load the task and build its scene.
 

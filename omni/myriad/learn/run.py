@@ -19,6 +19,7 @@ from typing import Any
 import torch
 from rich.progress import Progress
 
+from omni.myriad.env.garbage import uncollected
 from omni.myriad.env.vec_env import Watcher
 from omni.myriad.errors import Interrupted, MyriadError, afterwards
 from omni.myriad.learn import checkpoint, ranks, rollout
@@ -64,7 +65,8 @@ def train(
             logger.warning("the checkpoint has %d environments, this run %d: %s", before, env.num_envs, what)
     if (number := ranks.agree(env.num_envs)) != env.num_envs:
         raise MyriadError(f"num_envs={env.num_envs} here and {number} on the first rank: every rank needs as many")
-    learner: Learner = room(config).make_learner(config, env, run_dir, resume)
+    with uncollected():
+        learner: Learner = room(config).make_learner(config, env, run_dir, resume)
     status, summary, recorder, progress, received = "failed", {}, None, None, []
     count = ranks.count()
     listeners: list[Listener] = [*told, *([watch] if watch else [])]

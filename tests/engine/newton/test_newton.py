@@ -115,7 +115,7 @@ def test_one_step_from_the_same_state_agrees_with_physx(made, task):
 
 def drawn_by_drives(env, room):
     """Lift robots, turned anyhow and at rest, move their joints by up to `room`, and let their drives pull."""
-    (robots,) = env.engine.robots().values()
+    robots = next(iter(env.engine.robots().values()))  # the task's first, such as the arm before its cabinet
     drawn = random(3)
     positions, _ = robots.get_world_poses()
     turned = torch.nn.functional.normalize(drawn(env.num_envs, 4), dim=-1)
@@ -146,6 +146,9 @@ def drawn_by_drives(env, room):
         ("Ingenuity", "Ingenuity", 0.05, 0.0),
         ("Crazyflie", "Crazyflie", 0.05, 0.0),
         ("FrankaReach", "Robot", 0.005, 0.0),
+        ("AllegroHand", "Robot", 0.01, 0.0),
+        pytest.param("FrankaLift", "Robot", 0.005, 0.0, marks=pytest.mark.nightly),
+        pytest.param("FrankaCabinet", "Robot", 0.005, 0.0, marks=pytest.mark.nightly),
     ],
 )
 def test_one_step_of_robots_with_drives_agrees_with_physx(env_of, task, robot, room, effort):
@@ -157,7 +160,7 @@ def test_one_step_of_robots_with_drives_agrees_with_physx(env_of, task, robot, r
         robots = drawn_by_drives(env, room)
         robots.set_joint_efforts(torch.full_like(robots.get_joint_positions(), effort))
         env.engine.step()
-        states.append(env.engine.get_state())
+        states.append({robots.name: env.engine.get_state()[robots.name]})  # what lies about touches
     agree(states, atol=1e-4, rtol=1e-3)
 
 
@@ -362,6 +365,17 @@ def test_tasks_find_their_joints_and_step(env_of, task):
     for _ in range(60):
         obs, rewards, *_ = envs[1].step(torch.rand(8, envs[1].num_actions) * 2 - 1)
         assert obs["obs"].isfinite().all() and rewards.isfinite().all()
+
+
+@pytest.mark.nightly
+def test_uneven_ground_throws_no_robot_away(env_of):
+    env = env_of("task=AnymalTerrain", "num_envs=16", "engine=newton", "seed=42")
+    env.reset()
+    (robots,) = env.engine.robots().values()
+    drawn = random(42)
+    for _ in range(100):
+        env.step(drawn(16, 12))
+        assert robots.get_joint_velocities().abs().max() < 150.0
 
 
 @pytest.mark.nightly

@@ -206,9 +206,11 @@ class NewtonEngine(Engine):
             )
             self.state, self.control = self.model.state(), self.model.control()
             newton.eval_fk(self.model, self.state.joint_q, self.state.joint_qd, self.state)
-        # MuJoCo sees meshes as their convex hulls, which is right for bodies alone.
+        # MuJoCo sees meshes as their convex hulls, which is right for bodies alone; and on height fields MuJoCo Warp
+        # finds contacts at times that are metres deep.
         shapes = [wp.to_torch(array) for array in (self.model.shape_type, self.model.shape_body)]
-        self._concave = bool(((shapes[0] == int(newton.GeoType.MESH)) & (shapes[1] < 0)).any())
+        ground = (shapes[0] == int(newton.GeoType.MESH)) | (shapes[0] == int(newton.GeoType.HFIELD))
+        self._concave = bool((ground & (shapes[1] < 0)).any())
         self._found: tuple[Any, int] = wp.zeros(1, int, device=self._wp_device), 0
         self.seen = torch.zeros(3, dtype=torch.int32, device=self.device)
         self._seen_here = torch.zeros(3, dtype=torch.int32, pin_memory=self.device.type == "cuda")
