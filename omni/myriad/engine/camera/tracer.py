@@ -14,6 +14,7 @@ from pxr import Usd, UsdPhysics
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.engine.camera.shading import NEEDS, Shading
+from omni.myriad.engine.quiet import quiet_warp
 from omni.myriad.engine.shapes import Shape, robot_shapes, scenery
 from omni.myriad.errors import MyriadError
 
@@ -231,10 +232,7 @@ def drawing_libraries() -> tuple[Any, Any, Any]:
         MyriadError: If newton is not installed.
     """
     try:
-        warp = import_module("warp")
-        warp.config.log_level = warp.LOG_ERROR  # before newton is imported
-        warp.config.enable_backward = False
-        return warp, import_module("newton"), import_module("newton.sensors")
+        return quiet_warp(), import_module("newton"), import_module("newton.sensors")
     except ImportError:
         raise MyriadError("Cameras need newton, which is not installed: pip install 'newton>=1.8'.") from None
 
