@@ -19,7 +19,7 @@ from omni.myriad.app.config import CFG_PATH, all_tasks, show_config
 from omni.myriad.app.options import UNSET, Option, Section, find, like, options
 from omni.myriad.app.schema import GROUPS, VERBS, Benchmark, OwnTasks, Publish, Sweep
 from omni.myriad.errors import MyriadError
-from omni.myriad.places import COMMAND
+from omni.myriad.places import COMMAND, FILMS
 from omni.myriad.task.loader import TASKS_PATH, task_files
 
 _HEADING = 6  # a section of at least so many settings gets a heading of its own
@@ -45,9 +45,6 @@ _OWN = {"benchmark": Benchmark, "publish": Publish, "sweep": Sweep}
 
 _WIDTH = 50  # of names and values
 
-PICTURES = "docs/media/tasks.png"
-"""Where each task is shown."""
-
 Rows = dict[str, tuple[Any, Option]]
 """By name: value and setting."""
 
@@ -71,7 +68,7 @@ def print_help(verb: str, argv: Sequence[str], console: Console | None = None) -
     tasks = known["task"].default is not UNSET
     if tasks:
         folders = [Path(folder) for folder in values["task"]["task_path"]]
-        console.print(Text(f"\nA picture of each: {PICTURES}"))
+        console.print(Text(f"\nA film of each: {FILMS}"))
         _print(console, "Tasks", {name: (UNSET, Option(str, help=says)) for name, says in _tasks(folders).items()})
     top = {name: (found.default, found) for name, found in known.items() if found.default is not UNSET}
     if tasks:

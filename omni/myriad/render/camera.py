@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from omni.myriad.engine.camera.tracer import add_shape
+from omni.myriad.engine.quiet import quiet_warp
 from omni.myriad.engine.shapes import Shape
 from omni.myriad.errors import MyriadError
 
@@ -41,8 +42,8 @@ class Camera:
     """
 
     def __init__(self, link_names: Sequence[str], shapes: Sequence[Shape], width: int = 512, height: int = 288) -> None:
-        self._wp = warp = needed("warp", "newton>=1.8")
-        warp.config.log_level = warp.LOG_ERROR  # before newton is imported
+        needed("warp", "newton>=1.8")
+        self._wp = warp = quiet_warp()
         newton, camera = needed("newton", "newton>=1.8"), needed("newton.sensors", "newton>=1.8").SensorCamera
         self.width, self.height = width, height
         builder = newton.ModelBuilder()

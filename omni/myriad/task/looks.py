@@ -73,9 +73,9 @@ class Looks:
         self._sun = self._shading.suns.clone() if self._shading is not None else None
         self._homes = [camera.get_local_poses(camera_axes="usd") for camera in cameras]
         for camera in cameras:
+            camera.gains = torch.ones((camera.count, 1, 1, 3), device=task.device)
             if self._shading is not None:
                 camera.prepare()
-            camera.gains = torch.ones((camera.count, 1, 1, 3), device=task.device)
             if amounts.focal_length:
                 self._draw_lenses(camera)
 

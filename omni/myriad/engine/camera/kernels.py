@@ -14,6 +14,7 @@ def shade(
     views: wp.array[wp.transformf],
     rays: wp.array4d[wp.vec3f],
     worlds: wp.array[wp.int32],
+    gains: wp.array[wp.vec3f],
     albedo: wp.array3d[wp.uint32],
     normals: wp.array3d[wp.vec3f],
     depths: wp.array3d[wp.float32],
@@ -64,5 +65,6 @@ def shade(
         shift = wp.uint32(8 * channel)
         painted = wp.clamp(linear[int((found >> shift) & wp.uint32(255))] * (1.0 + paint[channel] * pattern), 0.0, 1.0)
         level = int(wp.min(painted * light[channel], 1.0) * float(screen.shape[0] - 1) + 0.5)
-        packed = packed | (screen[level] << shift)
+        shown = wp.min(float(screen[level]) * gains[view][channel], 255.0)
+        packed = packed | (wp.uint32(shown) << shift)
     colours[view, y, x] = packed

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 if TYPE_CHECKING:
-    from omni.myriad.engine.camera.tracer import Images
+    from omni.myriad.engine.camera.tracer import Batch
 
 NEEDS = ("albedo_image", "normal_image", "forward_depth_image", "shape_index_image")
 """What has to be drawn for it, of the fields of `tracer.Images`."""
@@ -69,13 +69,14 @@ class Shading:
             wp.array(255.0 * _on_screen(np.linspace(0.0, 1.0, _LEVELS)) + 0.5, dtype=wp.uint32, device=where),
         ]  # fmt: skip
 
-    def colour(self, views: Any, rays: Any, images: Images, worlds: Any) -> None:
-        """Write `images.color_image` from the others; Warp's arrays, as for newton's camera."""
+    def colour(self, batch: Batch) -> None:
+        """Write the colours of pictures from what else was drawn of them."""
+        images = batch.images
         found = [getattr(images, kind) for kind in NEEDS]
         self._launch(
             self._kernel,
             dim=images.color_image.shape,
-            inputs=[views, rays, worlds, *found, *self._inputs],
+            inputs=[batch.views, batch.rays, batch.worlds, batch.gains, *found, *self._inputs],
             outputs=[images.color_image],
             device=images.color_image.device,
         )

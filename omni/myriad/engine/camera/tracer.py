@@ -14,6 +14,7 @@ from pxr import Usd, UsdPhysics
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.engine.camera.shading import NEEDS, Shading
+from omni.myriad.engine.quiet import quiet_warp
 from omni.myriad.engine.shapes import Shape, robot_shapes, scenery
 from omni.myriad.errors import MyriadError
 
@@ -45,6 +46,24 @@ class Images(NamedTuple):
     normal_image: Any = None
     shape_index_image: Any = None
     albedo_image: Any = None
+
+
+class Batch(NamedTuple):
+    """Views with one lens that are drawn together, as Warp's arrays; what they hold may change in place.
+
+    Attributes:
+        views: Where cameras are, along -z and with y up, (views,): position in m, orientation as xyzw.
+        rays: From `RayTracer.rays`.
+        images: From `RayTracer.images`, or a part of them.
+        worlds: Environment of each view, (views,) int32; -101 leaves its pictures as they are.
+        gains: Factors of red, green and blue of each view, (views,); `shading` alone asks for them.
+    """
+
+    views: Any
+    rays: Any
+    images: Images
+    worlds: Any
+    gains: Any
 
 
 class RayTracer:
@@ -186,33 +205,40 @@ class RayTracer:
             raise MyriadError(f"A camera is on {path}, and no view tells where that is: add one of its robot.")
         return found[0]
 
-    def draw(self, views: torch.Tensor, rays: Any, images: Images, worlds: torch.Tensor, far: float) -> None:
+    def batch(
+        self, views: torch.Tensor, rays: Any, images: Images, worlds: torch.Tensor, gains: torch.Tensor | None
+    ) -> Batch:
+        """Return views that are drawn together, from tensors that they share; without gains they are 1."""
+        wp = self._wp
+        with self._on_stream():
+            if gains is None:
+                gains = torch.ones((len(views), 3), device=views.device)
+            shared = wp.from_torch(views, dtype=wp.transformf), rays, images, wp.from_torch(worlds)
+            return Batch(*shared, wp.from_torch(gains, dtype=wp.vec3f))
+
+    def draw(self, batch: Batch, far: float) -> None:
         """Draw pictures.
 
         Args:
-            views: Where cameras are, along -z and with y up, (views, 7): position in m, orientation as xyzw.
-            rays: From `rays`.
-            images: From `images`, or a part of them.
-            worlds: Environment of each view, (views,) int32; -101 leaves its pictures as they are.
+            batch: From `batch`.
             far: Distance in m beyond which nothing is seen.
         """
         self.look()
         config = self._camera.default_render_config
         config.max_distance = far
+        images = batch.images
         shading = self.shading if images.color_image is not None else None
         drawn = images if shading is None else images._replace(color_image=None)
         with self._on_stream():
-            places = self._wp.from_torch(views, dtype=self._wp.transformf)
-            where = self._wp.from_torch(worlds)
             self._camera.update(
                 self._state,
-                places,
-                rays,
-                world_indices=where,
+                batch.views,
+                batch.rays,
+                world_indices=batch.worlds,
                 **{kind: image for kind, image in drawn._asdict().items() if image is not None},
             )
             if shading is not None:
-                shading.colour(places, rays, images, where)
+                shading.colour(batch)
 
 
 _FACTORIES = {
@@ -231,10 +257,7 @@ def drawing_libraries() -> tuple[Any, Any, Any]:
         MyriadError: If newton is not installed.
     """
     try:
-        warp = import_module("warp")
-        warp.config.log_level = warp.LOG_ERROR  # before newton is imported
-        warp.config.enable_backward = False
-        return warp, import_module("newton"), import_module("newton.sensors")
+        return quiet_warp(), import_module("newton"), import_module("newton.sensors")
     except ImportError:
         raise MyriadError("Cameras need newton, which is not installed: pip install 'newton>=1.8'.") from None
 

@@ -158,6 +158,8 @@ class CameraView:
         self._frames = torch.zeros((self.count, 7), device=device)  # of what carries cameras, as wxyz
         self._frames[:, :3], self._frames[:, 3] = engine.env_positions.repeat_interleave(len(prims), 0), 1.0
         self._calls = torch.zeros((), dtype=torch.int32, device=device)
+        self._shown = self._worlds.clone()  # or _PRESERVE, where the last picture stays
+        self._turns = {name: torch.tensor(turn, device=device) for name, turn in _AXES.items()}
         self._images = self._drawn_at = None
 
     @property
@@ -250,15 +252,11 @@ class CameraView:
         self._drawn_at = self._engine.num_steps
         self._tracer.look()
         self._place()
-        worlds = self._worlds
         if self.every > 1:
-            worlds = torch.where(self._calls % self.every == 0, worlds, _PRESERVE)
+            self._shown.copy_(torch.where(self._calls % self.every == 0, self._worlds, _PRESERVE))
             self._calls += 1
-        drawn = self._images
-        assert drawn is not None
-        for start, stop, rays in self._lenses:
-            part = Images(*(image if image is None else image[start:stop] for image in drawn))
-            self._tracer.draw(self._views[start:stop], rays, part, worlds[start:stop], self._reach)
+        for batch in self._lenses:
+            self._tracer.draw(batch, self._reach)
 
     def prepare(self) -> None:
         """Make pictures, and rays for each run of cameras with one lens; again if what is drawn has changed."""
@@ -285,11 +283,15 @@ class CameraView:
         width, height = self.camera_resolution
         made: dict[Any, Any] = {}
         ends = list(itertools.accumulate(length for _, length in runs))
+        gains = None if self.gains is None else self.gains.view(-1, 3)
         self._lenses, cosines = [], []
         for (lens, length), end in zip(runs, ends, strict=True):
             if lens not in made:
                 made[lens] = self._tracer.rays(width, height, *lens, self._near)
-            self._lenses.append((end - length, end, made[lens][0]))
+            part = slice(end - length, end)
+            images = Images(*(image if image is None else image[part] for image in self._images))
+            tints = None if gains is None else gains[part]
+            self._lenses.append(self._tracer.batch(self._views[part], made[lens][0], images, self._shown[part], tints))
             cosines.append(made[lens][1])
         # How far rays go is compiled into what draws, so it does not follow the lens. Depth is cut exactly.
         gives_depth = "forward_depth_image" in {OUTPUTS[kind].draws for kind in self.output_annotators}
@@ -329,7 +331,7 @@ class CameraView:
         drawn = self._pixels[output.draws]
         if output.draws == "color_image":
             colours = drawn.view(torch.uint8).unflatten(-1, (-1, 4))
-            if self.gains is None:
+            if self.gains is None or self._tracer.shading is not None:  # which has them in
                 return colours[..., : output.channels]
             lit = (colours[..., :3] * self.gains).clamp(max=255.0).to(torch.uint8)
             return lit if output.channels == 3 else torch.cat((lit, colours[..., 3:]), dim=-1)
@@ -403,8 +405,8 @@ class CameraView:
     def _axes(self, camera_axes: str, back: bool) -> Tensor:
         if camera_axes not in _AXES:
             raise MyriadError(f"camera_axes={camera_axes!r} is unknown; choose one of {', '.join(_AXES)}.")
-        w, *vector = _AXES[camera_axes]
-        return torch.tensor([w, *(-part if back else part for part in vector)], device=self._local.device)
+        turn = self._turns[camera_axes]
+        return quat_conjugate(turn.unsqueeze(0))[0] if back else turn
 
     # -- lenses -------------------------------------------------------------------------------------------------------
 
