@@ -51,7 +51,8 @@ class FrankaLift(ArmTask):
         """Say that actions move the arm's targets from where it is, and that the last one opens and closes the hand."""
         env, fingers = self.cfg_env, self.finger_joints
         step_size = env["actionScale"] * self.control_frequency_inv * self.world.physics_dt  # rad, of an action of 1
-        ends = list(zip(env["jointPositions"][-len(fingers) :], env["closedFingers"], strict=True))
+        wide = [env["jointPositions"][self.robot.get_dof_index(name)] for name in fingers]
+        ends = list(zip(wide, env["closedFingers"], strict=True))
         middles, halves = (tuple(0.5 * (a + sign * b) for a, b in ends) for sign in (1.0, -1.0))
         return [
             ActionTerm("position", self.arm_joints, step_size, unit="rad", cumulative=True, from_joints=True),
