@@ -157,7 +157,7 @@ class Sim(Section):
     gravity: list[float] = option(UNSET, "m/s^2", size=3)
     add_ground_plane: bool = option(UNSET, "put a ground at z = 0")
     enable_scene_query_support: bool = option(UNSET, "for ray casts; costs a third of a step")
-    disable_contact_processing: bool = option(False, "on a CPU, if no view reads contacts: a little faster")
+    disable_contact_processing: bool = option(False, "if no view reads contacts: a little faster")
     smooth_cylinders: bool = option(False, "round where they touch triangles, as wheels need; many times slower there")
     contact_reports: bool = option(False, "let contact forces of all bodies be read, as the live page shows them")
     mass_scale: float = option(1.0, "factor on the masses and inertias of robots, to try a policy on others", above=0)

@@ -311,6 +311,11 @@ def write_contact_reports(root: Usd.Prim) -> None:
             author(prim, "PhysxContactReportAPI", "physxContactReport:threshold", _FLOAT, 0.0)
 
 
+def reports_contacts(stage: Usd.Stage) -> bool:
+    """Tell whether the contact forces on any body of a stage are asked for."""
+    return any(prim.HasAttribute("physxContactReport:threshold") for prim in stage.Traverse())
+
+
 def _least_extent(prim: Usd.Prim) -> float:
     """Return how thin a shape is in metres, without what is below it; a plane has no end to PhysX."""
     extent = UsdGeom.Boundable.ComputeExtentFromPlugins(UsdGeom.Boundable(prim), Usd.TimeCode.Default())

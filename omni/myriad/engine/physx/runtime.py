@@ -111,13 +111,13 @@ def create_instance(
     Args:
         device: Device that it simulates on.
         disable_contact_processing: Leave out the host's reports on contacts, which contact views read on a CPU; bodies
-            collide as ever. On a GPU they are always left out: there contact views read the device's own buffers.
+            collide as ever. On a GPU contact views read the device's own buffers.
         smooth_cylinders: Let cylinders and cones be round where they touch triangles, and not convex meshes.
     """
     import ovphysx
 
     keys = ovphysx.types.GlobalConfigKey
-    ovphysx.set_global_config(keys.DISABLE_CONTACT_PROCESSING, disable_contact_processing or device.type == "cuda")
+    ovphysx.set_global_config(keys.DISABLE_CONTACT_PROCESSING, disable_contact_processing)
     for key in (keys.COLLISION_CYLINDER_CUSTOM_GEOMETRY, keys.COLLISION_CONE_CUSTOM_GEOMETRY):
         # To set it is refused while other instances run, even where it changes nothing.
         if ovphysx.get_global_config(key) is not smooth_cylinders:
