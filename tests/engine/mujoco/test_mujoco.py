@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pxr import UsdGeom, UsdPhysics
 
 from omni.myriad.engine.mujoco import ArticulationView
 from omni.myriad.engine.mujoco.robot import find_mjcf, read_world
@@ -404,3 +405,31 @@ def test_links_are_turned_by_physxs_quaternions(env_of):
         env.engine.update_kinematics()
         turns.append(env.engine.link_poses(task.robot)[1].clone())
     torch.testing.assert_close(turns[1], turns[0], atol=1e-5, rtol=0.0)
+
+
+def test_a_body_is_made_of_what_usd_says(lopsided):
+    """A wedge of 567 kg/m^3, and what has no shape and no mass."""
+    engine, _ = lopsided(start=False)
+    mesh = UsdGeom.Mesh.Define(engine.stage, "/World/envs/env_0/Thing/thing/mesh")
+    mesh.CreatePointsAttr([(0, 0, 0), (0.3, 0, 0), (0, 0.3, 0), (0, 0, 0.3)])
+    mesh.CreateFaceVertexCountsAttr([3, 3, 3, 3])
+    mesh.CreateFaceVertexIndicesAttr([0, 2, 1, 0, 1, 3, 0, 3, 2, 1, 2, 3])
+    UsdPhysics.CollisionAPI.Apply(mesh.GetPrim())
+    thing = UsdGeom.Xform.Define(engine.stage, "/World/envs/env_0/Thing/thing")
+    thing.AddTranslateOp().Set((1.0, 2.0, 3.0))
+    UsdPhysics.RigidBodyAPI.Apply(thing.GetPrim())
+    UsdPhysics.MassAPI.Apply(thing.GetPrim()).CreateDensityAttr(567.0)
+    engine.clone_environments(1, 1.0)
+    engine.reset()
+    things = engine.scene.add(mujoco_engine.RigidPrimView("/World/envs/.*/Thing/thing", name="things"))
+    assert things.get_world_poses()[0].tolist() == [[1.0, 2.0, 3.0]]
+    body = engine.model.body("Thing/thing")
+    assert body.mass[0] == pytest.approx(567.0 * 0.3**3 / 6)
+    assert body.ipos == pytest.approx([0.075] * 3)
+    assert engine.model.geom_friction[-1, 0] == 0.5
+
+    engine, _ = lopsided(start=False)
+    UsdPhysics.RigidBodyAPI.Apply(UsdGeom.Xform.Define(engine.stage, "/World/envs/env_0/Thing/thing").GetPrim())
+    engine.clone_environments(1, 1.0)
+    with pytest.raises(MyriadError, match=r"MuJoCo cannot put the task's robots and bodies together: .*[Mm]ass"):
+        engine.reset()

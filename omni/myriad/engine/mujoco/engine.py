@@ -167,7 +167,10 @@ class MujocoEngine(Engine):
         if len(robots) + len(bodies) > 1:
             _let_touch(world, robots)
         self._add_drives(world)
-        model = world.compile()
+        try:
+            model = world.compile()
+        except ValueError as error:
+            raise MyriadError(f"MuJoCo cannot put the task's robots and bodies together: {error}") from None
         for body in bodies:
             _set_mass(model, body)
         option = model.opt
