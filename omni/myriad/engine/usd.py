@@ -161,11 +161,15 @@ def define_physics_scene(stage: Usd.Stage, sim_config: SimConfig, device: torch.
     write_settings(scene.GetPrim(), "PhysxSceneAPI", {**physx, **decided})
 
 
+SUN = "/World/sun"
+"""The light that every stage has."""
+
+
 def add_lights(stage: Usd.Stage) -> None:
     """Author a sun and a sky, for renderers: a new stage is dark."""
     sky = UsdLux.DomeLight.Define(stage, "/World/sky")
     sky.CreateIntensityAttr(400.0)
-    sun = UsdLux.DistantLight.Define(stage, "/World/sun")
+    sun = UsdLux.DistantLight.Define(stage, SUN)
     sun.CreateIntensityAttr(1500.0)
     UsdGeom.Xformable(sun).AddRotateXYZOp().Set(Gf.Vec3f(40.0, 15.0, 0.0))  # degrees, from straight above
 

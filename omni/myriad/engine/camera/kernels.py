@@ -26,6 +26,7 @@ def shade(
     suns: wp.array[wp.vec3f],
     skylight: wp.vec3f,
     groundlight: wp.vec3f,
+    sunlight: wp.vec3f,
     waves: wp.array3d[wp.vec4f],
     paints: wp.array2d[wp.vec4f],
     linear: wp.array[wp.float32],
@@ -53,7 +54,7 @@ def shade(
             place = wp.transform_point(wp.transform_inverse(poses[world * num_bodies + body]), place)
         normal = normals[view, y, x]
         sun = wp.max(0.0, wp.dot(normal, suns[world]))
-        light = skylight * (0.5 + 0.5 * normal[2]) + groundlight * (0.5 - 0.5 * normal[2]) + wp.vec3f(sun)
+        light = skylight * (0.5 + 0.5 * normal[2]) + groundlight * (0.5 - 0.5 * normal[2]) + sunlight * sun
     one, other, paint = waves[world, row, 0], waves[world, row, 1], paints[world, row]
     pattern = wp.float32(0.0)
     if paint[3] > 0.0:

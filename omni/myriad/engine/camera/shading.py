@@ -34,7 +34,7 @@ class Shading:
         num_shared: How many shapes all share.
         poses: Of the bodies of all environments, Warp's transforms.
         sun: Where the light comes from, (3,).
-        ambient: Light from above and from below, three linear numbers each.
+        lights: Colours of light from above, from below, and of the sun, three linear numbers each.
         device: Torch's.
 
     Attributes, which are written in place:
@@ -51,7 +51,7 @@ class Shading:
         num_shared: int,
         poses: Any,
         sun: Sequence[float],
-        ambient: tuple[Sequence[float], Sequence[float]],
+        lights: tuple[Sequence[float], Sequence[float], Sequence[float]],
         device: torch.device,
     ) -> None:
         wp = import_module("warp")
@@ -63,7 +63,7 @@ class Shading:
         of_shapes = wp.from_torch(torch.tensor(bodies, dtype=torch.int32, device=device))
         self._inputs = [
             poses, of_shapes, num_bodies, num_shared, wp.from_torch(self.suns, dtype=wp.vec3f),
-            *(wp.vec3f(*light) for light in ambient),
+            *(wp.vec3f(*light) for light in lights),
             wp.from_torch(self.waves, dtype=wp.vec4f), wp.from_torch(self.paints, dtype=wp.vec4f),
             wp.array(_linear(np.linspace(0.0, 1.0, 256)), dtype=wp.float32, device=where),
             wp.array(255.0 * _on_screen(np.linspace(0.0, 1.0, _LEVELS)) + 0.5, dtype=wp.uint32, device=where),

@@ -15,7 +15,8 @@ from pxr import Usd, UsdPhysics
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.engine.camera.shading import NEEDS, Shading
 from omni.myriad.engine.quiet import quiet_warp
-from omni.myriad.engine.shapes import Shape, robot_shapes, scenery
+from omni.myriad.engine.shapes import Shape, robot_shapes, scenery, sun
+from omni.myriad.engine.usd import SUN
 from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
@@ -104,11 +105,12 @@ class RayTracer:
         with self._on_stream():
             self.model = scene.finalize(device=self.device)
             self._state = self.model.state()
-            self._camera = self.sensors.SensorCamera(self.model)
+            self._camera = sensor(self.sensors, self.model)
+            self._camera.default_render_config.enable_textures = any(shape.texture for shape in (*links, *own, *shared))
             self._camera.default_clear_data = self.sensors.SensorCamera.ClearData(clear_color=_SKY, clear_albedo=_SKY)
-            sun = np.array(_SUN) / np.linalg.norm(_SUN)
-            self._sun = sun.tolist()
-            self._camera.create_default_light(direction=warp.vec3f(*sun))
+            towards, self._sun_colour = sun(engine.stage, SUN) or (_SUN / np.linalg.norm(_SUN), (1.0, 1.0, 1.0))
+            self._sun = towards.tolist()
+            self._camera.create_default_light(direction=warp.vec3f(*self._sun), color=self._sun_colour)
             self._camera.set_ambient_light(_SKYLIGHT, _GROUNDLIGHT)
         per_env = len(links) + len(own)
         self._carriers = [-1] * len(shared) + [numbers.get(shape.link, -1) for shape in (*links, *own)] + [-1]
@@ -149,7 +151,7 @@ class RayTracer:
                     self._num_shared,
                     self._state.body_q,
                     [-part for part in self._sun],
-                    (_SKYLIGHT, _GROUNDLIGHT),
+                    (_SKYLIGHT, _GROUNDLIGHT, self._sun_colour),
                     self._engine.device,
                 )
         return self.shading
@@ -262,6 +264,18 @@ def drawing_libraries() -> tuple[Any, Any, Any]:
         raise MyriadError("Cameras need newton, which is not installed: pip install 'newton>=1.8'.") from None
 
 
+def sensor(sensors: Any, model: Any) -> Any:
+    """Return newton's SensorCamera of a model.
+
+    Raises:
+        MyriadError: If a texture is no picture.
+    """
+    try:
+        return sensors.SensorCamera(model)
+    except ValueError as error:
+        raise MyriadError(f"Cameras cannot draw this scene: {error}.") from None
+
+
 def add_shape(newton: Any, warp: Any, builder: Any, body: int, shape: Shape, grown: float = 0.0) -> int:
     """Add a shape to a newton builder's body, -1 for the world, and return its number.
 
@@ -277,7 +291,9 @@ def add_shape(newton: Any, warp: Any, builder: Any, body: int, shape: Shape, gro
         return builder.add_ground_plane(height=shape.position[2], color=_GROUND)
     form: dict[str, Any] = dict(zip(_SIZES.get(shape.kind, ()), [size + grown for size in shape.size], strict=True))
     if shape.kind == "mesh":
-        form["mesh"] = newton.Mesh(shape.points, shape.triangles, compute_inertia=False)
+        form["mesh"] = newton.Mesh(
+            shape.points, shape.triangles, uvs=shape.uvs, texture=shape.texture or None, compute_inertia=False
+        )
     place = warp.transform(warp.vec3(*shape.position), warp.quat(*shape.rotation))
     return getattr(builder, f"add_shape_{shape.kind}")(body, xform=place, color=shape.colour, **form)
 
