@@ -8,16 +8,16 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
-from pxr import Usd
+from pxr import Sdf, Usd
 
 from omni.myriad.engine import usd
-from omni.myriad.engine.base import ENV_0_PATH, Engine
+from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH, Engine
 from omni.myriad.engine.physx import runtime, scene
 from omni.myriad.engine.physx.contacts import ContactSensors
 from omni.myriad.engine.physx.ledger import Kind, Ledger
@@ -68,6 +68,7 @@ class PhysXEngine(Engine):
         self.replicate = True
         self.shards: list[Shard] = []
         self._sizes: dict[str, list[float]] = {}
+        self._models: list[int] = []  # environments that others copy, by environment; empty where all copy the first
         self.ledger = self.capture = Ledger(self.device, self.on_all_shards)
         self._threads: ThreadPoolExecutor | None = None
         self._seconds: list[list[float]] = []
@@ -113,6 +114,25 @@ class PhysXEngine(Engine):
         for prim in view._env_0_prims():
             path = prim.GetPath().MakeRelativePath(ENV_0_PATH)
             self._sizes[str(path.GetPrefixes()[0] if is_robot else path)] = factors.tolist()
+
+    def vary_environments(self, path: str, files: Sequence[str]) -> None:
+        """Give each environment a file of its own in place of a prim's, as `Engine` says; PhysX then copies none."""
+        self._models = [files.index(file) for file in files]
+        prim = self.stage.GetPrimAtPath(f"{ENV_0_PATH}/{path}")
+        prim.GetReferences().ClearReferences()
+        variants = prim.GetVariantSets().AddVariantSet("kind")
+        layer = self.stage.GetRootLayer()
+        for env_id in sorted(set(self._models), reverse=True):  # the first's is selected in the end
+            kind = f"kind_{env_id}"
+            variants.AddVariant(kind)
+            variants.SetVariantSelection(kind)
+            with variants.GetVariantEditContext():
+                prim.GetReferences().AddReference(files[env_id])
+            if env_id:
+                environment = Sdf.CreatePrimInLayer(layer, f"{ENVS_PATH}/env_{env_id}")
+                environment.specifier, environment.typeName = Sdf.SpecifierDef, "Xform"
+                environment.referenceList.Prepend(Sdf.Reference("", ENV_0_PATH))
+                Sdf.CreatePrimInLayer(layer, environment.path.AppendPath(path)).variantSelections["kind"] = kind
 
     def set_gravity(self, gravity: torch.Tensor) -> None:
         """Change gravity of all scenes."""
@@ -193,8 +213,9 @@ class PhysXEngine(Engine):
 
     def _start(self) -> None:
         apart = len(set(self._positions)) == self.num_envs
-        layer = scene.flatten(self.stage, self.device, self.replicate, apart)
-        num_shards, copies = self._num_shards(), self.replicate and not self._sizes
+        layer = scene.flatten(self.stage, self.device, self.replicate and not self._models, apart)
+        differ = bool(self._sizes or self._models)
+        num_shards, copies = self._num_shards(), self.replicate and not differ
         params = self._sim_config.sim_params
         smooth, unreported = params.get("smooth_cylinders", False), params.get("disable_contact_processing", False)
         if self.device.type == "cuda":
@@ -210,8 +231,9 @@ class PhysXEngine(Engine):
                 scene.set_large_meshes_aside(layer, Path(folder))
                 for first, last in itertools.pairwise(bounds):
                     positions = self._positions[first:last]
-                    if self._sizes:
-                        usda = scene.sized_usda(layer, first, positions, self._sizes)
+                    if differ:
+                        models = self._models or [0] * self.num_envs
+                        usda = scene.varied_usda(layer, first, positions, models, self._sizes)
                     elif self.replicate:
                         usda = scene.shard_usda(layer, first, positions[0])
                     else:

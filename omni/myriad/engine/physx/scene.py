@@ -140,26 +140,31 @@ def shard_usda(layer: Sdf.Layer, env_id: int, position: tuple[float, float, floa
     return copy.ExportToString()
 
 
-def sized_usda(
-    layer: Sdf.Layer, first: int, positions: Sequence[tuple[float, float, float]], sizes: Mapping[str, Sequence[float]]
+def varied_usda(
+    layer: Sdf.Layer,
+    first: int,
+    positions: Sequence[tuple[float, float, float]],
+    models: Sequence[int],
+    sizes: Mapping[str, Sequence[float]],
 ) -> str:
-    """Return the stage as text with a shard's environments, in each of which some prims have a size of their own.
+    """Return the stage as text with a shard's environments, each a copy of another in which some prims are resized.
 
     Args:
         layer: What `flatten` returned.
         first: Id of the shard's first environment.
         positions: Where its environments are in m.
+        models: Id of the environment in `layer` that each of all environments copies; a model copies itself.
         sizes: Factors of all environments, by paths of prims in one.
     """
     copy = Sdf.Layer.CreateAnonymous(".usda")
     copy.TransferContent(layer)
-    names = [f"env_{env_id}" for env_id in range(first, first + len(positions))]
+    env_ids = range(first, first + len(positions))
     with Sdf.ChangeBlock():
-        for name in names:
-            if name != "env_0":
-                Sdf.CopySpec(copy, ENV_0_PATH, copy, f"{ENVS_PATH}/{name}")
-        if "env_0" not in names:
-            del copy.GetPrimAtPath(ENVS_PATH).nameChildren["env_0"]
+        for env_id in env_ids:
+            if models[env_id] != env_id:
+                Sdf.CopySpec(copy, f"{ENVS_PATH}/env_{models[env_id]}", copy, f"{ENVS_PATH}/env_{env_id}")
+        for model in set(models) - set(env_ids):
+            del copy.GetPrimAtPath(ENVS_PATH).nameChildren[f"env_{model}"]
     stage = Usd.Stage.Open(copy)
     for env_id, position in enumerate(positions, first):
         xform = UsdGeom.Xformable(stage.GetPrimAtPath(f"{ENVS_PATH}/env_{env_id}"))
