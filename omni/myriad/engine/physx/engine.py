@@ -68,7 +68,7 @@ class PhysXEngine(Engine):
         self.replicate = True
         self.shards: list[Shard] = []
         self._sizes: dict[str, list[float]] = {}
-        self._models: list[int] = []  # environments that others copy, by environment; empty where all copy the first
+        self._models: list[int] = []  # what each environment copies; empty where all copy the first
         self.ledger = self.capture = Ledger(self.device, self.on_all_shards)
         self._threads: ThreadPoolExecutor | None = None
         self._seconds: list[list[float]] = []
@@ -116,7 +116,7 @@ class PhysXEngine(Engine):
             self._sizes[str(path.GetPrefixes()[0] if is_robot else path)] = factors.tolist()
 
     def vary_environments(self, path: str, files: Sequence[str]) -> None:
-        """Give each environment a file of its own in place of a prim's, as `Engine` says; PhysX then copies none."""
+        """Give each environment a file of its own in place of a prim's, as `Engine` says; PhysX copies one of each."""
         self._models = [files.index(file) for file in files]
         prim = self.stage.GetPrimAtPath(f"{ENV_0_PATH}/{path}")
         prim.GetReferences().ClearReferences()
@@ -214,8 +214,7 @@ class PhysXEngine(Engine):
     def _start(self) -> None:
         apart = len(set(self._positions)) == self.num_envs
         layer = scene.flatten(self.stage, self.device, self.replicate and not self._models, apart)
-        differ = bool(self._sizes or self._models)
-        num_shards, copies = self._num_shards(), self.replicate and not differ
+        num_shards, models = self._num_shards(), self._models or [0] * self.num_envs
         params = self._sim_config.sim_params
         smooth, unreported = params.get("smooth_cylinders", False), params.get("disable_contact_processing", False)
         if self.device.type == "cuda":
@@ -224,6 +223,7 @@ class PhysXEngine(Engine):
                 usd.simplify_round_shapes(flat.GetPseudoRoot())
             # Contact views read the device's buffers; what is reported to the host as well nobody reads.
             unreported = unreported or usd.reports_contacts(flat)
+        copies: list[dict[int, list[int]]] = []
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
         logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
         try:
@@ -231,24 +231,32 @@ class PhysXEngine(Engine):
                 scene.set_large_meshes_aside(layer, Path(folder))
                 for first, last in itertools.pairwise(bounds):
                     positions = self._positions[first:last]
-                    if differ:
-                        models = self._models or [0] * self.num_envs
-                        usda = scene.varied_usda(layer, first, positions, models, self._sizes)
-                    elif self.replicate:
-                        usda = scene.shard_usda(layer, first, positions[0])
+                    copies.append(self._sources(range(first, last), models))
+                    if self.replicate or self._sizes:
+                        authored = {env_id: self._positions[env_id] for env_id in copies[-1]}
+                        usda = scene.shard_usda(layer, authored, models, self._sizes)
                     else:
                         usda = scene.part_usda(layer, range(first, last))
                     self.shards.append(Shard(usda, first, positions, self.device, unreported, smooth))
             if num_shards > 1:
                 self._threads = ThreadPoolExecutor(num_shards - 1, thread_name_prefix="shard")
-                list(self._threads.map(lambda shard: shard.clone(copies), self.shards))
+                list(self._threads.map(Shard.clone, self.shards, copies))
             else:
-                self.shards[0].clone(copies)
+                self.shards[0].clone(copies[0])
         except BaseException:
             self.close()
             raise
         self._seconds = [[0.0] * len(PHASES) for _ in self.shards]
         self.ledger.state_version += 1
+
+    def _sources(self, env_ids: range, models: Sequence[int]) -> dict[int, list[int]]:
+        """Return which of a shard's environments are authored, and of each the others that PhysX copies it to."""
+        if self._sizes or not self.replicate:
+            return {env_id: [] for env_id in env_ids}
+        alike: dict[int, list[int]] = {}
+        for env_id in env_ids:
+            alike.setdefault(models[env_id], []).append(env_id)
+        return {source: targets for source, *targets in alike.values()}
 
     def _num_shards(self) -> int:
         wanted = self._sim_config.config["engine"]["shards"]

@@ -120,53 +120,34 @@ def _robots_never_touch(env_0: Usd.Prim) -> bool:
     return bodies <= 1 + sum(prim.IsA(UsdPhysics.Joint) for prim in prims)
 
 
-def shard_usda(layer: Sdf.Layer, env_id: int, position: tuple[float, float, float]) -> str:
-    """Return the stage as text with environment 0 renamed and moved to become a shard's first environment.
-
-    A shard clones its own first environment, so that each environment has the same name and place in the world whatever
-    the number of shards.
-    """
-    target = f"{ENVS_PATH}/env_{env_id}"
-    copy = Sdf.Layer.CreateAnonymous(".usda")
-    copy.TransferContent(layer)
-    stage = Usd.Stage.Open(copy)
-    if env_id != 0:
-        # CopySpec also retargets the joints' and materials' relationships that stay inside the environment.
-        Sdf.CopySpec(copy, ENV_0_PATH, copy, target)
-        stage.RemovePrim(ENV_0_PATH)
-    xform = UsdGeom.Xformable(stage.GetPrimAtPath(target))
-    xform.ClearXformOpOrder()
-    xform.AddTranslateOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*position))
-    return copy.ExportToString()
-
-
-def varied_usda(
+def shard_usda(
     layer: Sdf.Layer,
-    first: int,
-    positions: Sequence[tuple[float, float, float]],
+    positions: Mapping[int, tuple[float, float, float]],
     models: Sequence[int],
     sizes: Mapping[str, Sequence[float]],
 ) -> str:
-    """Return the stage as text with a shard's environments, each a copy of another in which some prims are resized.
+    """Return the stage as text with some environments, each a copy of another in which some prims are resized.
+
+    A shard clones environments of its own, so that each has the same name and place in the world whatever the number of
+    shards.
 
     Args:
         layer: What `flatten` returned.
-        first: Id of the shard's first environment.
-        positions: Where its environments are in m.
+        positions: Where these environments are in m, by their ids.
         models: Id of the environment in `layer` that each of all environments copies; a model copies itself.
         sizes: Factors of all environments, by paths of prims in one.
     """
     copy = Sdf.Layer.CreateAnonymous(".usda")
     copy.TransferContent(layer)
-    env_ids = range(first, first + len(positions))
     with Sdf.ChangeBlock():
-        for env_id in env_ids:
+        for env_id in positions:
             if models[env_id] != env_id:
+                # CopySpec also retargets the joints' and materials' relationships that stay inside the environment.
                 Sdf.CopySpec(copy, f"{ENVS_PATH}/env_{models[env_id]}", copy, f"{ENVS_PATH}/env_{env_id}")
-        for model in set(models) - set(env_ids):
+        for model in set(models) - set(positions):
             del copy.GetPrimAtPath(ENVS_PATH).nameChildren[f"env_{model}"]
     stage = Usd.Stage.Open(copy)
-    for env_id, position in enumerate(positions, first):
+    for env_id, position in positions.items():
         xform = UsdGeom.Xformable(stage.GetPrimAtPath(f"{ENVS_PATH}/env_{env_id}"))
         xform.ClearXformOpOrder()
         xform.AddTranslateOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*position))
