@@ -486,7 +486,7 @@ def _egg() -> Robot:
 
     A ball about z = d on the long axis touches the ellipsoid of half axes a, a and c where its radius is
     a sqrt(1 - d^2 / (c^2 - a^2)), and its tip where d = (c^2 - a^2) / c. Between the balls the egg
-    is up to 0.3 mm thinner.
+    is up to 0.9 mm thinner.
     """
     across, along = 0.03, 0.04  # half axes, m
     squares = along**2 - across**2

@@ -46,7 +46,7 @@ class InHandManipulation(RLTask):
         Raises:
             MyriadError: If there is no such object.
         """
-        given = self.task_config["env"]["objectType"]
+        given = self.task_config["env"].get("objectType")  # which settings of older runs lack
         kinds = given if isinstance(given, list) else [OBJECTS[0] if given is None else given]
         if not kinds or not all(kind in OBJECTS for kind in kinds):
             raise MyriadError(f"task.env.objectType={given} is invalid: choose one or more of {', '.join(OBJECTS)}.")

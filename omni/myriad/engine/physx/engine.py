@@ -261,7 +261,8 @@ class PhysXEngine(Engine):
     def _num_shards(self) -> int:
         wanted = self._sim_config.config["engine"]["shards"]
         if wanted != "auto":
-            return max(1, min(int(wanted), self.num_envs))
+            # Each scene has all kinds of environments, so that the body with the most shapes is in each.
+            return max(1, min(int(wanted), self.num_envs // max(1, len(set(self._models)))))
         cores = len(os.sched_getaffinity(0))
         if self.device.type == "cuda":
             return gpu_shards(self.num_envs, cores)
