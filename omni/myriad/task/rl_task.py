@@ -351,8 +351,9 @@ class RLTask:
             MyriadError: If there is no such asset, or the engine's environments are alike.
         """
         files = [str(self._find_asset(asset)[0]) for asset in assets]
-        if len(set(files)) > 1:
-            self.world.vary_environments(name, [files[env_id % len(files)] for env_id in range(self._num_envs)])
+        in_turn = [files[env_id % len(files)] for env_id in range(self._num_envs)]
+        if len(set(in_turn)) > 1:
+            self.world.vary_environments(name, in_turn)
 
     def _find_asset(self, asset: str) -> tuple[Path, Robot | None]:
         """Return a robot's USD file, and what is known of it if it was imported."""
