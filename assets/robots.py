@@ -460,6 +460,12 @@ def _table() -> Robot:
     return Robot("Table", (Body("table", (top,), 600.0 * top.volume),), fixed_base=True, collides=True, height=-0.025)
 
 
+def _bench() -> Robot:
+    """Return the block that the arm of the Factory tasks works on."""
+    box = Box("bench_geom", SAND, (0.6, 1.0, 0.4))
+    return Robot("Bench", (Body("bench", (box,), 600.0 * box.volume),), fixed_base=True, collides=True, height=0.2)
+
+
 def _block() -> Robot:
     """Return the cube that hands turn, each face of its own colour."""
     edge, painted, thickness = 0.05, 0.046, 0.002  # m; faces stand out by half their thickness
@@ -479,5 +485,5 @@ def _block() -> Robot:
 
 ROBOTS = (
     _ant(), _cartpole(), _humanoid(), _balance_bot(), _ball(), _quadcopter(), _ingenuity(), _crazyflie(), _cabinet(),
-    _prop(), _block(), _cube("cube", AMBER, 0.05), _cube("big_cube", BLUE, 0.07), _table(),
+    _prop(), _block(), _cube("cube", AMBER, 0.05), _cube("big_cube", BLUE, 0.07), _table(), _bench(),
 )  # fmt: skip

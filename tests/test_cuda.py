@@ -5,9 +5,14 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+
+from omni.myriad.learn.rl_games.learner import make_learner
+from omni.myriad.learn.rl_games.library import learners
+from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,6 +89,38 @@ engine.close()
 """
 
 
+CONTACTS = """
+import numpy as np
+import torch
+from pxr import Gf, UsdGeom, UsdPhysics
+from omni.myriad import RigidPrimView
+from omni.myriad.app.config import load_config
+from omni.myriad.engine import SimConfig, make_engine
+engine = make_engine(SimConfig(load_config(["sim_device=cuda", "engine.shards=2"])))
+engine.add_height_field("/World/ground", np.zeros((9, 9), np.float32), 0.5, (-2.0, -2.0), 0.5)
+for x, kind in enumerate((UsdGeom.Cylinder, UsdGeom.Sphere)):
+    body = UsdGeom.Xform.Define(engine.stage, f"/World/envs/env_0/body_{x}")
+    body.AddTranslateOp().Set(Gf.Vec3d(x, 0.0, 0.1 if x else 0.2))
+    UsdPhysics.RigidBodyAPI.Apply(body.GetPrim())
+    mass = UsdPhysics.MassAPI.Apply(body.GetPrim())
+    mass.CreateMassAttr(2.0 + x)
+    mass.CreateDiagonalInertiaAttr(Gf.Vec3f(0.01))
+    shape = kind.Define(engine.stage, f"{body.GetPath()}/shape")
+    shape.CreateRadiusAttr(0.1)
+    if x == 0:
+        shape.CreateHeightAttr(0.4)
+    UsdPhysics.CollisionAPI.Apply(shape.GetPrim())
+engine.clone_environments(8, 0.0)
+bodies = engine.scene.add(RigidPrimView("/World/envs/.*/body_.*", name="bodies", track_contact_forces=True))
+engine.reset()
+engine.step(120)
+heights = bodies.get_world_poses()[0][:, 2].cpu()
+torch.testing.assert_close(heights, torch.tensor([0.2, 0.1]).repeat(8), atol=2e-3, rtol=0.0)
+weights = bodies.get_net_contact_forces(dt=engine.physics_dt)[:, 2].cpu()
+torch.testing.assert_close(weights, 9.81 * torch.tensor([2.0, 3.0]).repeat(8), atol=0.0, rtol=0.05)
+engine.close()
+"""
+
 NEWTON = """
 import omni.myriad.env.capture
 from omni.myriad.app.config import load_config
@@ -115,6 +152,26 @@ for other in (again, plain):
     apart = (graphs - other).abs().amax((0, 2))
     print("{task}", apart.quantile(0.9), apart.max())
     assert apart.quantile(0.9) < 2e-3, apart
+"""
+
+PICTURES = """
+import torch
+from omni.myriad.app.config import load_config
+from omni.myriad.app.runs import make_env
+on, device = "task.visual_randomization.randomize=True", "{device}"
+seen = []
+for _ in range(2):
+    env = make_env(load_config(["task=CartpoleCamera", "num_envs=32", f"sim_device={{device}}", "seed=3", on]))
+    torch.manual_seed(3)
+    env.reset()
+    for _ in range(40):
+        obs, *_ = env.step(2.0 * torch.rand(32, 1, device=device) - 1.0)
+    seen.append(obs["obs"]["camera"].clone())
+    env.task.camera._drawn_at = None  # so that it is drawn again, outside of the graph
+    assert torch.equal(seen[-1][..., 3:], env.task.camera.get_rgb())
+    captured = device == "cpu" or (env._before_graph.captured and env._after_graph.captured)
+    env.close()
+assert captured and torch.equal(*seen) and seen[0].float().std(dim=0).amax() > 5.0
 """
 
 NO_ROOM = """
@@ -227,6 +284,11 @@ def test_environments_on_one_spot_never_touch():
     run(ISOLATION)
 
 
+def test_what_lies_on_triangles_presses_on_them_with_its_weight():
+    # Without the host's reports of contacts, and the cylinder as a mesh.
+    run(CONTACTS)
+
+
 def test_a_body_falls_as_it_should():
     done = subprocess.run(
         [sys.executable, "-m", "omni.myriad.engine.physx.probe", "cuda:0"], cwd=ROOT, capture_output=True, text=True
@@ -242,6 +304,28 @@ def test_cartpole_learns_with_graphs(tmp_path):
     assert json.loads((tmp_path / "gpu/summary.json").read_text())["reward_mean"] > 400
 
 
+@pytest.mark.parametrize("kind", ["lstm", "gru", "lstm critic", "mlp critic", "lstm in half precision"])
+def test_recurrent_networks_and_critics_learn_in_graphs_as_without(kind, tmp_path, monkeypatch):
+    def learned(eager_calls) -> Any:
+        monkeypatch.setattr("omni.myriad.env.capture._EAGER_CALLS", eager_calls)
+        env = CartPoleEnv(64, max_steps=7, with_states="critic" in kind, device="cuda")
+        rnn = {"gru": "gru", "mlp critic": False}.get(kind, "lstm")
+        cfg = make_cfg(env, max_iterations=3, rnn=rnn, mixed_precision="half" in kind)
+        learner = make_learner(cfg, env, tmp_path / str(eager_calls))
+        learner.train(lambda epoch: None)
+        return learner
+
+    graphs, plain = learned(2), learned(10**9)
+    assert graphs.rollout._run_before.captured and graphs.update._descent.run.captured
+    assert not plain.update._descent.run.captured
+    for of_graphs, of_plain in zip(learners(graphs.agent), learners(plain.agent), strict=True):
+        others = of_plain.model.state_dict()
+        for name, one in of_graphs.model.state_dict().items():
+            torch.testing.assert_close(one, others[name], rtol=1e-4, atol=1e-4, msg=lambda m, n=name: f"{n}: {m}")
+        for one, other in zip(of_graphs.rnn_states or (), of_plain.rnn_states or (), strict=True):
+            torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("task", ["Ant", "Cartpole"])
 def test_newton_steps_in_graphs_as_without(task):
     pytest.importorskip("newton")
@@ -252,3 +336,8 @@ def test_newton_ends_in_one_line_where_contacts_find_no_room():
     pytest.importorskip("newton")
     done = subprocess.run([sys.executable, "-c", NO_ROOM], cwd=ROOT, capture_output=True, text=True)
     assert "raise engine.constraints_per_env above 4." in done.stderr, done.stderr
+
+
+def test_pictures_of_a_graph_are_those_without_and_repeat_with_their_textures_and_light():
+    pytest.importorskip("newton")
+    run(PICTURES.format(device="cuda"))

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Put films of tasks side by side: ./myriad python docs/media/films.py Ant=runs/ant/play.mp4 Anymal=...
+"""Make films of tasks small, for docs/tasks.md and the README: ./myriad python docs/media/films.py Ant=ant.mp4 ...
 
-The films are those of `./myriad play task=... checkpoint=... video=True`. The result is docs/media/films.webp: four
-seconds of each, again and again.
+The films are those of `./myriad play task=... checkpoint=... video=True`, or pictures of robots that stand still
+(docs/media/tasks.py). The results are docs/media/films/<Task>.webp: four seconds, again and again.
 """
 
 import sys
@@ -11,39 +11,40 @@ from pathlib import Path
 import imageio_ffmpeg
 from PIL import Image, ImageDraw
 
-WIDTH, HEIGHT, COLUMNS = 240, 138, 4
+WIDTH, HEIGHT = 240, 138
 FRAMES_PER_SECOND, SECONDS, START = 10, 4.0, 1.0
+QUALITY = 40
+FOLDER = Path(__file__).with_name("films")
 
 
 def frames(name: str, file: str) -> list[Image.Image]:
-    """Return a film's frames, small; a film that ends before stands still at its end."""
+    """Return a film's frames, small, with the task's name; a picture is a film of one."""
+    if file.endswith(".png"):
+        return [small(name, Image.open(file).convert("RGB"))]
     options = ["-vf", f"fps={FRAMES_PER_SECOND}"]
     reader = imageio_ffmpeg.read_frames(file, input_params=["-ss", str(START)], output_params=options)
     size = next(reader)["source_size"]
-    found = []
-    for data in reader:
-        picture = Image.frombytes("RGB", size, data).resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
-        ImageDraw.Draw(picture).text((6, HEIGHT - 18), name, fill=(20, 24, 32), font_size=13)
-        found.append(picture)
-        if len(found) == round(FRAMES_PER_SECOND * SECONDS):
-            break
-    return found + found[-1:] * (round(FRAMES_PER_SECOND * SECONDS) - len(found))
+    found = [small(name, Image.frombytes("RGB", size, data)) for data in reader]
+    return found[: round(FRAMES_PER_SECOND * SECONDS)]
+
+
+def small(name: str, picture: Image.Image) -> Image.Image:
+    """Return a picture as it is shown."""
+    result = picture.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS)
+    ImageDraw.Draw(result).text((6, HEIGHT - 18), name, fill=(20, 24, 32), font_size=13)
+    return result
 
 
 def main() -> None:
-    """Draw the films that were asked for."""
-    films = [frames(*argument.split("=", 1)) for argument in sys.argv[1:]]
-    rows = -(-len(films) // COLUMNS)
-    pages = []
-    for moment in zip(*films, strict=True):
-        page = Image.new("RGB", (COLUMNS * WIDTH, rows * HEIGHT), "white")
-        for index, picture in enumerate(moment):
-            page.paste(picture, (index % COLUMNS * WIDTH, index // COLUMNS * HEIGHT))
-        pages.append(page)
-    pages[0].save(
-        Path(__file__).with_name("films.webp"), save_all=True, append_images=pages[1:], loop=0, quality=45, method=6,
-        duration=round(1000 / FRAMES_PER_SECOND),
-    )  # fmt: skip
+    """Write the films that were asked for."""
+    FOLDER.mkdir(exist_ok=True)
+    for argument in sys.argv[1:]:
+        name, file = argument.split("=", 1)
+        first, *rest = frames(name, file)
+        first.save(
+            FOLDER / f"{name}.webp", save_all=True, append_images=rest, loop=0, quality=QUALITY, method=6,
+            duration=round(1000 / FRAMES_PER_SECOND),
+        )  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -72,7 +72,7 @@ def main(arguments: Sequence[str]) -> str:
     with ThreadPoolExecutor(int(asked["jobs"] or len(os.sched_getaffinity(0)))) as pool:
         for done in as_completed([pool.submit(judged, *each) for each in todo[1:]]):
             take(done.result())
-    return table(rows)
+    return table(sorted(rows, key=lambda row: list(ROBOTS).index(row["robot"])))  # not as they came
 
 
 def judge(file: Path, robot: str, asked: dict[str, str]) -> list[dict[str, Any]]:

@@ -13,12 +13,13 @@ if _starting := signal.getsignal(signal.SIGINT) is signal.default_int_handler:
 
 import difflib
 import sys
+import textwrap
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from omni.myriad.app import cli, doctor, importing, new, reporting, requirements, soak
-from omni.myriad.places import COMMAND, IN_WHEEL
+from omni.myriad.places import COMMAND, FILMS, IN_WHEEL, data_folder
 
 if _starting:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -108,6 +109,9 @@ def usage() -> str:
     """Return the page that `myriad help` shows."""
     lines = ["Myriad: reinforcement learning for robots, thousands at a time.", "", "  {myriad} VERB [ARGUMENTS]", ""]
     lines += [f"  {name:15} {VERBS[name].help}" for name in known()]
+    tasks = sorted(file.stem for file in data_folder("cfg").glob("task/*.yaml") if file.stem != "Default")
+    lines += ["", f"Tasks (a film of each: {FILMS})"]
+    lines += textwrap.wrap(" ".join(tasks), width=78, initial_indent="  ", subsequent_indent="  ")
     return "\n".join([*lines, _FIRST_STEPS + ("" if IN_WHEEL else _PYTHONS)]).replace("{myriad}", COMMAND)
 
 

@@ -11,6 +11,8 @@ ROOT = _PACKAGE.parents[1]
 IN_WHEEL = (_PACKAGE / "_data").is_dir()
 COMMAND = "myriad" if IN_WHEEL else "./myriad"
 """What people type to start Myriad."""
+FILMS = "docs/tasks.md"
+"""Where each task is shown."""
 
 
 def child_environment() -> dict[str, str]:

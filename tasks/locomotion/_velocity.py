@@ -18,8 +18,10 @@ class VelocityTracking(RLTask):
     a section `env.commandCurriculum` commands come from a part of their ranges, which grows with the share of episodes
     without a fall (`Curriculum`).
 
-    Rewards are of the kind that mjlab and legged_gym pay, in reward per second. Feet touch the ground where they are
-    low: contacts are not asked for.
+    Rewards are of the kind that mjlab, legged_gym and Isaac Lab pay, in reward per second. Feet touch the ground where
+    they are low: contacts are not asked for. Two terms are for who asks for them: `steps` (Isaac Lab's for bipeds: what
+    a robot is paid for each second that it has stood on the same single foot, at most `stepTime`) and `roll` (per
+    (rad/s)^2 of rolling and pitching, which otherwise count as errors of turning).
 
     Attributes:
         feet: Frames at the robot's soles, or above them by `footRadius`.
@@ -63,6 +65,9 @@ class VelocityTracking(RLTask):
         if self.terrain is not None:
             ahead, aside = (_distances(cfg["heightScan"][way]) for way in ("ahead", "aside"))
             self.scanned = grid_points(ahead, aside, device)
+        # Which feet touch the ground, and for how long these and no others have, in s.
+        self.touching = torch.zeros((self.num_envs, len(self.feet)), dtype=torch.bool, device=device)
+        self.touching_for = torch.zeros(self.num_envs, device=device)
         # Of the running episode: steps that count, and sums of errors; then of the last one, bad until there is one.
         self.sums = torch.zeros((self.num_envs, 3), device=device)
         self.errors = torch.ones((self.num_envs, 2), device=device)
@@ -128,6 +133,7 @@ class VelocityTracking(RLTask):
         self.command.draw(env_ids)
         self.actions[env_ids] = 0.0
         self.sums[env_ids] = 0.0
+        self.touching_for[env_ids] = 0.0
         self.reset_buf[env_ids] = 0
         self.progress_buf[env_ids] = 0
 
@@ -169,12 +175,15 @@ class VelocityTracking(RLTask):
         off = self.commanded[:, :2] - self.linear_velocity[:, :2]
         turn_off = self.commanded[:, 2] - self.angular_velocity[:, 2]
         linear = off.square().sum(-1) + self.linear_velocity[:, 2].square()
-        angular = turn_off.square() + self.angular_velocity[:, :2].square().sum(-1)
+        rolling = self.angular_velocity[:, :2].square().sum(-1)
+        angular = turn_off.square() if "roll" in pay else turn_off.square() + rolling
         moving = self.commanded[:, :2].norm(dim=-1) + self.commanded[:, 2].abs() > cfg["standsBelow"]
         spread = torch.where(moving.unsqueeze(-1), self.spreads["walking"], self.spreads["standing"])
         strayed = ((self.dof_pos - self.home) / spread).square().mean(-1)
         beyond = (self.soft_lower - self.dof_pos).clamp(min=0.0) + (self.dof_pos - self.soft_upper).clamp(min=0.0)
         low = self.foot_heights < cfg["contactHeight"]
+        self.touching_for.add_(self.dt).masked_fill_((low != self.touching).any(-1), 0.0)
+        self.touching.copy_(low)
         dragged = ((self.foot_heights - cfg["swingHeight"]).abs() * self.foot_speeds).sum(-1) * moving
         slipped = (self.foot_speeds.square() * low).sum(-1) * moving
         per_second = {
@@ -187,6 +196,11 @@ class VelocityTracking(RLTask):
             "clearance": pay["clearance"] * dragged,
             "slip": pay["slip"] * slipped,
         }
+        if "roll" in pay:
+            per_second["roll"] = pay["roll"] * rolling
+        if "steps" in pay:
+            on_one = (low.sum(-1) == 1) & moving
+            per_second["steps"] = pay["steps"] * self.touching_for.clamp(max=cfg["stepTime"]) * on_one
         self.rew_buf[:] = self.dt * self.sum_rewards(per_second)
         # A robot needs a moment to do what it is told; then it is measured.
         counts = (self.command_ages * self.dt > cfg["settlingTime"]).float()

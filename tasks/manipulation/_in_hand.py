@@ -53,16 +53,19 @@ class InHandManipulation(RLTask):
         return self.robot.dof_names
 
     def action_terms(self) -> list[ActionTerm]:
-        """Say that actions are position targets: from -1 to 1 over the range of each joint.
-
-        A target that is filtered, or moves from where it was, depends on more than the action: there nothing is said.
-        """
+        """Say that actions are position targets: from -1 to 1 over the range of each joint; or that they move them."""
         env, names = self.task_config["env"], self.actuated_joints()
-        if env["useRelativeControl"] or env["actionsMovingAverage"] < 1.0:
-            return []
+        share = env["actionsMovingAverage"]
+        if env["useRelativeControl"]:
+            step = env["dofSpeedScale"] / 60.0
+            return [ActionTerm("position", tuple(names), step, unit="rad", cumulative=True, from_joints=True)]
         limits = self.robot.get_dof_limits()[0, [self.robot.get_dof_index(name) for name in names]]
         middle, half = limits.mean(dim=-1).tolist(), (0.5 * (limits[:, 1] - limits[:, 0])).tolist()
-        return [ActionTerm("position", tuple(names), scale=tuple(half), offset=tuple(middle), unit="rad")]
+        return [
+            ActionTerm(
+                "position", tuple(names), tuple(half), tuple(middle), unit="rad", share=share, from_joints=share < 1.0
+            )
+        ]
 
     def post_reset(self) -> None:
         """Look at joints, and remember where the cube starts and shall stay."""
@@ -102,21 +105,24 @@ class InHandManipulation(RLTask):
     def _object_terms(self, with_velocities: bool) -> list[ObservationTerm]:
         """Return the terms of the cube, of the goal, and of what is between them."""
 
-        def term(name: str, size: int, unit: str = "", factor: float = 1.0) -> ObservationTerm:
-            return ObservationTerm(name, size, unit, "world", source=name, scale=factor)
+        def term(name: str, kind: str, body: str = "Object", relative_to: str = "") -> ObservationTerm:
+            source = f"frame_{kind}"
+            return ObservationTerm(name, source=source, frame="world", body_names=(body,), relative_to=relative_to)
 
-        velocities = [
-            term("object_linear_velocity", 3, "m/s"),
-            term("object_angular_velocity", 3, "rad/s", self.task_config["env"]["velObsScale"]),
-        ]
+        scales = (1.0,) * 3 + (self.task_config["env"]["velObsScale"],) * 3
+        velocity = ObservationTerm("object_velocity", source="body_velocity", body_names=("Object",), scale=scales)
         return [
-            term("object_position", 3, "m"),
-            term("object_orientation", 4),
-            *(velocities if with_velocities else []),
-            term("goal_position", 3, "m"),
-            term("goal_orientation", 4),
-            term("turn_from_goal", 4),
+            term("object_position", "position"),
+            term("object_orientation", "orientation"),
+            *([velocity] if with_velocities else []),
+            term("goal_position", "position", "goal"),
+            term("goal_orientation", "orientation", "goal"),
+            term("turn_from_goal", "orientation", relative_to="goal"),
         ]
+
+    def commands(self) -> dict[str, torch.Tensor]:
+        """Return the goal, where it is and how it is turned, which whoever uses the hand says."""
+        return {"goal": torch.cat((self.goal_position, self.goal_rotation), dim=-1)}
 
     def reset_idx(self, env_ids: torch.Tensor) -> None:
         """Drop the cube onto the palm, turned at random, bend the fingers a little, and draw a goal."""
@@ -179,9 +185,8 @@ class InHandManipulation(RLTask):
             "last_action": self.actions,
         }
         if with_velocities:
-            velocities = self.objects.get_velocities(clone=False)
             seen["joint_velocities"] = self.robot.get_joint_velocities(clone=False)
-            seen["object_linear_velocity"], seen["object_angular_velocity"] = velocities[:, :3], velocities[:, 3:]
+            seen["object_velocity"] = self.objects.get_velocities(clone=False)
         return seen
 
     def calculate_metrics(self) -> None:

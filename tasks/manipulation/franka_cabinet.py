@@ -5,11 +5,14 @@ import math
 
 import torch
 
-from omni.myriad import ObservationTerm, RigidPrimView, RLTask, Scene
-from omni.myriad.maths import quat_mul, quat_rotate, tensor_clamp
+from omni.myriad import ActionTerm, ObservationTerm, RigidPrimView, RLTask, Scene
+from omni.myriad.maths import quat_rotate, tensor_clamp
 
 HAND, FINGER, DRAWER = "panda_link7", "panda_leftfinger", "drawer_top"
+DRAWER_JOINT = "Cabinet/drawer_top_joint"
 FINGERS = ("panda_finger_joint1", "panda_finger_joint2")
+GRASPS = {"hand_grasp": "handGrasp", "drawer_grasp": "drawerGrasp"}
+"""Frames on hand and drawer, with the settings that say where they are."""
 
 
 class FrankaCabinet(RLTask):
@@ -37,6 +40,8 @@ class FrankaCabinet(RLTask):
         super().set_up_scene(scene)
         self.robot = scene.add(self.robot_view("Robot", "robots"))
         self.cabinets = scene.add(self.robot_view("Cabinet", "cabinets"))
+        for view, name, link in ((self.robot, "hand_grasp", HAND), (self.cabinets, "drawer_grasp", DRAWER)):
+            view.add_frame(name, link, env[GRASPS[name]][:3], env[GRASPS[name]][3:])
         if env["numProps"]:
             self.props = scene.add(RigidPrimView("/World/envs/.*/Prop_.*/prop", name="props"))
 
@@ -47,18 +52,11 @@ class FrankaCabinet(RLTask):
         self.fingers = torch.tensor([self.robot.get_dof_index(name) for name in FINGERS], device=device)
         self.drawer = self.cabinets.get_dof_index("drawer_top_joint")
         self.default_joints = torch.tensor(env["jointPositions"], device=device)
-        self.step_sizes = torch.full_like(self.lower, env["actionScale"] / 60.0)  # rad or m, of an action of 1
-        self.step_sizes[self.fingers] *= 0.1
+        (action,) = self.action_terms()
+        self.step_sizes = torch.tensor(action.scale, device=device)
         self.joint_targets = self.robot.get_joint_positions()
         self.actions = torch.zeros((self.num_envs, self.num_actions), device=device)
         self.opened = torch.zeros(self.num_envs, device=device)
-
-        def place(name: str) -> tuple[torch.Tensor, torch.Tensor]:
-            """Return a place on a link for each environment: position in m, and orientation as wxyz."""
-            rows = torch.tensor(env[name], device=device).repeat(self.num_envs, 1)
-            return rows[:, :3], rows[:, 3:]
-
-        self.hand_grasp, self.drawer_grasp = place("handGrasp"), place("drawerGrasp")
         # Along the hand and against the drawer's opening, then across the fingers and up.
         self.hand_axes = torch.tensor([[0.0, 0.0, 1.0], [0.0, 1.0, 0.0]], device=device).repeat(self.num_envs, 1, 1)
         self.drawer_axes = torch.tensor([[-1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], device=device).repeat(self.num_envs, 1, 1)
@@ -66,6 +64,13 @@ class FrankaCabinet(RLTask):
         if self.num_props:
             self.prop_rows = torch.arange(self.num_envs * self.num_props, device=device).view(-1, self.num_props)
             self.prop_poses = self.props.get_world_poses()
+
+    def action_terms(self) -> list[ActionTerm]:
+        """Say that actions move the targets of all joints from where they are."""
+        step = self.task_config["env"]["actionScale"] / 60.0  # rad or m, of an action of 1
+        joints = tuple(self.robot.dof_names)
+        sizes = tuple(0.1 * step if name in FINGERS else step for name in joints)
+        return [ActionTerm("position", joints, sizes, unit="rad", cumulative=True, from_joints=True)]
 
     def observation_terms(self) -> list[ObservationTerm]:
         """Say that the arm, the way to the handle and the drawer are observed."""
@@ -86,9 +91,15 @@ class FrankaCabinet(RLTask):
                 joint_names=joints,
                 scale=self.task_config["env"]["dofVelocityScale"],
             ),
-            ObservationTerm("way_to_handle", 3, "m", "world", source="way_to_handle"),
-            ObservationTerm("drawer_position", 1, "m", source="drawer_position"),
-            ObservationTerm("drawer_velocity", 1, "m/s", source="drawer_velocity"),
+            ObservationTerm(
+                "way_to_handle",
+                source="frame_position",
+                frame="world",
+                body_names=("Cabinet/drawer_grasp",),
+                relative_to="hand_grasp",
+            ),
+            ObservationTerm("drawer_position", unit="m", source="object_joint_position", joint_names=(DRAWER_JOINT,)),
+            ObservationTerm("drawer_velocity", unit="m/s", source="object_joint_velocity", joint_names=(DRAWER_JOINT,)),
         ]
 
     def reset_idx(self, env_ids: torch.Tensor) -> None:
@@ -119,8 +130,8 @@ class FrankaCabinet(RLTask):
     def get_observations(self) -> None:
         """Observe the arm, the way to the handle and the drawer."""
         joints = self.robot.get_joint_positions(clone=False)
-        hand, self.hand_turns = _on(self.robot.frame_poses(HAND), self.hand_grasp)
-        handle, self.drawer_turns = _on(self.cabinets.frame_poses(DRAWER), self.drawer_grasp)
+        hand, self.hand_turns = self.robot.frame_poses("hand_grasp")
+        handle, self.drawer_turns = self.cabinets.frame_poses("drawer_grasp")
         self.opening = self.cabinets.get_joint_positions(clone=False)[:, self.drawer]
         self.finger_openings = joints[:, self.fingers]
         self.way = handle - hand
@@ -166,8 +177,3 @@ class FrankaCabinet(RLTask):
         """Report how far drawers were open at the end of the environments' last episodes."""
         wide = self.opened > self.task_config["env"]["openDistance"]
         self.extras["episode"] = {"drawer_opening": self.opened.mean(), "drawer_open": wide.float().mean()}
-
-
-def _on(link: tuple[torch.Tensor, torch.Tensor], place: tuple[torch.Tensor, torch.Tensor]) -> tuple[torch.Tensor, ...]:
-    """Return the pose of a place on a link: position in m, and orientation as wxyz."""
-    return link[0] + quat_rotate(link[1], place[0]), quat_mul(link[1], place[1])

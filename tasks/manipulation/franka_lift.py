@@ -3,7 +3,7 @@
 
 import torch
 
-from omni.myriad import ObservationTerm, RigidPrimView, Scene
+from omni.myriad import ActionTerm, ObservationTerm, RigidPrimView, Scene
 from omni.myriad.maths import quat_conjugate, quat_from_euler_xyz, quat_mul, quat_rotate, tensor_clamp
 
 from ._arm import ArmTask
@@ -47,18 +47,37 @@ class FrankaLift(ArmTask):
         # Seen from the hand: all turns of a cube in 6 numbers that never jump.
         self.axes = torch.tensor([[1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], device=device).repeat(self.num_envs, 1, 1)
 
+    def action_terms(self) -> list[ActionTerm]:
+        """Say that actions move the arm's targets from where it is, and that the last one opens and closes the hand."""
+        env, fingers = self.cfg_env, self.finger_joints
+        step_size = env["actionScale"] * self.control_frequency_inv * self.world.physics_dt  # rad, of an action of 1
+        wide = [env["jointPositions"][self.robot.get_dof_index(name)] for name in fingers]
+        ends = list(zip(wide, env["closedFingers"], strict=True))
+        middles, halves = (tuple(0.5 * (a + sign * b) for a, b in ends) for sign in (1.0, -1.0))
+        return [
+            ActionTerm("position", self.arm_joints, step_size, unit="rad", cumulative=True, from_joints=True),
+            ActionTerm("position", fingers, halves, middles, unit="m", switch=True),
+        ]
+
+    def commands(self) -> dict[str, torch.Tensor]:
+        """Return the target, which whoever uses the robot says."""
+        return {"target": self.targets}
+
     def observation_terms(self) -> list[ObservationTerm]:
         """Say that joints, hand and cube are observed, and the way to the target."""
         joints = self.arm_joints + self.finger_joints
         return [
             ObservationTerm("joint_positions", source="joint_position", joint_names=joints),
             ObservationTerm("joint_velocities", source="joint_velocity", joint_names=joints, scale=0.1),
-            ObservationTerm("target_leads", len(self.arm_joints), "rad", source="target_lead", scale=10.0),
+            ObservationTerm("target_leads", source="target_lead", joint_names=self.arm_joints, scale=10.0),
             ObservationTerm("hand_position", source="frame_position", body_names=(self.hand,)),
-            ObservationTerm("way_to_cube", 3, "m", "world", source="way_to_cube"),
-            ObservationTerm("cube_axes", 6, frame=self.hand, source="cube_axes"),
-            ObservationTerm("way_to_target", 3, "m", "world", source="way_to_target"),
+            self._way("way_to_cube", "Cube", self.hand),
+            ObservationTerm("cube_axes", source="frame_axes", frame=self.hand, body_names=("Cube",)),
+            self._way("way_to_target", "target", "Cube"),
         ]
+
+    def _way(self, name: str, to: str, start: str) -> ObservationTerm:
+        return ObservationTerm(name, source="frame_position", frame="world", body_names=(to,), relative_to=start)
 
     def reset_idx(self, env_ids: torch.Tensor) -> None:
         """Put arms near home, and lay cubes and targets out anew."""

@@ -3,7 +3,7 @@
 
 import torch
 
-from omni.myriad import ObservationTerm
+from omni.myriad import ActionTerm, ObservationTerm
 from omni.myriad.task.operational_space import OperationalSpace
 
 from .franka_stack import FrankaStack
@@ -26,6 +26,10 @@ class FrankaStackOperationalSpace(FrankaStack):
         self.space = OperationalSpace(env["handStiffness"], posture_stiffness=env["postureStiffness"])
         self.reaches = torch.tensor([env["handReach"]] * 3 + [env["handTurn"]] * 3, device=device)
         self.efforts = torch.zeros((self.num_envs, self.robot.num_dof), device=device)
+
+    def action_terms(self) -> list[ActionTerm]:
+        """Say nothing: torques follow from where hand and joints are, and not from actions alone."""
+        return []
 
     def observation_terms(self) -> list[ObservationTerm]:
         """Leave out targets of joints, which the arm has none of."""

@@ -42,19 +42,20 @@ class ShadowHand(InHandManipulation):
         return joints
 
     def _terms(self, kind: str) -> list[ObservationTerm]:
-        def tips(name: str, size: int, unit: str, scale: float = 1.0) -> ObservationTerm:
-            return ObservationTerm(
-                name, size * len(FINGERTIPS), unit, "world", source=name, scale=scale, body_names=FINGERTIPS
-            )
+        def tips(name: str, source: str) -> ObservationTerm:
+            return ObservationTerm(name, source=source, frame="world", body_names=FINGERTIPS)
 
         full = kind in ("full", "full_state")
         joints, cube = self._joint_terms(full), self._object_terms(full)
-        hand = [tips("fingertip_positions", 3, "m")]
+        hand = [tips("fingertip_positions", "frame_position")]
         last = ObservationTerm("last_action", self.num_actions, source="last_action")
         if kind == "openai":
             return [*hand, *(term for term in cube if term.name in ("object_position", "turn_from_goal")), last]
         if full:
-            hand += [tips("fingertip_orientations", 4, ""), tips("fingertip_velocities", 6, "m/s, rad/s")]
+            hand += [
+                tips("fingertip_orientations", "frame_orientation"),
+                tips("fingertip_velocities", "body_velocity"),
+            ]
         if kind == "full_state":
             wrench = self.task_config["env"]["wrenchObsScale"]
             hand.append(

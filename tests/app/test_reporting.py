@@ -2,6 +2,7 @@
 """The verbs that look at runs, and tables that are shown whole."""
 
 import io
+import re
 
 import pytest
 from rich.console import Console
@@ -55,3 +56,19 @@ def test_no_text_is_cut_off_and_none_is_taken_for_markup(capsys):
     show_table(table, narrow)
     text = narrow.file.getvalue()  # type: ignore[attr-defined]
     assert text.count("y") == 60 and "…" not in text
+
+
+def test_columns_that_find_no_room_come_again_below_and_no_word_is_folded(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")  # as in a terminal
+    monkeypatch.setenv("COLUMNS", "40")
+    print_table(
+        "runs", ("", "reward", "interrupted", "training"), [("a_long_name_of_a_run", "1,013.8", "yes", "3 min 6 s")]
+    )
+    lines = [re.sub(r"\x1b\[[0-9;]*m", "", line) for line in capsys.readouterr().out.splitlines()]
+    assert max(map(len, lines)) <= 40
+    rows = [[cell.strip() for cell in line.strip("│").split("│")] for line in lines if line.startswith("│")]
+    assert rows == [
+        ["a_long_name_of_a_run", "1,013.8"],
+        ["a_long_name_of_a_run", "yes"],
+        ["a_long_name_of_a_run", "3 min 6 s"],
+    ]

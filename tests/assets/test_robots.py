@@ -22,6 +22,7 @@ ROBOTS = {
     "ant": "Ant",
     "balance_bot": "BalanceBot",
     "ball": "Ball",
+    "bench": "Bench",
     "big_cube": "BigCube",
     "block": "Block",
     "cabinet": "Cabinet",
@@ -34,8 +35,24 @@ ROBOTS = {
     "quadcopter": "Quadcopter",
     "table": "Table",
 }
-DOFS = dict(zip(ROBOTS, (8, 6, 0, 0, 0, 4, 2, 4, 0, 21, 4, 0, 8, 0), strict=True))
-_HEIGHTS = (0.5, 0.36 * math.sqrt(2) + 0.05, 2.0, 0.035, 0.025, None, None, 1.0, 0.025, 1.34, 1.0, 0.04, 1.0, None)
+DOFS = dict(zip(ROBOTS, (8, 6, 0, 0, 0, 0, 4, 2, 4, 0, 21, 4, 0, 8, 0), strict=True))
+_HEIGHTS = (
+    0.5,
+    0.36 * math.sqrt(2) + 0.05,
+    2.0,
+    None,
+    0.035,
+    0.025,
+    None,
+    None,
+    1.0,
+    0.025,
+    1.34,
+    1.0,
+    0.04,
+    1.0,
+    None,
+)
 HEIGHTS = dict(zip(ROBOTS, _HEIGHTS, strict=True))
 
 LEGS = ["front_left_leg", "front_right_leg", "left_back_leg", "right_back_leg"]

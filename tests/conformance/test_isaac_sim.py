@@ -152,6 +152,15 @@ def test_a_scripted_hand_lifts_cubes_as_on_standalone_physx(tag: str) -> None:
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("tag", TAGS)
+def test_nuts_and_bolts_touch_by_distance_fields_as_on_standalone_physx(tag: str) -> None:
+    ours, theirs = run("fasteners"), run("fasteners", tag)
+
+    assert ours["FactoryNutBoltPick"]["dones"].any()
+    assert_the_same(ours, theirs, scenario.FASTENERS)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("tag", TAGS)
 def test_robots_walk_on_the_same_terrain(tag: str) -> None:
     ours, theirs = run("terrain"), run("terrain", tag)
 

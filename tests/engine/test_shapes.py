@@ -64,12 +64,12 @@ def test_a_shape_that_is_called_as_its_link_lies_where_it_is_in_the_link():
 
 def test_uneven_ground_is_cut_to_what_is_seen():
     stage = stage_with("Ant")
-    heights = np.arange(20.0, dtype=np.float32).reshape(5, 4)
+    heights = (0.25 * np.arange(20.0, dtype=np.float32) ** 2).reshape(5, 4)  # no two cells in one plane
     usd.add_height_field(stage, "/World/terrain", heights, 1.0, (0.0, 0.0), 100.0, 1.0, 1.0, 0.0)
     (ground,) = ground_shapes(stage, np.array([0.9, 0.9]), np.array([2.1, 3.1]))
     assert ground.points is not None and ground.triangles is not None
-    assert ground.link == "" and len(ground.points) == 2 * 3 and len(ground.triangles) == 3 * 2 * 2
-    assert ground.points[ground.triangles].min(axis=0).tolist() == [1.0, 1.0, 5.0]
-    assert ground.points.max(axis=0).tolist() == [2.0, 3.0, 11.0]
+    assert ground.link == "" and len(ground.points) == 4 * 4 and len(ground.triangles) == 3 * 3 * 2 * 3
+    assert ground.points[ground.triangles].min(axis=0).tolist() == [0.0, 0.0, 0.0]
+    assert ground.points.max(axis=0).tolist() == [3.0, 3.0, 56.25]
     assert not ground_shapes(stage, np.array([90.0, 90.0]), np.array([91.0, 91.0]))
     assert not ground_shapes(stage_with("Ant"), np.array([-9.0, -9.0]), np.array([9.0, 9.0])), "a plane is none"

@@ -92,20 +92,13 @@ def test_small_shapes_get_the_contact_offset_that_physx_gives_them_at_the_tasks_
     assert offsets == [pytest.approx(4.905e-4), None, pytest.approx(4.905e-4), pytest.approx(0.002), None]
 
 
-def test_a_step_in_a_height_field_is_a_wall_below_its_upper_edge(stage):
+def test_uneven_ground_collides_with_its_triangles_and_has_its_own_friction(stage):
     heights = np.zeros((4, 3), np.float32)
-    heights[2:] = 0.3  # three times as steep as what becomes a wall; the other slope is not
-    heights[:, 2] += 0.05
+    heights[:, 2] = 0.05
     mesh = usd.add_height_field(stage, "/World/ground", heights, 0.1, (-1.0, 2.0), 1.0, 0.7, 0.6, 0.1)
-    points = np.array(mesh.GetPointsAttr().Get()).reshape(4, 3, 3)
-    np.testing.assert_allclose(points[:, 0, 0], [-1.0, -0.8, -0.8, -0.7], atol=1e-6)
-    np.testing.assert_allclose(points[0, :, 1], [2.0, 2.1, 2.2], atol=1e-6)
-    np.testing.assert_allclose(points[..., 2], heights, atol=1e-6)
-    faces = np.array(mesh.GetFaceVertexIndicesAttr().Get()).reshape(-1, 3)
-    assert len(faces) == 2 * 3 * 2 and faces[:2].tolist() == [[0, 4, 1], [0, 3, 4]]
-    corners = points.reshape(-1, 3)[faces]
-    normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
-    assert (normals[:, 2] >= -1e-9).all(), "all look up"
+    points = np.array(mesh.GetPointsAttr().Get())
+    np.testing.assert_allclose(points.max(axis=0), [-0.7, 2.2, 0.05], atol=1e-6)
+    assert len(mesh.GetFaceVertexIndicesAttr().Get()) == 3 * len(mesh.GetFaceVertexCountsAttr().Get()) == 3 * 4
     prim = mesh.GetPrim()
     assert prim.HasAPI(UsdPhysics.CollisionAPI)
     assert UsdPhysics.MeshCollisionAPI(prim).GetApproximationAttr().Get() == "none"

@@ -198,6 +198,21 @@ def test_randomization_is_the_same_in_a_captured_step(launched_env_of, tmp_path)
 STILL = "task.env.resetPositionNoise=[[0,0],[0,0],[0,0]]"
 
 
+def test_looks_are_drawn_in_a_captured_step_where_an_episode_begins(launched_env_of):
+    on = ("task.visual_randomization.randomize=True", "task.env.cameraWidth=24", "task.env.cameraHeight=16")
+    env = launched_env_of("task=CartpoleCamera", "num_envs=4", *on)
+    env.reset()
+    for _ in range(5):
+        env.step(torch.zeros(4, 1))
+    suns, gains = env.engine.ray_tracer().shading.suns, env.task.camera.gains
+    before = suns.clone(), gains.clone()
+    assert env._before_graph.captured and (suns[1:] != suns[:-1]).any(1).all()
+    env.task.reset_buf[:] = torch.tensor([0, 1, 0, 0])
+    env.step(torch.zeros(4, 1))
+    for now, then in zip((suns, gains), before, strict=True):
+        assert (now != then).flatten(1).any(1).tolist() == [False, True, False, False]
+
+
 @pytest.mark.parametrize(
     "task",
     [

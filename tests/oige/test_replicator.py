@@ -48,6 +48,12 @@ def test_at_intervals_all_are_drawn(views):
         torch.testing.assert_close(moved[:, 1], torch.zeros(3))
 
 
+def test_what_can_be_drawn_has_the_names_that_their_randomizer_asks_for():
+    assert ISAAC["SIMULATION_CONTEXT_ATTRIBUTES"] == ["gravity"]
+    assert {"mass", "material_properties"} <= set(ISAAC["RIGID_PRIM_ATTRIBUTES"])
+    assert {"stiffness", "tendon_dampings"} <= set(ISAAC["ARTICULATION_ATTRIBUTES"])
+
+
 def test_gravity_is_that_of_the_scene(views):
     task, physics = views
     physics.register_simulation_context(task._env.engine)

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from omni.myriad.learn.run import make_actor
 from omni.myriad.policy import benchmark
 from omni.myriad.policy.export import Spaces, export_policy
-from omni.myriad.policy.runtime import Policy, PolicyError, seal
-from tests.policy.conftest import WEIGHTS, hand_made_metadata
+from omni.myriad.policy.runtime import Policy, PolicyError, from_poses, seal
+from tests.policy.conftest import WEIGHTS, hand_made_metadata, term
 from tests.policy.synthetic import box, describe, make_policy
 
 SEAL_SIZE = len(seal(b""))
@@ -91,6 +91,102 @@ def test_cumulative_commands_go_on_from_the_last_one(hand_made):
     assert policy.act(still, VELOCITIES, {"height": 0.0}).position["c"] == pytest.approx(3.0)
     policy.reset()
     assert policy.act(still, VELOCITIES, {"height": 0.0}).position["c"] == pytest.approx(0.35, rel=1e-5)
+
+
+def among_things(meta):
+    """Observe the way from a fingertip to a cube, and how far the command of c is ahead; c begins where it is."""
+    way = term("way", 2, 5, "frame_position") | {"frame": "world", "body_names": ["Cube"], "relative_to": "tip"}
+    lead = term("lead", 5, 6, "target_lead", ["c"])
+    meta["observations"]["terms"] = [meta["observations"]["terms"][0], way, lead]
+    meta["actions"]["terms"][1] |= {"cumulative": True, "from_joints": True}
+    meta["golden"]["measurements"][1][3] = 0.3  # which is not scaled
+    for commands, position in zip(meta["golden"]["commands"], (0.1, 0.45), strict=True):
+        commands["position"] = {"c": position}
+
+
+def test_poses_of_things_make_the_terms_and_commands_begin_where_joints_are(hand_made):
+    policy = Policy(hand_made(among_things))
+    assert policy.places == ["Cube", "tip"] and list(policy.required) == ["way"]
+    poses = {"Cube": (1.0, 2.0, 3.0, 1.0, 0.0, 0.0, 0.0), "tip": (1.0, 1.8, 0.0)}
+    command = policy.act(POSITIONS | {"c": 1.0}, VELOCITIES, poses=poses)
+    assert command.effort == pytest.approx({"a": 30.0}, rel=1e-5)  # obs[0] + way[1] = 0.1 + 0.2
+    assert command.position == pytest.approx({"c": 1.0 + 0.5 * 0.2}, rel=1e-5)
+    command = policy.act(POSITIONS | {"c": 1.04}, VELOCITIES, {"way": [0.0, 0.2, 3.0]})
+    assert command.effort == pytest.approx({"a": 30.0}, rel=1e-5)
+    assert command.position == pytest.approx({"c": 1.1 + 0.5 * (0.2 + 0.06)}, rel=1e-5)
+    policy.reset()
+    command = policy.act(POSITIONS | {"c": -1.0}, VELOCITIES, poses=poses)
+    assert command.position == pytest.approx({"c": -1.0 + 0.5 * 0.2}, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("poses", "message"),
+    [
+        ({}, "observation term 'way' is missing; act.. needs: way"),
+        ({"Cube": (0.0, 0.0, 0.0)}, "'way' needs the pose of 'tip'"),
+        ({"Cube": (0.0, 0.0, 0.0), "tip": (0.0, 0.0)}, r"the pose of 'tip' is \[0.0, 0.0\], not x, y, z, or these"),
+        ({"Cube": (0.0, 0.0, 0.0), "tip": (np.nan, 0.0, 0.0)}, "the pose of 'tip' is"),
+        ({"Cube": (0.0,) * 7, "tip": (0.0,) * 3}, "the quaternion of 'Cube' has a length of 0, not 1"),
+        ({"Cube": (0.0,) * 3, "tip": (0.0,) * 3, "Ball": (0.0,) * 3}, "pose of 'Ball' is unknown; .*: Cube, tip"),
+    ],
+)
+def test_wrong_poses(hand_made, poses, message):
+    with pytest.raises(PolicyError, match=message):
+        Policy(hand_made(among_things)).act(POSITIONS, VELOCITIES, poses=poses)
+
+
+HALF = 0.5**0.5
+HAND = (1.0, 0.0, 0.0, HALF, 0.0, 0.0, HALF)  # turned to the left, so that its x axis is the world's y axis
+
+
+@pytest.mark.parametrize(
+    ("source", "frame", "relative_to", "thing", "seen"),
+    [
+        ("frame_position", "world", "", (1.0, 2.0, 3.0), [1.0, 2.0, 3.0]),
+        ("frame_position", "hand", "", (1.0, 2.0, 3.0), [2.0, 0.0, 3.0]),
+        ("frame_position", "world", "hand", (1.0, 2.0, 3.0), [0.0, 2.0, 3.0]),
+        ("frame_orientation", "world", "", HAND, [HALF, 0.0, 0.0, HALF]),
+        ("frame_orientation", "hand", "", HAND, [1.0, 0.0, 0.0, 0.0]),
+        ("frame_orientation", "world", "hand", (0.0, 0.0, 0.0, HALF, 0.0, 0.0, -HALF), [0.0, 0.0, 0.0, -1.0]),
+        ("frame_axes", "hand", "", (0.0, 0.0, 0.0), [0.0, -1.0, 0.0, 0.0, 0.0, 1.0]),
+        ("frame_axes", "world", "", HAND, [0.0, 1.0, 0.0, 0.0, 0.0, 1.0]),
+    ],
+)
+def test_what_follows_from_poses(source, frame, relative_to, thing, seen):
+    term = {"source": source, "frame": frame, "relative_to": relative_to, "body_names": ["thing"]}
+    np.testing.assert_allclose(from_poses(term, {"thing": thing, "hand": HAND}), seen, atol=1e-12)
+
+
+def test_a_share_of_a_command_is_new_and_the_rest_the_one_before(hand_made):
+    def smooth(meta):
+        meta["actions"]["terms"][1] |= {"share": 0.25, "from_joints": True}
+        for commands, wanted in zip(meta["golden"]["commands"], (0.35, 0.7), strict=True):
+            commands["position"] = {"c": 0.25 * wanted}
+
+    policy = Policy(hand_made(smooth))
+    still = {"a": 1.1, "b": 1.0, "c": 1.0}
+    commanded = 1.0
+    for action in (0.2, 0.4, 0.6):  # the last one's second number is added
+        commanded = 0.25 * (0.5 * action + 0.25) + 0.75 * commanded
+        assert policy.act(still, VELOCITIES, {"height": 0.0}).position["c"] == pytest.approx(commanded, rel=1e-5)
+
+
+def test_a_switch_is_one_number_of_which_the_sign_counts(hand_made):
+    def switch(meta):
+        meta["actions"]["terms"][1] |= {
+            "joint_names": ["b", "c"],
+            "scale": [0.5, 1.0],
+            "offset": [0.25, -1.0],
+            "switch": True,
+        }
+        for commands in meta["golden"]["commands"]:
+            commands["position"] = {"b": 0.75, "c": 0.0}
+
+    policy = Policy(hand_made(switch))
+    assert policy.act(POSITIONS, VELOCITIES, {"height": 0.0}).position == {"b": 0.75, "c": 0.0}
+    policy.reset()
+    low = {"a": 0.9, "b": 1.0, "c": 0.0}  # obs[1] = -0.2
+    assert policy.act(low, VELOCITIES, {"height": 0.0}).position == {"b": -0.25, "c": -2.0}
 
 
 def test_actions_and_commands_are_clipped(hand_made):
@@ -170,7 +266,7 @@ def drop(key):
 
 
 def set_version(meta):
-    meta["schema_version"] = 4
+    meta["schema_version"] = 5
 
 
 def spoil_golden(meta):
@@ -188,7 +284,7 @@ def wrong_term(meta):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (set_version, "has schema 4, this runtime reads up to 3: update the runtime"),
+        (set_version, "has schema 5, this runtime reads up to 4: update the runtime"),
         (drop("schema_version"), "metadata is damaged"),
         (drop("observations"), "metadata is damaged"),
         (drop("timing"), "metadata is damaged"),

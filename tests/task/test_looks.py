@@ -7,13 +7,15 @@ import torch
 from omni.myriad.errors import MyriadError
 from omni.myriad.task.looks import make_looks
 
+AMOUNTS = (
+    "colours", "textures", "sun", "sun_angle", "light", "tint", "camera_position", "camera_angle", "focal_length",
+)  # fmt: skip
 SMALL = ("task=CartpoleCamera", "num_envs=4", "task.env.cameraWidth=48", "task.env.cameraHeight=32")
 ON = "task.visual_randomization.randomize=True"
 
 
 def only(**amounts):
-    names = ("colours", "light", "tint", "camera_position", "camera_angle", "focal_length")
-    return [f"task.visual_randomization.{name}={amounts.get(name, 0.0)}" for name in names]
+    return [f"task.visual_randomization.{name}={amounts.get(name, 0.0)}" for name in AMOUNTS]
 
 
 def still(env):
@@ -29,22 +31,32 @@ def differences(pictures):
     return (pictures - pictures[:1]).abs().amax((1, 2, 3))[1:]
 
 
-@pytest.mark.parametrize("what", ["colours", "light", "tint", "camera_position", "camera_angle", "focal_length"])
+@pytest.mark.parametrize("what", AMOUNTS)
 def test_each_alone_makes_environments_look_different(env_of, what):
-    env = env_of(*SMALL, ON, *only(**{what: 0.3 if what != "camera_angle" else 5.0}))
+    env = env_of(*SMALL, ON, *only(**{what: {"camera_angle": 5.0, "sun_angle": 90.0, "sun": 0.9}.get(what, 0.3)}))
     env.reset()
     found = differences(still(env))
     assert found.min() > 0.0 and found.max() > 8.0
 
 
 def test_looks_change_where_an_episode_begins_alone(env_of):
-    env = env_of(*SMALL, ON, *only(colours=0.3, light=0.3, camera_position=0.1, camera_angle=2.0))
+    env = env_of(*SMALL, ON, *only(colours=0.3, textures=0.5, sun_angle=40.0, light=0.3, camera_angle=2.0))
     env.reset()
     before = still(env)
     env.task.reset_buf[:] = torch.tensor([0, 1, 0, 0])
     env.step(torch.zeros(4, 1))
     changed = (still(env) - before).abs().amax((1, 2, 3))
     assert changed[1] > 8.0 and changed[[0, 2, 3]].max() == 0.0
+
+
+def test_the_same_seed_gives_the_same_pictures_to_the_bit(env_of):
+    seen = []
+    for seed in (1, 1, 2):
+        env = env_of(*SMALL, f"seed={seed}", ON, *only(colours=0.3, textures=0.5, sun=0.5, sun_angle=40.0))
+        env.reset()
+        seen.append(still(env))
+        env.close()
+    assert torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])
 
 
 def test_nothing_changes_unless_it_is_switched_on(env_of):

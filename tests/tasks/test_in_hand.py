@@ -8,9 +8,10 @@ import torch
 from pxr import Usd, UsdPhysics, UsdShade
 
 from omni.myriad.app.config import load_config
-from omni.myriad.app.runs import make_env
+from omni.myriad.app.runs import make_env, train
 from omni.myriad.engine.shapes import robot_shapes
 from omni.myriad.errors import MyriadError
+from omni.myriad.learn import checkpoint
 from omni.myriad.maths import quat_rotate
 
 HANDS = ("AllegroHand", "ShadowHand")
@@ -196,7 +197,11 @@ def test_actions_are_targets_over_the_range_of_joints_or_filtered_or_move_them(o
     monkeypatch.setitem(cfg, "dofSpeedScale", 6.0)
     torch.testing.assert_close(targets(0.1), (task.lower + 0.75 * half + 0.01).repeat(3, 1))
     torch.testing.assert_close(targets(-100.0), task.lower.repeat(3, 1))
-    assert task.action_terms() == []
+    (term,) = task.action_terms()
+    assert (term.scale, term.cumulative, term.from_joints) == (0.1, True, True)
+    monkeypatch.setitem(cfg, "useRelativeControl", False)
+    (term,) = task.action_terms()
+    assert (term.share, term.from_joints, term.scale) == (0.25, True, tuple(half.tolist()))
 
 
 def test_enough_goals_end_an_episode_and_each_gives_time_again(hands):
@@ -282,3 +287,31 @@ def test_fingers_have_the_friction_that_the_yaml_says(one):
     palm = stage.GetPrimAtPath("/World/envs/env_0/Robot/palm_link/collisions/box")
     bound = UsdShade.MaterialBindingAPI(palm).ComputeBoundMaterial("physics")[0]
     assert UsdPhysics.MaterialAPI(bound).GetDynamicFrictionAttr().Get() == 1.0
+
+
+def test_openais_hand_sees_little_and_its_critic_all_while_much_changes(env_of):
+    env = env_of("task=ShadowHandOpenAI_FF", "num_envs=4", "engine.shards=1")
+    task, seen = env.task, env.reset()
+    assert (task.name, type(task).__name__, task.max_episode_length) == ("ShadowHandOpenAI_FF", "ShadowHand", 160)
+    assert env.engine.physics_dt * task.control_frequency_inv == pytest.approx(0.05)
+    assert (seen["obs"].shape, seen["states"].shape) == ((4, 42), (4, 187))
+    assert 0 < (seen["obs"][:, :15] - seen["states"][:, 72:87]).abs().max() < 0.02, "the critic sees without noise"
+    stiffness = task.robot.get_gains()[0][:, task.actuated]
+    sizes = task.scales["objects"]
+    assert sizes.unique().numel() == stiffness[:, 0].unique().numel() == 4
+    assert ((sizes >= 0.95) & (sizes <= 1.05)).all()
+    middle, joints = 0.5 * (task.lower + task.upper), task.joint_targets.clone()
+    task.apply_actions(torch.zeros(4, 20))
+    wanted = 0.3 * middle + 0.7 * joints
+    torch.testing.assert_close(task.joint_targets[:, task.actuated], wanted[:, task.actuated])
+
+
+def test_openais_hand_learns_with_a_memory_and_a_critic_of_its_own(tmp_path):
+    small = ["params.network.rnn.units=16", "params.config.central_value_config.network.rnn.units=16"]
+    settings = ["task=ShadowHandOpenAI_LSTM", "num_envs=4", "max_iterations=2", "experiment=it", "sim_device=cpu"]
+    settings += [f"train_dir={tmp_path}", *(f"train.{each}" for each in small), "engine.shards=1"]
+    train(load_config(settings))
+    state = checkpoint.load(tmp_path / "it" / "checkpoints" / "last.pth")
+    critic = state["assymetric_vf_nets"]
+    assert any("running_mean_std.running_mean" in name and len(value) == 187 for name, value in critic.items())
+    assert any("rnn" in name for name in critic)

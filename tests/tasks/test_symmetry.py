@@ -16,10 +16,16 @@ STEPS = 3
 BROUGHT = [pytest.param(task, marks=pytest.mark.nightly) for task in ("Anymal", "Go1Velocity", "G1Velocity")]
 """Whose robots pip has to bring."""
 
+BUILT_ALIKE = {"Ant": (4, 2e-3), "Humanoid": (32, 1e-2)}
+"""Robots of our own: with so many iterations they part by so little. A solver that takes one joint after another does
+not treat both sides alike: with the task's 4, Humanoids part by 0.04 in a step, with 32 by 0.006, with 128 by 0.003."""
+
 
 @pytest.mark.parametrize("task", ["Ant", "Humanoid", *BROUGHT])
 def test_robots_that_mirror_each_other_go_on_to_do_so(task):
     settings = [f"task={task}", "num_envs=2", "sim_device=cpu", "task.sim.add_ground_plane=False"]
+    if task in BUILT_ALIKE:
+        settings += [f"task.sim.{task}.solver_position_iteration_count={BUILT_ALIKE[task][0]}"]
     env = make_env(load_config(settings) | {"test": True})  # without noise
     try:
         env.reset()
@@ -31,8 +37,8 @@ def test_robots_that_mirror_each_other_go_on_to_do_so(task):
     assert seen[0].abs().max() > 0.1
     mirrored = observed(seen[0])
     assert torch.equal(observed(mirrored), seen[0]) and torch.equal(acted(acted(action)), action), "twice is not at all"
-    if task == "Ant":  # built alike on both sides; what is left is PhysX's rounding over three steps
-        torch.testing.assert_close(mirrored, seen[1], atol=2e-3, rtol=0.0)
+    if task in BUILT_ALIKE:
+        torch.testing.assert_close(mirrored, seen[1], atol=BUILT_ALIKE[task][1], rtol=0.0)
     start = 0
     for term in terms:
         one, other = (vector[start : start + term.size] for vector in (mirrored, seen[1]))

@@ -42,6 +42,8 @@ def walker():
         last_actions=joints.clone(),
         foot_heights=torch.full((n, 1), 0.1),
         foot_speeds=torch.zeros((n, 1)),
+        touching=torch.zeros((n, 1), dtype=torch.bool),
+        touching_for=torch.zeros(n),
         rew_buf=torch.zeros(n),
         reset_buf=torch.zeros(n),
         time_out_buf=torch.zeros(n, dtype=torch.bool),
@@ -72,6 +74,25 @@ def test_reward_by_hand(walker):
         BEST - 0.5 * 0.1 * 2.0 - 0.05 * 4.0,
     ]
     torch.testing.assert_close(walker.rew_buf, DT * torch.tensor(expected))
+
+
+def test_who_asks_for_it_pays_for_time_on_one_foot_and_charges_for_rolling(walker):
+    walker.task_config["env"]["rewards"] |= {"roll": -0.05, "steps": 2.25}
+    walker.task_config["env"]["stepTime"] = 0.4
+    walker.foot_heights = torch.full((7, 2), 0.1)
+    walker.touching = torch.tensor([[True, False]]).repeat(7, 1)
+    walker.touching_for[:] = 0.2
+    walker.foot_heights[:6, 0] = 0.0  # the last one has both in the air
+    walker.foot_heights[1, 1] = 0.0  # has just put down the other one, too
+    walker.foot_heights[2] = torch.tensor([0.1, 0.0])  # has just changed feet
+    walker.touching_for[3] = 0.9
+    walker.commanded[4], walker.linear_velocity[4], walker.angular_velocity[4] = 0.0, 0.0, 0.0  # shall stand
+    walker.angular_velocity[5, :2] = torch.tensor([1.0, 2.0])
+    load_task_class("Go1Velocity", []).calculate_metrics(walker)
+    on_one_foot = 2.25 * (0.2 + DT)
+    expected = [on_one_foot, 0.0, 0.0, 2.25 * 0.4, 0.0, on_one_foot - 0.05 * 5.0, 0.0]
+    torch.testing.assert_close(walker.rew_buf, DT * (BEST + torch.tensor(expected)))
+    assert walker.touching_for.tolist() == pytest.approx([0.22, 0.0, 0.0, 0.92, 0.22, 0.22, 0.0])
 
 
 def test_who_shall_stand_pays_for_posture_and_not_for_feet(walker):

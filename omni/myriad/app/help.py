@@ -19,7 +19,7 @@ from omni.myriad.app.config import CFG_PATH, all_tasks, show_config
 from omni.myriad.app.options import UNSET, Option, Section, find, like, options
 from omni.myriad.app.schema import GROUPS, VERBS, Benchmark, OwnTasks, Publish, Sweep
 from omni.myriad.errors import MyriadError
-from omni.myriad.places import COMMAND
+from omni.myriad.places import COMMAND, FILMS
 from omni.myriad.task.loader import TASKS_PATH, task_files
 
 _HEADING = 6  # a section of at least so many settings gets a heading of its own
@@ -45,9 +45,6 @@ _OWN = {"benchmark": Benchmark, "publish": Publish, "sweep": Sweep}
 
 _WIDTH = 50  # of names and values
 
-PICTURES = "docs/media/tasks.png"
-"""Where each task is shown."""
-
 Rows = dict[str, tuple[Any, Option]]
 """By name: value and setting."""
 
@@ -71,7 +68,7 @@ def print_help(verb: str, argv: Sequence[str], console: Console | None = None) -
     tasks = known["task"].default is not UNSET
     if tasks:
         folders = [Path(folder) for folder in values["task"]["task_path"]]
-        console.print(Text(f"\nA picture of each: {PICTURES}"))
+        console.print(Text(f"\nA film of each: {FILMS}"))
         _print(console, "Tasks", {name: (UNSET, Option(str, help=says)) for name, says in _tasks(folders).items()})
     top = {name: (found.default, found) for name, found in known.items() if found.default is not UNSET}
     if tasks:
@@ -136,9 +133,9 @@ def _written(value: Any) -> str:
 
 
 def _tasks(folders: Sequence[Path]) -> dict[str, str]:
-    """Return the first line that each task's file says of it; the files are read, not run."""
+    """Return the first line that each task's file says of it, or its YAML; the files are read, not run."""
     files = task_files([TASKS_PATH, *folders])
-    return {name: _first_line(files[name]) if name in files else "" for name in all_tasks(folders)}
+    return {name: _first_line(files[name]) if name in files else _first_comment(name) for name in all_tasks(folders)}
 
 
 def _first_line(file: Path) -> str:
@@ -147,6 +144,12 @@ def _first_line(file: Path) -> str:
     except (OSError, SyntaxError, ValueError):
         return ""
     return lines[0].split(": ", 1)[-1] if lines else ""
+
+
+def _first_comment(task: str) -> str:
+    file = CFG_PATH / "task" / f"{task}.yaml"
+    line = file.read_text().partition("\n")[0] if file.is_file() else ""
+    return line.removeprefix("#").strip() if line.startswith("#") else ""
 
 
 def _comments(values: Mapping[str, Any]) -> dict[str, str]:

@@ -418,7 +418,9 @@ def _make_task(config: dict[str, Any], env: VecEnv) -> RLTask:
     from omni.myriad.task.loader import load_task_class
 
     name = config["task"]["name"]
-    task_class = load_task_class(name, [Path(folder) for folder in config["task"]["task_path"]])
+    task_class = load_task_class(
+        config["task"].get("like") or name, [Path(folder) for folder in config["task"]["task_path"]]
+    )
     # The three arguments of OmniIsaacGymEnvs' tasks, which have a constructor of their own.
     return task_class(name=name, sim_config=env.sim_config, env=env)
 

@@ -170,6 +170,7 @@ class Task(Section):
     """The task."""
 
     name: str = option(UNSET, "its name: that of its file and class", filled=True)
+    like: str | None = option(None, "the task whose file and class it has, where it is another in its settings alone")
     task_path: list[str] = option(UNSET, "folders that hold tasks of your own")
     env: Env = option(UNSET, "the environment")
     sim: Sim = option(UNSET, "the simulation")

@@ -15,7 +15,7 @@ from rich.progress import track
 
 from omni.myriad.deploy.episodes import Episodes, FileActor, SingleRobot, draw_starts, only, play
 from omni.myriad.deploy.report import Report
-from omni.myriad.engine import load
+from omni.myriad.engine import ENV_0_PATH, load
 from omni.myriad.engine.view import RobotView
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
@@ -92,9 +92,10 @@ def _deploy(config: Mapping[str, Any], file: Path, engines: Sequence[str]) -> Re
             print(f"{ENGINES[name]}: {config['episodes']} episodes of one robot ...", flush=True)
             seen = visible(env, config, file, {"title": f"{file.name} in {ENGINES[name]}"})
             with seen if config["viewer"] else contextlib.nullcontext():
-                results = [play(robot, robot, only(starts, 0, bool(policy.images)), view_name, film)]
+                at_origin = bool(policy.images) or _has_company(env)
+                results = [play(robot, robot, only(starts, 0, at_origin), view_name, film)]
                 others = track(range(1, config["episodes"]), f"{ENGINES[name]}, one robot")
-                results += [play(robot, robot, only(starts, index, bool(policy.images)), view_name) for index in others]
+                results += [play(robot, robot, only(starts, index, at_origin), view_name) for index in others]
             report.add(ENGINES[name], Episodes.joined(results), env.engine.version)
             if config["video"] is not False:
                 report.videos[name] = film.write(report.folder / name, FILM_SECONDS)
@@ -129,6 +130,12 @@ def _robot(env: VecEnv, policy: Policy) -> str:
         if set(policy.joint_names) <= set(view.dof_names):
             return name
     raise MyriadError(f"Task {env.task.name} has no robot with the policy's joints: {', '.join(policy.joint_names)}.")
+
+
+def _has_company(env: VecEnv) -> bool:
+    """Tell whether there is something beside the robot, such as a table that no view can move to a start's place."""
+    children = env.engine.stage.GetPrimAtPath(ENV_0_PATH).GetChildren()
+    return len([child for child in children if child.GetName() not in env.task.markers]) > 1
 
 
 def _find_checkpoint(meta: Mapping[str, Any], config: Mapping[str, Any], file: Path) -> Path | None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from omni.myriad.deploy.sources import Sensors, find_eyes
+from omni.myriad.deploy.sources import Sensors, find_eyes, terms_of
 from omni.myriad.env.vec_env import VecEnv
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn.base import Acts, Observations
@@ -68,12 +68,14 @@ def only(starts: Starts, index: int, at_origin: bool = False) -> Starts:
     def row(tensors: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         return {name: tensor[index : index + 1] for name, tensor in tensors.items()}
 
-    views = {name: row(state) for name, state in starts["views"].items()}
+    views, task = {name: row(state) for name, state in starts["views"].items()}, row(starts["task"])
     if at_origin:
         for state in views.values():
             if "positions" in state:
                 state["positions"] = state["positions"] - starts["origins"][index]
-    return {"task": row(starts["task"]), "views": views, "num_envs": 1}
+        if "_env_pos" in task:
+            task["_env_pos"] = torch.zeros_like(task["_env_pos"])
+    return {"task": task, "views": views, "num_envs": 1}
 
 
 def play(env: Any, actor: Acts, starts: Starts, view_name: str, film: Film | None = None) -> Episodes:
@@ -141,7 +143,7 @@ class SingleRobot:
     def __init__(self, env: VecEnv, policy: Policy, view_name: str, latency: float = 0.0) -> None:
         self._env, self._policy = env, policy
         self._view = env.engine.robots()[view_name]
-        self._sensors = Sensors(policy.required, self._view, policy.metadata)
+        self._sensors = Sensors(terms_of(policy), self._view, policy.metadata, env.engine.scene, policy.places)
         self._eyes = find_eyes(policy.images, env.engine.scene)
         self._commands: list[Command] = []
         decimation = env.task.control_frequency_inv
@@ -166,8 +168,9 @@ class SingleRobot:
         velocities = dict(zip(self._view.dof_names, self._view.get_joint_velocities()[0].tolist(), strict=True))
         origin = getattr(self._env.task, "_env_pos", torch.zeros(1, 3))[0]
         pictures = {name: eye()[0].cpu().numpy() for name, eye in self._eyes.items()}
-        given = self._sensors.measure(origin, self._env.task.commands())
-        self._commands.append(self._policy.act(positions, velocities, given, images=pictures))
+        asked = self._env.task.commands()
+        given, poses = self._sensors.measure(origin, asked), self._sensors.poses(origin, asked)
+        self._commands.append(self._policy.act(positions, velocities, given, images=pictures, poses=poses))
         del self._commands[: -self._whole - 2]
         return torch.from_numpy(self._policy.last_action)[None].to(self.device)
 

@@ -9,11 +9,11 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-from pxr import Gf, Usd, UsdGeom, UsdPhysics
+from pxr import Gf, Sdf, Usd, UsdGeom, UsdLux, UsdPhysics, UsdShade
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 
-_GREY = (0.6, 0.6, 0.6)
+_GREY, _WHITE = (0.6, 0.6, 0.6), (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,8 @@ class Shape:
         colour: Display colour, 0 to 1.
         points: A mesh's vertices in m, (P, 3).
         triangles: A mesh's corners, three per triangle.
+        uvs: Where a mesh's vertices are in its texture, (P, 2), from its lower left corner.
+        texture: File of a picture that a mesh wears, or empty.
     """
 
     link: str
@@ -39,6 +41,8 @@ class Shape:
     colour: tuple[float, float, float]
     points: np.ndarray | None = None
     triangles: np.ndarray | None = None
+    uvs: np.ndarray | None = None
+    texture: str = ""
 
 
 def robot_shapes(stage: Usd.Stage, link_names: Sequence[str], colliders: bool = False) -> list[Shape]:
@@ -105,7 +109,7 @@ def is_held(stage: Usd.Stage, path: str) -> bool:
 
 
 def ground_shapes(stage: Usd.Stage, low: np.ndarray, high: np.ndarray) -> list[Shape]:
-    """Return the part of the uneven ground between two places, (2,) in m each, in the world's frame; none for a plane.
+    """Return the triangles of uneven ground between two places, (2,) in m each, in the world's frame; none for a plane.
 
     Args:
         stage: The stage that a task authored.
@@ -121,8 +125,9 @@ def ground_shapes(stage: Usd.Stage, low: np.ndarray, high: np.ndarray) -> list[S
         if len(points) <= 4:  # the square by which Isaac Sim shows a plane
             continue
         triangles = np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32).reshape(-1, 3)
-        inside = np.all((points[:, :2] >= low) & (points[:, :2] <= high), axis=-1)
-        triangles = triangles[inside[triangles].all(axis=-1)]
+        corners = points[triangles, :2]
+        seen = (corners.max(axis=1) > low) & (corners.min(axis=1) < high)
+        triangles = triangles[seen.all(axis=-1)]
         used, corners = np.unique(triangles, return_inverse=True)
         if len(used):
             colour = tuple(float(c) for c in mesh.GetDisplayColorAttr().Get()[0])
@@ -151,7 +156,8 @@ def _shapes_of(prim: Usd.Prim, link: str, place: Gf.Transform) -> Iterator[Shape
     colour = tuple(float(c) for c in colours[0]) if colours else _GREY
 
     def shape(kind: str, size: Sequence[float] = (), rotation: Sequence[float] = rotation, **mesh: Any) -> Shape:
-        return Shape(link, kind, tuple(size), tuple(place.GetTranslation()), tuple(rotation), colour, **mesh)  # type: ignore[arg-type]
+        paint = _WHITE if mesh.get("texture") else colour
+        return Shape(link, kind, tuple(size), tuple(place.GetTranslation()), tuple(rotation), paint, **mesh)  # type: ignore[arg-type]
 
     # A schema of another type than the prim's is false.
     if sphere := UsdGeom.Sphere(prim):
@@ -166,17 +172,59 @@ def _shapes_of(prim: Usd.Prim, link: str, place: Gf.Transform) -> Iterator[Shape
         kind = "capsule" if prim.IsA(UsdGeom.Capsule) else "cylinder"
         yield shape(kind, size, (*turned.GetImaginary(), turned.GetReal()))
     elif mesh := UsdGeom.Mesh(prim):
-        points = np.array(mesh.GetPointsAttr().Get(), np.float32) * scale.astype(np.float32)
-        yield shape("mesh", points=points, triangles=_fans(mesh))
+        yield shape("mesh", **_mesh(mesh, scale.astype(np.float32)))
     elif UsdGeom.Plane(prim):
         yield shape("plane")
 
 
-def _fans(mesh: UsdGeom.Mesh) -> np.ndarray:
-    """Cut a mesh's polygons into triangles that share their first corner."""
+def _mesh(mesh: UsdGeom.Mesh, scale: np.ndarray) -> dict[str, Any]:
+    """Return what a shape says of a mesh, scaled along its axes."""
+    points = np.array(mesh.GetPointsAttr().Get(), np.float32) * scale
+    indices = np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32)
     counts = np.array(mesh.GetFaceVertexCountsAttr().Get())
+    places = UsdGeom.PrimvarsAPI(mesh).FindPrimvarWithInheritance("st")
+    texture = _texture(mesh.GetPrim()) if places.HasValue() else ""
+    if not texture:
+        return {"points": points, "triangles": _fans(counts, indices)}
+    uvs = np.array(places.ComputeFlattened(), np.float32)
+    if len(uvs) == len(indices):  # a place for each corner of each face: so corners become vertices
+        points, indices = points[indices], np.arange(len(indices), dtype=np.int32)
+    if len(uvs) != len(points):
+        return {"points": points, "triangles": _fans(counts, indices)}
+    return {"points": points, "triangles": _fans(counts, indices), "uvs": uvs, "texture": texture}
+
+
+def _texture(prim: Usd.Prim) -> str:
+    """Return the file that gives the colour of the UsdPreviewSurface that a prim is bound to; empty for none."""
+    material, _ = UsdShade.MaterialBindingAPI(prim).ComputeBoundMaterial()
+    surface = material.ComputeSurfaceSource()[0] if material else None
+    colour = surface.GetInput("diffuseColor") if surface else None
+    for source in UsdShade.Utils.GetValueProducingAttributes(colour) if colour else ():
+        file = UsdShade.Shader(source.GetPrim()).GetInput("file")
+        path = file.Get() if file else None
+        if isinstance(path, Sdf.AssetPath):
+            return path.resolvedPath
+    return ""
+
+
+def _fans(counts: np.ndarray, indices: np.ndarray) -> np.ndarray:
+    """Cut polygons with so many corners each into triangles that share their first corner."""
     if (counts == 3).all():
-        return np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32)
-    ends = np.cumsum(counts)
-    faces = np.split(np.array(mesh.GetFaceVertexIndicesAttr().Get(), np.int32), ends[:-1])
+        return indices
+    faces = np.split(indices, np.cumsum(counts)[:-1])
     return np.array([(face[0], *edge) for face in faces for edge in pairwise(face[1:])], np.int32).ravel()
+
+
+def sun(stage: Usd.Stage, ours: str) -> tuple[np.ndarray, tuple[float, float, float]] | None:
+    """Return where the first DistantLight shines to, (3,), and its colour; None if there is none but ours.
+
+    Args:
+        stage: The stage that a task authored.
+        ours: Path of the one that every stage has.
+    """
+    for prim in stage.Traverse():
+        if prim.IsA(UsdLux.DistantLight) and str(prim.GetPath()) != ours:
+            along = UsdGeom.XformCache().GetLocalToWorldTransform(prim).TransformDir(Gf.Vec3d(0.0, 0.0, -1.0))
+            colour = UsdLux.DistantLight(prim).GetColorAttr().Get()
+            return np.array(along.GetNormalized()), (float(colour[0]), float(colour[1]), float(colour[2]))
+    return None

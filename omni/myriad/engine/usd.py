@@ -7,7 +7,7 @@ Isaac Sim brings a pxr of its own, so this may be imported once Kit runs.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import torch
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdLux, UsdPhysics, UsdShade, Vt
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
+from omni.myriad.engine.height_field import height_field_mesh
 from omni.myriad.engine.sim_config import SimConfig
 
 PHYSICS_SCENE_PATH = "/physicsScene"
@@ -60,6 +61,7 @@ ATTRIBUTES: dict[str, dict[str, tuple[str, Any]]] = {
     "PhysxRigidBodyAPI": {
         "enable_gyroscopic_forces": ("physxRigidBody:enableGyroscopicForces", _BOOL),
         "angular_damping": ("physxRigidBody:angularDamping", _FLOAT),
+        "linear_damping": ("physxRigidBody:linearDamping", _FLOAT),
         "max_linear_velocity": ("physxRigidBody:maxLinearVelocity", _FLOAT),
         "max_angular_velocity": ("physxRigidBody:maxAngularVelocity", _FLOAT),  # degrees/s
         "enable_ccd": ("physxRigidBody:enableCCD", _BOOL),
@@ -85,6 +87,9 @@ _ACTOR_SCHEMAS = {
 }
 """What is set on prims that have a schema of UsdPhysics."""
 
+_SIDES = 30
+"""Of the prisms and pyramids that PhysX itself makes of cylinders and cones (omni.physx, `Setup.cpp`)."""
+
 _FRICTION = "friction"
 """An actor's setting, static and dynamic, for shapes without a material of their own: PhysX gives those 0.5."""
 
@@ -106,7 +111,7 @@ def author(prim: Usd.Prim, schema: str, attribute: str, type_name: Any, value: A
 def write_actor_settings(root: Usd.Prim, settings: Mapping[str, Any]) -> None:
     """Write an actor's settings onto articulation roots, rigid bodies and colliders at and below a prim."""
     if (friction := settings.get(_FRICTION)) is not None:
-        _bind_material(root, f"{root.GetPath()}/material", friction, friction, 0.0)
+        bind_material(root, f"{root.GetPath()}/material", friction, friction, 0.0)
     for prim in Usd.PrimRange(root):
         for api, schemas in _ACTOR_SCHEMAS.items():
             for schema in schemas if prim.HasAPI(api) else ():
@@ -156,11 +161,15 @@ def define_physics_scene(stage: Usd.Stage, sim_config: SimConfig, device: torch.
     write_settings(scene.GetPrim(), "PhysxSceneAPI", {**physx, **decided})
 
 
+SUN = "/World/sun"
+"""The light that every stage has."""
+
+
 def add_lights(stage: Usd.Stage) -> None:
     """Author a sun and a sky, for renderers: a new stage is dark."""
     sky = UsdLux.DomeLight.Define(stage, "/World/sky")
     sky.CreateIntensityAttr(400.0)
-    sun = UsdLux.DistantLight.Define(stage, "/World/sun")
+    sun = UsdLux.DistantLight.Define(stage, SUN)
     sun.CreateIntensityAttr(1500.0)
     UsdGeom.Xformable(sun).AddRotateXYZOp().Set(Gf.Vec3f(40.0, 15.0, 0.0))  # degrees, from straight above
 
@@ -173,7 +182,7 @@ def add_ground_plane(
     plane = UsdGeom.Plane.Define(stage, f"{prim_path}/collider")
     plane.CreateAxisAttr(UsdGeom.Tokens.z)
     UsdPhysics.CollisionAPI.Apply(plane.GetPrim())
-    _bind_material(plane.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
+    bind_material(plane.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
 
 
 def add_height_field(
@@ -201,35 +210,11 @@ def add_height_field(
     mesh.CreateDisplayColorAttr([(0.55, 0.57, 0.6)])
     UsdPhysics.CollisionAPI.Apply(mesh.GetPrim())
     UsdPhysics.MeshCollisionAPI.Apply(mesh.GetPrim()).CreateApproximationAttr(UsdPhysics.Tokens.none)
-    _bind_material(mesh.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
+    bind_material(mesh.GetPrim(), f"{prim_path}/material", static_friction, dynamic_friction, restitution)
     return mesh
 
 
-def height_field_mesh(
-    heights: np.ndarray, cell: float, corner: tuple[float, float], wall_slope: float
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return a grid's points in m, (rows * columns, 3), and triangles, (2 * cells, 3), as OmniIsaacGymEnvs makes them.
-
-    Cells are cut along the diagonal from their first corner to the opposite one.
-    """
-    rows, columns = heights.shape
-    x, y = np.meshgrid(np.arange(rows, dtype=np.float32), np.arange(columns, dtype=np.float32), indexing="ij")
-    steep = wall_slope * cell + 1e-5  # a slope that is just as steep is none
-    moves = [np.zeros((rows, columns), np.float32) for _ in range(3)]
-    for move, (along, aside) in zip(moves, ((1, 0), (0, 1), (1, 1)), strict=True):
-        lower, upper = heights[: rows - along, : columns - aside], heights[along:, aside:]
-        move[: rows - along, : columns - aside] += upper - lower > steep
-        move[along:, aside:] -= lower - upper > steep
-    x += moves[0] + moves[2] * (moves[0] == 0.0)
-    y += moves[1] + moves[2] * (moves[1] == 0.0)
-    points = np.stack((corner[0] + cell * x, corner[1] + cell * y, heights), axis=-1).reshape(-1, 3)
-    first = (np.arange(rows - 1)[:, None] * columns + np.arange(columns - 1)).ravel()
-    right, beyond, opposite = first + 1, first + columns, first + columns + 1
-    triangles = np.stack((first, opposite, right, first, beyond, opposite), axis=-1).reshape(-1, 3)
-    return points.astype(np.float32), triangles.astype(np.int32)
-
-
-def _bind_material(
+def bind_material(
     prim: Usd.Prim, path: str, static_friction: float, dynamic_friction: float, restitution: float
 ) -> None:
     """Give a collider a physics material of its own."""
@@ -257,11 +242,82 @@ def write_contact_offsets(colliders: Iterable[Usd.Prim], sim_config: SimConfig) 
         author(prim, "PhysxCollisionAPI", "physxCollision:contactOffset", _FLOAT, float(offset))
 
 
+def remove_limits(joint: Usd.Prim) -> None:
+    """Let a revolute or prismatic joint move without an end."""
+    kind = UsdPhysics.RevoluteJoint if joint.IsA(UsdPhysics.RevoluteJoint) else UsdPhysics.PrismaticJoint
+    kind(joint).CreateLowerLimitAttr(-math.inf)
+    kind(joint).CreateUpperLimitAttr(math.inf)
+
+
+def replace_colliders(link: Usd.Prim, boxes: Iterable[tuple[Sequence[float], Sequence[float]]]) -> None:
+    """Take a link's colliders away, and author boxes in their place: opposite corners in m, in the link's frame."""
+    for prim in list(Usd.PrimRange(link)):
+        if prim.HasAPI(UsdPhysics.CollisionAPI):
+            prim.SetActive(False)
+    for number, (low, high) in enumerate(boxes):
+        box = UsdGeom.Cube.Define(link.GetStage(), f"{link.GetPath()}/box_{number}")
+        box.CreateSizeAttr(1.0)
+        box.CreatePurposeAttr(UsdGeom.Tokens.guide)
+        box.AddTranslateOp().Set(Gf.Vec3d(*(0.5 * (a + b) for a, b in zip(low, high, strict=True))))
+        box.AddScaleOp().Set(Gf.Vec3f(*(b - a for a, b in zip(low, high, strict=True))))
+        UsdPhysics.CollisionAPI.Apply(box.GetPrim())
+
+
+def simplify_round_shapes(root: Usd.Prim) -> None:
+    """Make convex meshes of colliders that are cylinders and cones: the ones that PhysX makes, but for a GPU as well.
+
+    What PhysX makes itself is cooked without what GPUs need (`getCookingParams` there), so that the CPU looks at every
+    pair with such a shape in every step. Left alone are bodies whose mass or inertia follows from their shapes.
+    """
+    for prim in list(Usd.PrimRange(root)):
+        is_cone = prim.IsA(UsdGeom.Cone)
+        if not (is_cone or prim.IsA(UsdGeom.Cylinder)) or not prim.HasAPI(UsdPhysics.CollisionAPI) or _weighs(prim):
+            continue
+        shape = UsdGeom.Cone(prim) if is_cone else UsdGeom.Cylinder(prim)
+        radius, half, axis = shape.GetRadiusAttr().Get(), 0.5 * shape.GetHeightAttr().Get(), shape.GetAxisAttr().Get()
+        for name in ("radius", "height", "axis", "extent"):
+            prim.RemoveProperty(name)
+        angles = [2.0 * math.pi * side / _SIDES for side in range(_SIDES)]
+        circle = [(radius * math.cos(angle), radius * math.sin(angle)) for angle in angles]
+        top = [(0.0, 0.0, half)] if is_cone else [(x, y, half) for x, y in circle]
+        order = {"X": (2, 0, 1), "Y": (0, 2, 1), "Z": (0, 1, 2)}[axis]
+        points = [[point[i] for i in order] for point in [(x, y, -half) for x, y in circle] + top]
+        faces = [list(reversed(range(_SIDES)))]
+        for side in range(_SIDES):
+            beside = (side + 1) % _SIDES
+            faces.append([side, beside, _SIDES] if is_cone else [side, beside, _SIDES + beside, _SIDES + side])
+        if not is_cone:
+            faces.append([_SIDES + side for side in range(_SIDES)])
+        mesh = UsdGeom.Mesh.Define(prim.GetStage(), prim.GetPath())
+        mesh.CreatePointsAttr(Vt.Vec3fArray([Gf.Vec3f(*point) for point in points]))
+        mesh.CreateFaceVertexCountsAttr([len(face) for face in faces])
+        mesh.CreateFaceVertexIndicesAttr([point for face in faces for point in face])
+        mesh.CreateSubdivisionSchemeAttr(UsdGeom.Tokens.none)
+        UsdPhysics.MeshCollisionAPI.Apply(prim).CreateApproximationAttr(UsdPhysics.Tokens.convexHull)
+
+
+def _weighs(collider: Usd.Prim) -> bool:
+    """Tell whether the mass or inertia of a collider's body follows from its shapes."""
+    body = collider
+    while body and not body.HasAPI(UsdPhysics.RigidBodyAPI):
+        body = body.GetParent()
+    if not body:
+        return False
+    mass = UsdPhysics.MassAPI(body)
+    inertia = mass.GetDiagonalInertiaAttr().Get()
+    return not (mass.GetMassAttr().Get() and inertia and any(inertia))
+
+
 def write_contact_reports(root: Usd.Prim) -> None:
     """Ask for the contact forces on all bodies below `root`: PhysX looks at that when it starts."""
     for prim in Usd.PrimRange(root):
         if prim.HasAPI(UsdPhysics.RigidBodyAPI):
             author(prim, "PhysxContactReportAPI", "physxContactReport:threshold", _FLOAT, 0.0)
+
+
+def reports_contacts(stage: Usd.Stage) -> bool:
+    """Tell whether the contact forces on any body of a stage are asked for."""
+    return any(prim.HasAttribute("physxContactReport:threshold") for prim in stage.Traverse())
 
 
 def _least_extent(prim: Usd.Prim) -> float:

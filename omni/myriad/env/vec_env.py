@@ -189,8 +189,6 @@ class VecEnv:
         randomizer = self.task.randomizer
         if randomizer is not None:
             actions = randomizer.before_step(actions)
-        if self.task.looks is not None:
-            self.task.looks.before_step()
         self._act(actions)
         if randomizer is not None:
             randomizer.after_actions()
@@ -199,6 +197,7 @@ class VecEnv:
         """Let the task reset and act, at once where it can be captured."""
         graph, capture = self._before_graph, self.engine.capture
         if graph is None or capture is None:
+            self._look_anew()
             self.task.before_physics(self._clamped(actions))
             return
         capture.flush()  # somebody else's writes, from tensors that the graph is about to fill
@@ -210,7 +209,12 @@ class VecEnv:
         elif graph.captured:
             self._writes = capture.pending_writes()
 
+    def _look_anew(self) -> None:
+        if self.task.looks is not None:
+            self.task.looks.before_step()
+
     def _act_for_graph(self, inputs: Tensors) -> dict[str, torch.Tensor]:
+        self._look_anew()
         self._masked_reset()
         self.task.apply_actions(self._clamped(inputs["actions"]))
         return {}

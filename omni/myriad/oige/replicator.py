@@ -143,7 +143,7 @@ ISAAC: dict[str, Any] = {
     "physics_view": PHYSICS_VIEW,
     "trigger": SimpleNamespace(on_rl_frame=_on_rl_frame),
     "gate": SimpleNamespace(on_env_reset=PHYSICS_VIEW.gate, on_interval=PHYSICS_VIEW.gate),
-    "RIGID_PRIMATTRIBUTES": list(NAMES["RIGID_BODY"]),
-    "ARTICULATIONATTRIBUTES": list(NAMES["ARTICULATION"]),
-    "SIMULATION_CONTEXTATTRIBUTES": ["gravity"],
+    "RIGID_PRIM_ATTRIBUTES": list(NAMES["RIGID_BODY"]),
+    "ARTICULATION_ATTRIBUTES": list(NAMES["ARTICULATION"]),
+    "SIMULATION_CONTEXT_ATTRIBUTES": ["gravity"],
 }

@@ -109,7 +109,8 @@ class _World:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         registry = SimpleNamespace(articulated_views=engine.scene.robots(), rigid_prim_views=engine.scene.bodies())
-        self.scene = SimpleNamespace(_scene_registry=registry)
+        # Ours ask for views by kind, theirs the registry.
+        self.scene = SimpleNamespace(_scene_registry=registry, robots=engine.scene.robots, bodies=engine.scene.bodies)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._engine, name)

@@ -172,7 +172,8 @@ def read_description(run_dir: Path) -> dict[str, Any] | None:
         if description["format"] > FORMAT:
             raise MyriadError(f"{path} has format {description['format']}, this version reads up to {FORMAT}.")
         for term in description.get("action_terms", ()):
-            term.setdefault("cumulative", False)  # of which older runs say nothing
+            for key, value in {"cumulative": False, "from_joints": False, "share": 1.0, "switch": False}.items():
+                term.setdefault(key, value)  # of which older runs say nothing
     except (ValueError, KeyError, TypeError, AttributeError):
         raise MyriadError(f"{path} is damaged; without it the task is run to describe it again.") from None
     return description

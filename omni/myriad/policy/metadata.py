@@ -133,10 +133,10 @@ def flat_keys(meta: Mapping[str, Any]) -> dict[str, str]:
     """Return the keys that mjlab's deployments read: comma-separated values, here at full precision.
 
     There a policy commands all joints, by position; here the action's joints, which need not be all. Cumulative actions
-    they would take for positions, so that files of these have none.
+    they would take for positions, so that files of these have none, nor those of smoothed ones and switches.
     """
     joints, terms = meta["joints"], meta["actions"]["terms"]
-    if joints is None or not terms or any(term["cumulative"] for term in terms):
+    if joints is None or not terms or any(t["cumulative"] or t["switch"] or t["share"] < 1.0 for t in terms):
         return {}
     columns: dict[str, list[Any]] = {
         "joint_names": joints["names"],

@@ -149,9 +149,10 @@ def golden_pairs(trainer: TrainerSide, recording: Recording, sequential: bool) -
     }
     if measurements is not None:
         commands: list[dict[str, dict[str, float]]] = []
-        for action in actions:
+        for action, row in zip(actions, measurements, strict=True):
             before = commands[-1] if sequential and commands else {}
-            commands.append(_commands(action, description["action_terms"], description["robot"], before))
+            joints = _joint_positions(row, description["observation_terms"])
+            commands.append(_commands(action, description["action_terms"], description["robot"], before, joints))
         golden |= {"measurements": measurements.tolist(), "commands": commands}
     return golden
 
@@ -178,11 +179,21 @@ def _measured(observations: np.ndarray, terms: list[dict[str, Any]]) -> tuple[np
     return measured, again
 
 
+def _joint_positions(measured: np.ndarray, terms: list[dict[str, Any]]) -> dict[str, float]:
+    """Return where a measurement says that joints are."""
+    positions = {}
+    for term in terms:
+        if term["source"] == "joint_position" and len(term["joint_names"]) == term["slice"][1] - term["slice"][0]:
+            positions |= dict(zip(term["joint_names"], measured[slice(*term["slice"])].tolist(), strict=True))
+    return positions
+
+
 def _commands(
     action: np.ndarray,
     terms: list[dict[str, Any]],
     robot: Mapping[str, Any],
     before: Mapping[str, Mapping[str, float]],
+    joints: Mapping[str, float],
 ) -> dict[str, dict[str, float]]:
     """Return what an action commands after the commands before it, by kind and joint, inside what the joints can do.
 
@@ -190,10 +201,20 @@ def _commands(
     """
     commands: dict[str, dict[str, float]] = {"effort": {}, "position": {}, "velocity": {}}
     for term in terms:
-        base = term["offset"]
-        if term["cumulative"] and before:
-            base = [before[term["kind"]][joint] for joint in term["joint_names"]]
-        wanted = action[slice(*term["slice"])].astype(np.float64) * term["scale"] + base
+        joint_names, goes_on = term["joint_names"], term["cumulative"] or term["share"] < 1.0
+        base = np.array(term["offset"])
+        if goes_on and before:
+            base = np.array([before[term["kind"]][joint] for joint in joint_names])
+        elif term["from_joints"]:
+            base = np.array([joints.get(joint, 0.0) for joint in joint_names])  # as in the self-test
+        part = action[slice(*term["slice"])].astype(np.float64)
+        if term["switch"]:
+            part = 1.0 if part[0] > 0.0 else -1.0
+        if term["cumulative"]:
+            wanted = part * np.array(term["scale"]) + base
+        else:
+            new = part * np.array(term["scale"]) + np.array(term["offset"])
+            wanted = term["share"] * new + (1.0 - term["share"]) * base
         for joint, value in zip(term["joint_names"], wanted.tolist(), strict=True):
             at = robot["joint_names"].index(joint)
             largest = None if term["kind"] == "position" else robot[f"{term['kind']}_limit"][at]

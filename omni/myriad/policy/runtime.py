@@ -25,7 +25,7 @@ import numpy as np
 import onnxruntime
 
 METADATA_KEY = "myriad"
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 TOLERANCE = 1e-4
 """Greatest difference of an action in the self-test: another processor rounds sums in another order."""
 PICTURE_TOLERANCE = 1e-3
@@ -36,6 +36,9 @@ LARGEST = 1e6
 
 _SEAL = b"\x72\x51\x0a\x0dmyriad_sha256\x12\x40"
 """What begins the last bytes of a file: in ONNX's own format, a metadata property whose value is 64 characters long."""
+
+POSE_SOURCES = {"frame_position": 3, "frame_orientation": 4, "frame_axes": 6}
+"""Sources that follow from where things are, and how many numbers they have for each of a term's `body_names`."""
 
 Values = Mapping[str, float] | Sequence[float] | np.ndarray
 
@@ -65,12 +68,16 @@ class _Output:
 
     kind: str
     names: list[str]
+    places: np.ndarray
     index: np.ndarray
     scale: np.ndarray
     offset: np.ndarray
     low: np.ndarray
     high: np.ndarray
     cumulative: bool
+    from_joints: bool
+    share: float
+    switch: bool
 
 
 class Policy:
@@ -88,6 +95,8 @@ class Policy:
         joint_names: The robot's joints, in the order in which `act` takes measurements.
         control_dt: Seconds from one action to the next.
         required: The observation terms that `act` must be given, by name: {"slice", "unit", "frame", "source", ...}.
+        places: What some of `required` follow from, so that `act` can be given the poses of these instead: "root",
+            links and frames of the robot, things beside it, such as "Cube", and what is commanded, such as "target".
         images: The pictures that `act` must be given, by name: {"shape", "dtype", "channels", "stack", ...}, one at a
             time, as the camera took it.
         inputs: Shape and type of each observation that `infer` takes, by name.
@@ -143,6 +152,8 @@ class Policy:
         self.required: dict[str, dict[str, Any]] = {}
         gathers: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"joint_position": [], "joint_velocity": []}
         self._last_action_slots = []
+        self._leads: dict[str, tuple[slice, list[str], list[int]]] = {}
+        self._term_places: dict[str, list[str]] = {}
         terms = meta["observations"]["terms"]
         self._size = max((term["slice"][1] for term in terms), default=0)
         self.images = {term["name"]: term for term in meta["observations"].get("images", [])}
@@ -160,8 +171,15 @@ class Policy:
                 gathers[term["source"]].append((np.arange(start, stop), np.array(where)))
             elif term["source"] == "last_action" and stop - start == self._action_size:
                 self._last_action_slots.append(slice(start, stop))
+            elif term["source"] == "target_lead" and len(term["joint_names"]) == stop - start:
+                needed |= set(term["joint_names"])
+                where = [place.get(name, -1) for name in term["joint_names"]]
+                self._leads[term["name"]] = slice(start, stop), term["joint_names"], where
             else:
                 self.required[term["name"]] = term
+                if stop - start == POSE_SOURCES.get(term["source"], 0) * len(term["body_names"]):
+                    self._term_places[term["name"]] = _places(term)
+        self.places = list(dict.fromkeys(name for names in self._term_places.values() for name in names))
         missing = [name for name in own if name in needed and name not in place]
         if missing:
             raise PolicyError(f"the robot lacks joints that the policy needs: {', '.join(missing)}")
@@ -193,7 +211,8 @@ class Policy:
         self.last_action = np.zeros(self._action_size, np.float32)
         self._frames: dict[str, np.ndarray] = {}
         # What an action of 0 commands: cumulative commands go on from the last ones.
-        self._bases = [output.offset for output in self._outputs]
+        self._bases: list[Any] = [None if output.from_joints else output.offset for output in self._outputs]
+        self._targets: dict[str, float] = {}
         self._last_stamp = -math.inf
         self._next_due: float | None = None
 
@@ -225,6 +244,7 @@ class Policy:
         stamp: float | None = None,
         now: float | None = None,
         images: Mapping[str, Any] | None = None,
+        poses: Mapping[str, Any] | None = None,
     ) -> Command:
         """Return commands for the joints; call it once a control period.
 
@@ -236,6 +256,9 @@ class Policy:
             now: The present, in seconds on the clock; by default the clock's.
             images: The pictures of `images`, by name, (height, width, channels), as the camera took them: the last ones
                 of each are kept here, where the policy sees several.
+            poses: Where things are, of `places`: those of `required` that `terms` lacks are worked out from these. By
+                name x, y, z in m, and w, x, y, z of a quaternion where the thing is turned; in any one frame that has
+                the world's axes in training, in which the root stands as the metadata's `initial_pose` says.
 
         Raises:
             PolicyError: If something is missing, of the wrong size, not finite, or too old; the states are left alone.
@@ -244,7 +267,7 @@ class Policy:
             raise PolicyError("this policy's file does not say which joints it observes and commands: use infer()")
         if stamp is not None:
             self._check_stamp(stamp, self._clock() if now is None else now)
-        quantities = self._quantities
+        quantities, terms = self._quantities, terms or {}
         for gather, values, what in (
             (self._positions, joint_positions, "joint_positions"),
             (self._velocities, joint_velocities, "joint_velocities"),
@@ -254,7 +277,12 @@ class Policy:
                 quantities[slots] = self._in_order(values, what)[places]
         for slots in self._last_action_slots:
             quantities[slots] = self.last_action
-        self._take_terms(terms or {})
+        bases = self._bases
+        if self._leads or any(base is None for base in bases):
+            positions = self._in_order(joint_positions, "joint_positions")
+            bases = self._begin(positions)
+            self._look_at_targets(positions, terms)
+        self._take_terms(terms, poses or {})
         if not np.isfinite(quantities).all():
             raise PolicyError(self._name_what_is_not_finite())
         seen = self._see(images or {})
@@ -264,14 +292,38 @@ class Policy:
         self.last_action = action
         self._frames = {name: seen[name] for name in self.images}
         command = Command()
-        for i, output in enumerate(self._outputs):
-            values = np.clip(action[output.index] * output.scale + self._bases[i], output.low, output.high)
+        for i, (output, base) in enumerate(zip(self._outputs, bases, strict=True)):
+            wanted = np.where(action[output.index] > 0.0, 1.0, -1.0) if output.switch else action[output.index]
+            if output.cumulative:
+                values = wanted * output.scale + base
+            else:
+                values = output.share * (wanted * output.scale + output.offset)
+                values += (1.0 - output.share) * base
+            values = np.clip(values, output.low, output.high)
             if not np.isfinite(values).all():
                 raise PolicyError(f"the {output.kind} commanded is not finite")
-            if output.cumulative:
+            if output.cumulative or output.share < 1.0:
                 self._bases[i] = values
             getattr(command, output.kind).update(zip(output.names, values.tolist(), strict=True))
+        self._targets.update(command.position)
         return command
+
+    def _begin(self, positions: np.ndarray) -> list[np.ndarray]:
+        """Return what commands go on from: those of the last action, or what they begin at."""
+        bases = [
+            positions[output.places].astype(np.float64) if base is None else base
+            for output, base in zip(self._outputs, self._bases, strict=True)
+        ]
+        if not all(np.isfinite(base).all() for base in bases):
+            raise PolicyError("joint_positions lacks joints that commands begin from, or they are not finite")
+        return bases
+
+    def _look_at_targets(self, positions: np.ndarray, terms: Mapping[str, Any]) -> None:
+        """Observe how far commands are ahead of joints."""
+        for name, (slots, joints, where) in self._leads.items():
+            measured = positions[where].astype(np.float64)
+            targets = np.array([self._targets.get(joint, at) for joint, at in zip(joints, measured, strict=True)])
+            self._quantities[slots] = terms[name] if name in terms else targets - measured
 
     def infer(self, observations: np.ndarray | Mapping[str, np.ndarray]) -> np.ndarray:
         """Return the action for whole observations.
@@ -359,18 +411,27 @@ class Policy:
         own = self.metadata["joints"]["names"]
         return name in own and any(name in term["joint_names"] for term in self.metadata["observations"]["terms"])
 
-    def _take_terms(self, terms: Mapping[str, Any]) -> None:
+    def _take_terms(self, terms: Mapping[str, Any], poses: Mapping[str, Any]) -> None:
         for name, term in self.required.items():
-            if name not in terms:
+            if name in terms:
+                given = terms[name]
+            elif poses and name in self._term_places:
+                if lacking := [place for place in self._term_places[name] if place not in poses]:
+                    raise PolicyError(f"observation term {name!r} needs the pose of {lacking[0]!r}")
+                given = from_poses(term, poses)
+            else:
                 raise PolicyError(f"observation term {name!r} is missing; act() needs: {', '.join(self.required)}")
             start, stop = term["slice"]
-            value = _array(terms[name], f"observation term {name!r}").reshape(-1)
+            value = _array(given, f"observation term {name!r}").reshape(-1)
             if value.size != stop - start:
                 raise PolicyError(f"observation term {name!r} has {value.size} numbers, not {stop - start}")
             self._quantities[start:stop] = value
-        if len(terms) > len(self.required):
-            unknown = sorted(set(terms) - set(self.required))
-            raise PolicyError(f"observation term {unknown[0]!r} is unknown; act() needs: {', '.join(self.required)}")
+        if len(terms) + len(poses) > len(self.required):
+            known = {"act() needs": self.required, "there are poses of": self.places}
+            for given, (what, names) in zip((terms, poses), known.items(), strict=True):
+                if unknown := sorted(set(given) - set(names) - set(self._leads)):
+                    kind = "observation term" if given is terms else "pose of"
+                    raise PolicyError(f"{kind} {unknown[0]!r} is unknown; {what}: {', '.join(names) or 'none'}")
 
     def _name_what_is_not_finite(self) -> str:
         at = int(np.flatnonzero(~np.isfinite(self._quantities))[0])
@@ -425,7 +486,8 @@ class Policy:
         }
         own = set(self.metadata["joints"]["names"])
         self.reset()
-        for measured, wanted in zip(golden["measurements"], golden["commands"], strict=True):
+        rows = zip(golden["measurements"], golden["commands"], golden["actions"], strict=True)
+        for measured, wanted, action in rows:
             row = np.array(measured, np.float32)
             joints = []
             for gather in (self._positions, self._velocities):
@@ -437,17 +499,80 @@ class Policy:
             for slots in self._last_action_slots:
                 self.last_action = row[slots]
             terms = {name: row[slice(term["slice"][0], term["slice"][1])] for name, term in self.required.items()}
+            terms |= {name: row[slots] for name, (slots, _, _) in self._leads.items()}
             command = self.act(joints[0], joints[1], terms)
             if not golden["sequential"]:
                 self.reset()
+            # Which way a switch goes at 0 is up to rounding.
+            unsure = {
+                (output.kind, name)
+                for output in self._outputs
+                if output.switch and abs(action[output.index[0]]) <= TOLERANCE
+                for name in output.names
+            }
             for kind, names in vars(command).items():
                 if set(names) != set(wanted[kind]):
                     raise PolicyError(f"self-test failed: it commands the {kind} of other joints than it should")
                 for name, value in names.items():
-                    if not abs(value - wanted[kind][name]) <= TOLERANCE * scales[kind, name]:
+                    near = abs(value - wanted[kind][name]) <= TOLERANCE * scales[kind, name]
+                    if not near and (kind, name) not in unsure:
                         raise PolicyError(
                             f"self-test failed: the {kind} of {name} is {value:g}, not {wanted[kind][name]:g}"
                         )
+
+
+def from_poses(term: Mapping[str, Any], poses: Mapping[str, Any]) -> np.ndarray:
+    """Return what a term of one of `POSE_SOURCES` measures, before scaling.
+
+    A position is counted from what the term is `relative_to`, or else from its `frame`, along the axes of that.
+
+    Args:
+        term: The term.
+        poses: x, y, z in m, and w, x, y, z where it is turned, of the term's places, as for `Policy.act`.
+    """
+    at = {name: _pose(name, poses[name]) for name in _places(term)}
+    origin, turn = at.get(term["frame"], (np.zeros(3), np.array([1.0, 0.0, 0.0, 0.0])))
+    back = turn * _CONJUGATE
+    other = at.get(term.get("relative_to", ""))
+    rows = []
+    for position, orientation in (at[name] for name in term["body_names"]):
+        if term["source"] == "frame_position":
+            rows.append(_rotated(back, position - (other[0] if other else origin)))
+        elif term["source"] == "frame_orientation":
+            rows.append(_product(back, _product(orientation, other[1] * _CONJUGATE) if other else orientation))
+        else:
+            turned = _product(back, orientation)
+            rows += [_rotated(turned, np.array(axis)) for axis in ((1.0, 0.0, 0.0), (0.0, 0.0, 1.0))]
+    return np.concatenate(rows)
+
+
+_CONJUGATE = np.array([1.0, -1.0, -1.0, -1.0])
+
+
+def _places(term: Mapping[str, Any]) -> list[str]:
+    """Return what a term's measurement follows from: its bodies, and what they are seen from."""
+    others = (term.get("relative_to", ""), term["frame"])
+    return [*term["body_names"], *(name for name in others if name not in ("", "world"))]
+
+
+def _pose(name: str, numbers: Any) -> tuple[np.ndarray, np.ndarray]:
+    pose = _array(numbers, f"the pose of {name!r}", np.float64).reshape(-1)
+    if pose.size not in (3, 7) or not np.isfinite(pose).all():
+        raise PolicyError(f"the pose of {name!r} is {pose.tolist()}, not x, y, z, or these and w, x, y, z")
+    turn = pose[3:] if pose.size == 7 else np.array([1.0, 0.0, 0.0, 0.0])
+    if abs(np.linalg.norm(turn) - 1.0) > 1e-3:
+        raise PolicyError(f"the quaternion of {name!r} has a length of {np.linalg.norm(turn):g}, not 1")
+    return pose[:3], turn
+
+
+def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    vector = a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:])
+    return np.array([a[0] * b[0] - a[1:] @ b[1:], *vector])
+
+
+def _rotated(turn: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    across = 2.0 * np.cross(turn[1:], vector)
+    return vector + turn[0] * across + np.cross(turn[1:], across)
 
 
 def seal(data: bytes) -> bytes:
@@ -548,8 +673,11 @@ def _check_metadata(meta: Mapping[str, Any], session: Any) -> None:
     for term in meta["actions"]["terms"]:
         stop = _check_term(term, stop, names)
         _demand(term["kind"] in ("effort", "position", "velocity"), f"{term['name']} commands {term['kind']}")
-        _demand(len(term["joint_names"]) == term["slice"][1] - term["slice"][0], f"{term['name']} lacks joints")
-        _demand(type(term.get("cumulative", False)) is bool, f"{term['name']} is cumulative: {term.get('cumulative')}")
+        size = 1 if term.get("switch") else len(term["joint_names"])
+        _demand(size == term["slice"][1] - term["slice"][0] and term["joint_names"], f"{term['name']} lacks joints")
+        for key in ("cumulative", "from_joints", "switch"):
+            _demand(type(term.get(key, False)) is bool, f"{key} of {term['name']} is {term.get(key)}")
+        _number(term.get("share", 1.0), f"share of {term['name']}", 1e-9, 1.0)
     _demand(stop in (0, _action_size(meta["actions"]["space"])), "terms do not add up to the action")
     for what in ("actions", "observations"):
         if meta[what].get("clip") is not None:
@@ -562,10 +690,12 @@ def _check_term(term: Mapping[str, Any], start: int, joints: Sequence[str]) -> i
     _demand(type(begin) is type(stop) is int and begin == start < stop, f"{name} lies at {term['slice']}")
     for key in ("scale", "offset"):
         if term[key] is not None:
-            _numbers(term[key], stop - start, f"{key} of {name}")
+            count = len(term["joint_names"]) if term.get("switch") else stop - start
+            _numbers(term[key], count, f"{key} of {name}")
     _demand((term["scale"] is None) == (term["offset"] is None), f"{name} has a scale or an offset alone")
     _ordered(term.get("clip"), f"clip of {name}")
-    unknown = [joint for joint in term["joint_names"] if joint not in joints]
+    others = str(term.get("source", "")).startswith("object_joint")  # of things beside the robot
+    unknown = [joint for joint in term["joint_names"] if joint not in joints and not others]
     _demand(not unknown and len(set(term["joint_names"])) == len(term["joint_names"]), f"{name} has joints {unknown}")
     return stop
 
@@ -651,12 +781,16 @@ def _outputs(terms: list[dict[str, Any]], place: Mapping[str, int], joints: Mapp
             _Output(
                 kind=term["kind"],
                 names=names,
-                index=term["slice"][0] + np.array(order),
+                places=np.array([place.get(name, -1) for name in names]),
+                index=term["slice"][0] + np.array(order) * (not term.get("switch", False)),
                 scale=np.array(term["scale"], np.float64)[order],
                 offset=np.array(term["offset"], np.float64)[order],
                 low=np.array([bound[0] for bound in bounds]),
                 high=np.array([bound[1] for bound in bounds]),
                 cumulative=term.get("cumulative", False),
+                from_joints=term.get("from_joints", False),
+                share=term.get("share", 1.0),
+                switch=term.get("switch", False),
             )
         )
     return outputs

@@ -33,8 +33,10 @@ def sidecar_texts(meta: Mapping[str, Any]) -> dict[str, str]:
 
 
 def _action_type(term: Mapping[str, Any]) -> str:
-    """Return the class of an action there; a cumulative one has no class there, and none that fits."""
-    return ("Cumulative" if term["cumulative"] else "") + _ACTION_TYPES[term["kind"]]
+    """Return the class of an action there; what is cumulative, smoothed or a switch has none, and none that fits."""
+    special = "Cumulative" if term["cumulative"] else "Switch" if term["switch"] else ""
+    special = "Smoothed" if term["share"] < 1.0 else special
+    return special + _ACTION_TYPES[term["kind"]]
 
 
 def io_descriptors(meta: Mapping[str, Any]) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def io_descriptors(meta: Mapping[str, Any]) -> dict[str, Any]:
             **described(term, "Action"),
             "action_type": _action_type(term),
             **{key: term[key] for key in ("clip", "joint_names", "offset", "scale")},
-            "shape": [len(term["joint_names"])],
+            "shape": [term["slice"][1] - term["slice"][0]],
         }
         for term in meta["actions"]["terms"]
     ]
@@ -112,7 +114,7 @@ def deploy_config(meta: Mapping[str, Any]) -> dict[str, Any]:
     joints = meta["joints"]
 
     def ids(term: Mapping[str, Any]) -> list[int]:
-        return [joints["names"].index(name) for name in term["joint_names"]]
+        return [joints["names"].index(name) for name in term["joint_names"] if name in joints["names"]]
 
     actions = {
         _action_type(term): {

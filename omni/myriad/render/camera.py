@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from omni.myriad.engine.camera.tracer import add_shape
+from omni.myriad.engine.camera.tracer import add_shape, sensor
+from omni.myriad.engine.quiet import quiet_warp
 from omni.myriad.engine.shapes import Shape
 from omni.myriad.errors import MyriadError
 
@@ -41,9 +42,10 @@ class Camera:
     """
 
     def __init__(self, link_names: Sequence[str], shapes: Sequence[Shape], width: int = 512, height: int = 288) -> None:
-        self._wp = warp = needed("warp", "newton>=1.8")
-        warp.config.log_level = warp.LOG_ERROR  # before newton is imported
-        newton, camera = needed("newton", "newton>=1.8"), needed("newton.sensors", "newton>=1.8").SensorCamera
+        needed("warp", "newton>=1.8")
+        self._wp = warp = quiet_warp()
+        newton, sensors = needed("newton", "newton>=1.8"), needed("newton.sensors", "newton>=1.8")
+        camera = sensors.SensorCamera
         self.width, self.height = width, height
         builder = newton.ModelBuilder()
         builder.default_shape_cfg.density = 0.0  # nothing moves by itself: no masses, and no warnings about them
@@ -55,7 +57,7 @@ class Camera:
         floor = None if is_uneven else builder.add_ground_plane(color=_FLOOR)
         self._model = builder.finalize(device=_DEVICE)
         self._state = self._model.state()
-        self._camera = camera(self._model)
+        self._camera = sensor(sensors, self._model)
         light = np.array(_LIGHT) / np.linalg.norm(_LIGHT)
         self._camera.create_default_light(direction=self._wp.vec3f(*light))
         self._camera.set_ambient_light((0.32, 0.34, 0.38), (0.16, 0.15, 0.14))

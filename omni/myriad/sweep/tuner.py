@@ -38,6 +38,7 @@ from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, PopulationBasedTra
 from ray.tune.search import BasicVariantGenerator, Repeater, SearchAlgorithm, Searcher
 from ray.tune.search.repeater import TRIAL_INDEX
 
+from omni.myriad.engine.quiet import silence
 from omni.myriad.errors import Interrupted, MyriadError
 from omni.myriad.places import COMMAND, child_environment
 from omni.myriad.sweep.plan import Plan
@@ -262,7 +263,7 @@ def _ray(address: str) -> Iterator[None]:
     # Ray's processes inherit it: what ends a whole group, as Slurm or a closed terminal do, leaves them to us.
     signal.pthread_sigmask(signal.SIG_BLOCK, _FOR_ALL)
     try:
-        with _silence():
+        with silence():
             ray.init(address or "local", **quiet, **({} if address else here))
     except (ConnectionError, RuntimeError, ValueError, OSError, TimeoutError) as error:
         said = " ".join(str(error).split())[:200]
@@ -287,19 +288,6 @@ def _look_for(address: str) -> None:
         socket.create_connection((host, int(port)), _CONNECT_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise MyriadError(f"ray_address={address} cannot be reached: {error}.") from None
-
-
-@contextlib.contextmanager
-def _silence() -> Iterator[None]:
-    """Drop what native code writes to stderr, such as that it was told to be silent."""
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _resources(options: dict[str, Any]) -> dict[str, float]:

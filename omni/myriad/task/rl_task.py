@@ -467,6 +467,9 @@ class RLTask:
     def commands(self) -> Mapping[str, torch.Tensor]:
         """Return what is asked of the robot, (num_envs, size) by the names of the terms with source "command".
 
+        Or a place by the name that terms have among their `body_names`: x, y, z in m from the environment's origin,
+        and where it is turned w, x, y, z.
+
         No sensor measures it: on a robot its user says it, and in `deploy` the task.
         """
         return {}

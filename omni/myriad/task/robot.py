@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -38,6 +38,14 @@ class About:
     home: Mapping[str, float] = field(default_factory=dict)
     root: tuple[Sequence[float], Sequence[float]] | None = None
     actuators: Sequence[Actuator] = ()
+
+
+class _Frame(NamedTuple):
+    """A place on a link: position in m and orientation as wxyz in the link."""
+
+    link: str
+    position: Sequence[float]
+    orientation: Sequence[float]
 
 
 class _Places(NamedTuple):
@@ -91,6 +99,16 @@ class Robots(ArticulationView):
             count = len(self._origins)
             self.set_world_poses(self._origins + position, orientation.repeat(count, 1))
             self.set_velocities(torch.zeros((count, 6), device=self._world.device))
+
+    @property
+    def origins(self) -> Tensor:
+        """Where the environments are in the world in m, (num_envs, 3)."""
+        return self._origins
+
+    def add_frame(self, name: str, link: str, position: Sequence[float], orientation: Sequence[float]) -> None:
+        """Name a place on a link: its position in m and orientation as wxyz in the link."""
+        frames = {**self._about.frames, name: _Frame(link, position, orientation)}
+        self._about = replace(self._about, frames=frames)
 
     @property
     def frame_names(self) -> list[str]:

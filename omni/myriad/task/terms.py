@@ -65,7 +65,18 @@ SOURCES = {
     "root_up_projection": Source("z component, in the world, of the root's z axis", "", "world"),
     "root_down": Source("direction of the root's -z axis", "", "world", 3),
     "projected_gravity": Source("direction of gravity in the root's frame", "", "root", 3),
-    "frame_position": Source("of each of `body_names`, links or the robot's other frames", "m", "root", 3),
+    "frame_position": Source("of each of `body_names`", "m", "root", 3),
+    "frame_orientation": Source("of each of `body_names`: quaternion (w, x, y, z) from it to `frame`", "", "root", 4),
+    "frame_axes": Source("of each of `body_names`: its x axis, then its z axis, in `frame`", "", "root", 6),
+    "body_velocity": Source(
+        "of each of `body_names`, links or other bodies: linear of the centre of mass, then angular, in the world",
+        "m/s, rad/s",
+        "world",
+        6,
+    ),
+    "object_joint_position": Source('of `joint_names` of things beside the robot, such as "Cabinet/drawer"', "rad"),
+    "object_joint_velocity": Source("of `joint_names` of things beside the robot", "rad/s"),
+    "target_lead": Source("how far position commands of `joint_names` are ahead of them, 0 at the start", "rad"),
     "command": Source("what is asked of the robot, and not measured: its user says it", size=0),
     "incoming_joint_wrench": Source(
         "force and torque that the joint above each of `body_names` passes to it, in that joint's frame",
@@ -116,7 +127,11 @@ class ObservationTerm:
         scale: Factor, for all numbers or one each.
         offset: What is subtracted before, in `unit`, for all numbers or one each.
         joint_names: The joints it belongs to, in order.
-        body_names: The bodies it belongs to, in order.
+        body_names: The bodies it belongs to, in order: links or other frames of the robot, or what is beside it, by the
+            name under which the task has added it, such as "Cube", and links of that, such as "Cabinet/drawer"; or what
+            `commands` gives under that name.
+        relative_to: Of a "frame_position", what it is counted from, and of a "frame_orientation" in the world, what
+            the body is turned from: a name as in `body_names`; "" for nothing but `frame`.
         clip: Least and greatest value once scaled; None for no bounds.
         noise: What is added once scaled and clipped, unless `test`; None for nothing.
     """
@@ -130,6 +145,7 @@ class ObservationTerm:
     offset: Numbers = 0.0
     joint_names: tuple[str, ...] = ()
     body_names: tuple[str, ...] = ()
+    relative_to: str = ""
     clip: tuple[float, float] | None = None
     noise: Noise | None = None
 
@@ -142,6 +158,11 @@ class ObservationTerm:
         if self.size < 1:
             raise MyriadError(f"Term {self.name}: give its size, how many numbers it has.")
         _check_lengths(self.name, self.size, {"scale": self.scale, "offset": self.offset})
+        turns = (self.source, self.frame) == ("frame_orientation", "world")
+        if self.relative_to and not turns and self.source != "frame_position":
+            raise MyriadError(
+                f"Term {self.name}: relative_to is for frame_position, and for frame_orientation in the world."
+            )
         if self.joint_names and self.size % len(self.joint_names):
             raise MyriadError(
                 f"Term {self.name}: {self.size} numbers do not divide among {len(self.joint_names)} joints."
@@ -215,7 +236,8 @@ class ActionTerm:
     """A slice of an action, one number per joint: the joint is commanded action * scale + offset.
 
     A cumulative one moves the command by action * scale a step, from `offset` at the start of an episode on, and the
-    command stays inside `clip` and the joint's limits.
+    command stays inside `clip` and the joint's limits. A switch is one number for all its joints, of which the sign
+    alone counts.
 
     Args:
         kind: What is commanded: "effort" (N or N m), "position" (m or rad) or "velocity" (m/s or rad/s).
@@ -225,6 +247,10 @@ class ActionTerm:
         clip: Least and greatest command, in `unit`; None where only the action is clipped.
         unit: Unit of the command.
         cumulative: Whether an action moves the command, instead of being it.
+        from_joints: Whether the first command before an action, of a cumulative or smoothed one, is where joints are;
+            else a cumulative one begins at `offset`.
+        share: How much of a command is new, above 0 and at most 1; the rest is the command before.
+        switch: Whether joints are commanded offset + scale where the action is positive, and else offset - scale.
     """
 
     kind: ActionKind
@@ -234,13 +260,23 @@ class ActionTerm:
     clip: tuple[float, float] | None = None
     unit: str = ""
     cumulative: bool = False
+    from_joints: bool = False
+    share: float = 1.0
+    switch: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in get_args(ActionKind):
             raise MyriadError(f"Action kind {self.kind!r} is unknown; choose one of {', '.join(get_args(ActionKind))}.")
         if not self.joint_names:
             raise MyriadError(f"The {self.kind} action names no joints.")
-        _check_lengths(f"{self.kind} action", self.size, {"scale": self.scale, "offset": self.offset})
+        smoothed = self.share != 1.0
+        if not 0.0 < self.share <= 1.0 or (smoothed and (self.cumulative or not self.from_joints)):
+            raise MyriadError(f"Action: share={self.share} must be above 0 and at most 1, and needs from_joints.")
+        if self.from_joints and not ((self.cumulative or smoothed) and self.kind == "position"):
+            raise MyriadError("Action: only positions that are cumulative or smoothed begin where joints are.")
+        if self.switch and (self.cumulative or smoothed):
+            raise MyriadError("Action: a switch is neither cumulative nor smoothed.")
+        _check_lengths(f"{self.kind} action", len(self.joint_names), {"scale": self.scale, "offset": self.offset})
 
     @property
     def name(self) -> str:
@@ -249,8 +285,8 @@ class ActionTerm:
 
     @property
     def size(self) -> int:
-        """How many numbers: one per joint."""
-        return len(self.joint_names)
+        """How many numbers: one per joint, of a switch one."""
+        return 1 if self.switch else len(self.joint_names)
 
 
 def _check_lengths(name: str, size: int, numbers: dict[str, Numbers]) -> None:
@@ -307,7 +343,8 @@ def describe_terms(
             start += term.size
         plain |= {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(term).items()}
         if not isinstance(term, ImageTerm):
-            plain |= {"scale": _each(term.scale, term.size), "offset": _each(term.offset, term.size)}
+            count = len(term.joint_names) if isinstance(term, ActionTerm) else term.size
+            plain |= {"scale": _each(term.scale, count), "offset": _each(term.offset, count)}
             plain.pop("size", None)
         described.append(plain)
     return described

@@ -209,3 +209,64 @@ def test_mistakes_are_said_in_one_line(scene):
         author_camera(scene.engine.stage, "Level", (0, 0, 0), (1, 0, 0), lens())
     with pytest.raises(MyriadError, match="the far end beyond the near one"):
         author_camera(scene.engine.stage, "Odd", (0, 0, 0), (1, 0, 0), lens(near=3.0, far=2.0))
+
+
+@pytest.fixture
+def shading(scene):
+    """Shade the scene by environment, and as newton does again afterwards."""
+    views = (scene.level, scene.down, scene.block, scene.aboard)
+    made = scene.engine.ray_tracer().shade()
+    for view in views:
+        view.prepare()
+    yield made
+    scene.engine.ray_tracer().shading = None
+    for view in views:
+        view.prepare()
+
+
+def test_light_by_environment_is_newtons_light_until_it_is_changed(scene, request):
+    scene.put((0.3, -0.4), (0.1, 0.2))
+    before = {name: getattr(scene, name).get_rgb().clone().int() for name in ("level", "block", "aboard")}
+    request.getfixturevalue("shading")
+    for name, picture in before.items():
+        assert (getattr(scene, name).get_rgb().int() - picture).abs().max() <= 2  # albedo is rounded on the way
+        assert picture.flatten(0, 2).float().std(0).max() > 5.0  # there is something to be seen
+
+
+def on_screens(linear):
+    return round(255.0 * (1.055 * linear ** (1.0 / 2.4) - 0.055))
+
+
+def test_each_environment_is_lit_from_where_its_sun_is(scene, shading):
+    floor = scene.down.get_data("semantic_segmentation")[0][:, 0, 0, 0]
+    assert floor.unique().tolist() == [label(scene.down, "ground")]
+    albedo = [((colour + 0.055) / 1.055) ** 2.4 for colour in (0.62, 0.68, 0.76)]  # of the ground, from sRGB
+    shading.suns[:] = torch.tensor([[0.0, 0.0, 0.5], [3.0, 0.0, -4.0]])  # half a sun above; one below the ground
+    scene.put((0.0, 0.0))  # another moment, and so another picture
+    pictures = scene.down.get_rgb()
+    for env, sun in enumerate((0.5, 0.0)):
+        light = [skylight + sun for skylight in (0.32, 0.34, 0.38)]  # all of it from above
+        wanted = [on_screens(colour * bright) for colour, bright in zip(albedo, light, strict=True)]
+        assert (pictures[env, 0, 0].int() - torch.tensor(wanted)).abs().max() <= 2
+
+
+def test_textures_are_by_environment_and_shape_and_go_with_what_carries_them(scene, shading):
+    scene.put((0.0, 0.0))
+    cart = label(scene.aboard, "Cartpole/cart")
+    on_cart = scene.aboard.get_data("semantic_segmentation")[0][..., 0] == cart
+    plain = scene.aboard.get_rgb().clone()
+    colliding = scene.engine.ray_tracer().bodies.index("Cartpole/cart")
+    rows = [row for row, body in enumerate(shading._inputs[1].numpy()) if body == colliding]
+    shading.waves[1, rows] = torch.tensor([[0.0, 20.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.25]])  # stripes, 2.5 cm each
+    shading.paints[1, rows] = torch.tensor([0.5, 0.5, 0.5, 50.0])
+    scene.put((0.0, 0.0))
+    striped = scene.aboard.get_rgb().clone()
+    changed = (striped.int() - plain.int()).abs().amax(-1) > 3
+    assert not changed[0].any() and not changed[1][~on_cart[1]].any()
+    assert changed[1][on_cart[1]].float().mean() > 0.8
+    middle = striped[1, HEIGHT // 2, :, 0][on_cart[1, HEIGHT // 2]].int()
+    edges = (middle.diff().abs() > 8).sum().item()
+    assert 9 <= edges <= 11  # of 0.25 m, at 2.5 cm each
+    scene.put((0.0, 1.51))  # 30.2 waves: the camera goes with the cart, and so do its stripes
+    moved = scene.aboard.get_rgb()[1].int()
+    assert (moved - striped[1].int()).abs()[on_cart[1]].float().mean() < 2.0

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from pxr import UsdGeom, UsdPhysics
 
 from omni.myriad.engine.mujoco import ArticulationView
-from omni.myriad.engine.mujoco.robot import find_mjcf, read_robot
+from omni.myriad.engine.mujoco.robot import find_mjcf, read_world
 from omni.myriad.errors import MyriadError
 
 mujoco: Any = importlib.import_module("mujoco")
@@ -123,7 +124,7 @@ def test_a_state_comes_back(lopsided):
 def test_what_usd_says_is_what_physx_says(env_of, task):
     env = env_of(f"task={task}", "num_envs=1")
     (view,) = env.engine.robots().values()
-    robot = read_robot(env.engine.stage)
+    ((robot,), _) = read_world(env.engine.stage)
     names = [dof.name for dof in robot.dofs], [name for name, *_ in robot.links]
     assert names == (view.dof_names, view.body_names)
     limits, targets = view.get_dof_limits().unbind(-1), view.get_applied_actions().joint_positions
@@ -207,11 +208,11 @@ def test_what_mujoco_lacks_is_named(lopsided, engine_of):
     with pytest.raises(MyriadError, match="get_jacobians"):
         view.get_jacobians()
     assert not hasattr(view, "get_jacobians")
-    with pytest.raises(MyriadError, match="the robot alone"):
-        mujoco_engine.RigidPrimView("/World/envs/.*/Robot/arm", name="arms")
+    with pytest.raises(MyriadError, match=r"RigidPrimView\(track_contact_forces=.* is not to be had"):
+        mujoco_engine.RigidPrimView("/World/envs/.*/Robot/arm", name="arms", track_contact_forces=True)
     with pytest.raises(MyriadError, match=r"scales=.* is not to be had"):
         ArticulationView("/World/envs/.*/Robot", name="robot", scales=torch.ones(1, 3))
-    with pytest.raises(MyriadError, match="one view of its robot; 'another'"):
+    with pytest.raises(MyriadError, match="one view of each robot; 'another'"):
         engine.scene.add(ArticulationView("/World/envs/.*/Robot", name="another"))
     with pytest.raises(MyriadError, match="dof_name has no 'elbow'; the names are: hinge"):
         view.get_dof_index("elbow")
@@ -237,7 +238,7 @@ def test_there_is_one_environment_on_the_cpu(lopsided, engine_of):
         engine.clone_environments(4, 1.0)
     empty = engine_of("engine=mujoco", "task=Ant")
     empty.clone_environments(1, 1.0)
-    with pytest.raises(MyriadError, match="one robot, and /World/envs/env_0 holds 0"):
+    with pytest.raises(MyriadError, match="steps a robot, and /World/envs/env_0 holds none"):
         empty.reset()
     empty._sim_config.config["sim_device"] = "cuda:0"
     with pytest.raises(MyriadError, match="give sim_device=cpu"):
@@ -356,3 +357,79 @@ def test_a_robot_without_mjcf_is_named(env_of, tmp_path):
         find_mjcf(stage, "/World/envs/env_0/Lonely/torso", "Hermit")
     (tmp_path / "lonely.xml").write_text("<mujoco/>")
     assert find_mjcf(stage, "/World/envs/env_0/Lonely/torso", "Hermit") == tmp_path / "lonely.xml"
+
+
+def test_a_cube_lies_on_a_table_beside_an_arm_that_has_no_weight(env_of):
+    env = env_of("task=FrankaLift", "num_envs=1", "engine=mujoco")
+    task, model = env.task, env.engine.model
+    cube, table = model.body("Cube/cube"), model.body("Table/table")
+    assert cube.mass[0] == pytest.approx(0.125) and cube.inertia == pytest.approx([0.125 * 0.05**2 / 6] * 3)
+    assert table.dofnum[0] == 0 and model.geom_friction[model.geom_bodyid == cube.id, 0].tolist() == [1.0]
+    assert [task.cubes.prim_paths, task.cubes.count] == [["/World/envs/env_0/Cube/cube"], 1]
+    env.reset()
+    start = task.robot.get_joint_positions()
+    task.cubes.set_world_poses(torch.tensor([[0.5, 0.2, 0.1]]), torch.tensor([[1.0, 0.0, 0.0, 0.0]]))
+    task.cubes.set_velocities(torch.tensor([[0.1, 0.2, 0.3, 1.0, 2.0, 3.0]]))
+    torch.testing.assert_close(task.cubes.get_velocities(), torch.tensor([[0.1, 0.2, 0.3, 1.0, 2.0, 3.0]]))
+    env.engine.step(100)
+    assert task.cubes.get_world_poses()[0][0, 2].item() == pytest.approx(0.025, abs=1e-3)
+    assert task.cubes.get_velocities().abs().max() < 0.01
+    torch.testing.assert_close(task.robot.get_joint_positions()[:, task.arm], start[:, task.arm], atol=1e-3, rtol=0.0)
+    with pytest.raises(NotImplementedError, match="changes no RIGID_BODY_MASS"):
+        env.engine.write_property(task.cubes, "RIGID_BODY_MASS", "masses", torch.ones(1, 1), torch.tensor([0]))
+
+
+def test_a_drawer_of_a_second_robot_slides_with_what_is_in_it(env_of):
+    """The drawer passes through its own cabinet, as in PhysX, and not through the props."""
+    env = env_of("task=FrankaCabinet", "num_envs=1", "engine=mujoco")
+    env.reset()
+    task = env.task
+    env.engine.step(30)
+    before = task.props.get_world_poses()[0].clone()
+    assert task.props.count == 4 and before[:, 2].min() > 0.65
+    task.cabinets.set_joint_efforts(torch.tensor([[0.0, 0.0, 0.0, 5.0]]))
+    env.engine.step(120)
+    opening = task.cabinets.get_joint_positions()[0, task.drawer].item()
+    moved = task.props.get_world_poses()[0] - before
+    assert opening > 0.2 and (moved[:, 0] > 0.1).all() and moved[:, 2].abs().max() < 0.02
+    assert task.cabinets.frame_poses("drawer_top")[0][0, 0].item() == pytest.approx(0.0515 + opening, abs=1e-4)
+
+
+def test_links_are_turned_by_physxs_quaternions(env_of):
+    """A little finger of the hand has the one of the two that does not follow from MuJoCo's file."""
+    turns = []
+    for engine in ("physx", "mujoco"):
+        env = env_of("task=ShadowHand", "num_envs=1", f"engine={engine}")
+        task = env.task
+        task.robot.set_joint_positions(0.5 * (task.lower + task.upper).unsqueeze(0))
+        env.engine.update_kinematics()
+        turns.append(env.engine.link_poses(task.robot)[1].clone())
+    torch.testing.assert_close(turns[1], turns[0], atol=1e-5, rtol=0.0)
+
+
+def test_a_body_is_made_of_what_usd_says(lopsided):
+    """A wedge of 567 kg/m^3, and what has no shape and no mass."""
+    engine, _ = lopsided(start=False)
+    mesh = UsdGeom.Mesh.Define(engine.stage, "/World/envs/env_0/Thing/thing/mesh")
+    mesh.CreatePointsAttr([(0, 0, 0), (0.3, 0, 0), (0, 0.3, 0), (0, 0, 0.3)])
+    mesh.CreateFaceVertexCountsAttr([3, 3, 3, 3])
+    mesh.CreateFaceVertexIndicesAttr([0, 2, 1, 0, 1, 3, 0, 3, 2, 1, 2, 3])
+    UsdPhysics.CollisionAPI.Apply(mesh.GetPrim())
+    thing = UsdGeom.Xform.Define(engine.stage, "/World/envs/env_0/Thing/thing")
+    thing.AddTranslateOp().Set((1.0, 2.0, 3.0))
+    UsdPhysics.RigidBodyAPI.Apply(thing.GetPrim())
+    UsdPhysics.MassAPI.Apply(thing.GetPrim()).CreateDensityAttr(567.0)
+    engine.clone_environments(1, 1.0)
+    engine.reset()
+    things = engine.scene.add(mujoco_engine.RigidPrimView("/World/envs/.*/Thing/thing", name="things"))
+    assert things.get_world_poses()[0].tolist() == [[1.0, 2.0, 3.0]]
+    body = engine.model.body("Thing/thing")
+    assert body.mass[0] == pytest.approx(567.0 * 0.3**3 / 6)
+    assert body.ipos == pytest.approx([0.075] * 3)
+    assert engine.model.geom_friction[-1, 0] == 0.5
+
+    engine, _ = lopsided(start=False)
+    UsdPhysics.RigidBodyAPI.Apply(UsdGeom.Xform.Define(engine.stage, "/World/envs/env_0/Thing/thing").GetPrim())
+    engine.clone_environments(1, 1.0)
+    with pytest.raises(MyriadError, match=r"MuJoCo cannot put the task's robots and bodies together: .*[Mm]ass"):
+        engine.reset()

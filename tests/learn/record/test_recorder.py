@@ -2,13 +2,16 @@
 from __future__ import annotations
 
 import builtins
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from omni.myriad.errors import MyriadError
 from omni.myriad.learn.record.recorder import draw_curve, start_wandb
+from omni.myriad.task.buffers import RewardTerms
 from tests.learn.rl_games.deterministic_env import CartPoleEnv, make_cfg, train
 
 
@@ -32,6 +35,26 @@ def test_tensorboard_has_the_familiar_names(tmp_path: Path) -> None:
     assert list(rewards) == [256, 512, 768]
     assert [event.step for event in events.Scalars("rewards/iter")] == [1, 2, 3]
     assert shaped[768] != rewards[768]  # the learner sees a tenth, and bootstraps
+
+
+def test_tensorboard_has_the_terms_of_the_reward(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    env = CartPoleEnv(16, 20)
+    terms = RewardTerms({"alive": 0.5, "speed": torch.zeros(16)}, 16, torch.device("cpu"))
+    step = env.step
+
+    def step_with_terms(actions: torch.Tensor) -> Any:
+        *result, extras = step(actions)
+        terms.sum({"alive": 0.5, "speed": torch.arange(16.0)})
+        return *result, {**extras, "reward_terms": terms}
+
+    monkeypatch.setattr(env, "step", step_with_terms)
+    train(make_cfg(env, max_iterations=2), env, tmp_path)
+    events = EventAccumulator(str(tmp_path / "summaries"))
+    events.Reload()
+    said = {name: [event.value for event in events.Scalars(f"Episode/reward/{name}")] for name in ("alive", "speed")}
+    assert said == {"alive": [0.5, 0.5], "speed": [7.5, 7.5]}
 
 
 def test_what_rl_games_diagnoses_is_written_down_too(tmp_path: Path) -> None:
@@ -67,9 +90,11 @@ def test_wandb_offline(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     summary = train(cfg, env, tmp_path / "run")
     assert summary["status"] == "finished"
     (record,) = (tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")
-    said = record.read_bytes()
-    for name in (b"exported/policy.onnx", b"report.html", b"curve.png", b"films/epoch_1.mp4", b"summary.json"):
-        assert name in said, "it is in the artifact"
+    names = (b"exported/policy.onnx", b"report.html", b"curve.png", b"films/epoch_1.mp4", b"summary.json")
+    deadline = time.monotonic() + 60.0  # wandb's own process writes the file on, once the run has ended for us
+    while (missing := [name for name in names if name not in record.read_bytes()]) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert not missing, "they are in the artifact"
 
 
 def test_wandb_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,11 +16,17 @@ class CartPoleEnv:
     """Balance poles; the equations are Barto, Sutton and Anderson's (1983), integrated by explicit Euler at 50 Hz."""
 
     def __init__(
-        self, num_envs: int = 32, max_steps: int = 100, discrete: bool = False, with_states: bool = False, seed: int = 0
+        self,
+        num_envs: int = 32,
+        max_steps: int = 100,
+        discrete: bool = False,
+        with_states: bool = False,
+        seed: int = 0,
+        device: str = "cpu",
     ) -> None:
         self.num_envs, self.max_steps, self.discrete = num_envs, max_steps, discrete
         self.max_episode_length = max_steps + 1  # as RLTask counts: an episode is cut short a step before it
-        self.device = torch.device("cpu")
+        self.device = torch.device(device)
         box = spaces.Box(-np.inf, np.inf, (4,), np.float32)
         self.observation_space = box
         self.state_space = spaces.Box(-np.inf, np.inf, (5,), np.float32) if with_states else None
@@ -28,16 +34,16 @@ class CartPoleEnv:
         self.action_space: spaces.Space = spaces.Discrete(2) if discrete else spaces.Box(-1.0, 1.0, (1,), np.float32)
         self.num_actions = 2 if discrete else 1
         self.phase_seconds = {"physics": 0.0, "task": 0.0}
-        self.generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator(device).manual_seed(seed)
         self.poison: dict[int, Any] = {}  # step: function of (obs, rewards), for spoiling them
         self.steps = 0
-        self.obs_buf = torch.zeros(num_envs, 4)
-        self.progress = torch.zeros(num_envs, dtype=torch.long)
+        self.obs_buf = torch.zeros(num_envs, 4, device=device)
+        self.progress = torch.zeros(num_envs, dtype=torch.long, device=device)
 
     def set_env_frames(self, env_frames: int) -> None: ...
 
     def _start(self, mask: torch.Tensor) -> None:
-        fresh = torch.rand(self.num_envs, 4, generator=self.generator) * 0.1 - 0.05
+        fresh = torch.rand(self.num_envs, 4, generator=self.generator, device=self.device) * 0.1 - 0.05
         self.obs_buf.copy_(torch.where(mask.unsqueeze(1), fresh, self.obs_buf))
         self.progress.masked_fill_(mask, 0)
 
@@ -48,7 +54,7 @@ class CartPoleEnv:
         return obs
 
     def reset(self) -> dict[str, torch.Tensor]:
-        self._start(torch.ones(self.num_envs, dtype=torch.bool))
+        self._start(torch.ones(self.num_envs, dtype=torch.bool, device=self.device))
         return self._observations()
 
     def step(self, actions: torch.Tensor) -> tuple[dict[str, torch.Tensor], torch.Tensor, torch.Tensor, dict[str, Any]]:
@@ -64,7 +70,7 @@ class CartPoleEnv:
         fell = (self.obs_buf[:, 2].abs() > 0.2) | (self.obs_buf[:, 0].abs() > 2.4)
         time_outs = (self.progress >= self.max_steps) & ~fell
         dones = fell | time_outs
-        rewards = torch.ones(self.num_envs)
+        rewards = torch.ones(self.num_envs, device=self.device)
         extras = {"time_outs": time_outs, "episode": {"angle": self.obs_buf[:, 2].abs().mean()}}
         self._start(dones)
         if self.steps in self.poison:
@@ -85,8 +91,11 @@ class CartPoleEnv:
     def close(self) -> None: ...
 
 
-def make_cfg(env: CartPoleEnv, *, max_iterations: int = 5, rnn: bool = False, **config: Any) -> dict[str, Any]:
-    """Return a resolved configuration for `env`; keyword arguments go to rl-games' config block."""
+def make_cfg(env: CartPoleEnv, *, max_iterations: int = 5, rnn: bool | str = False, **config: Any) -> dict[str, Any]:
+    """Return a resolved configuration for `env`; keyword arguments go to rl-games' config block.
+
+    With `rnn` networks have a memory: an LSTM, or what it names.
+    """
     model = "discrete_a2c" if env.discrete else "continuous_a2c_logstd"
     space: dict[str, Any] = {"discrete": {}}
     if not env.discrete:
@@ -102,7 +111,13 @@ def make_cfg(env: CartPoleEnv, *, max_iterations: int = 5, rnn: bool = False, **
     mlp = {"units": [32, 32], "activation": "elu", "initializer": {"name": "default"}}
     network: dict[str, Any] = {"name": "actor_critic", "separate": False, "space": space, "mlp": mlp}
     if rnn:
-        network["rnn"] = {"name": "lstm", "units": 16, "layers": 1, "before_mlp": False, "concat_input": True}
+        network["rnn"] = {
+            "name": "gru" if rnn == "gru" else "lstm",
+            "units": 16,
+            "layers": 1,
+            "before_mlp": False,
+            "concat_input": True,
+        }
     defaults = {
         "normalize_input": True,
         "normalize_value": True,

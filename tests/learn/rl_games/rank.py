@@ -28,10 +28,10 @@ NUM_ENVS, MINIBATCHES, EPOCHS, HORIZON = 32, 2, 3, 16  # of all ranks together
 class ShareOfEnvs(CartPoleEnv):
     """This rank's share of NUM_ENVS cart-poles: of each minibatch of all the same part."""
 
-    def __init__(self) -> None:
+    def __init__(self, with_states: bool) -> None:
         rank, count = ranks.rank(), ranks.count()
         self.rows = torch.arange(NUM_ENVS).view(MINIBATCHES, count, -1)[:, rank].flatten()
-        super().__init__(NUM_ENVS // count, max_steps=30)
+        super().__init__(NUM_ENVS // count, max_steps=30, with_states=with_states)
         self.noise = torch.Generator().manual_seed(1)
 
     def _start(self, mask: torch.Tensor) -> None:
@@ -45,8 +45,8 @@ class ShareOfEnvs(CartPoleEnv):
 
 
 def train(folder: Path, epochs: int = EPOCHS, resume: str = "", fault: str = "", **settings: Any) -> dict[str, Any]:
-    """Train and return what this rank has learned."""
-    env = ShareOfEnvs()
+    """Train and return what this rank has learned; with a memory, a critic of its own, too."""
+    env = ShareOfEnvs(with_states=bool(settings.get("rnn")))
     torch.randn_like = env.normal
     torch.normal = lambda mean, std: mean + std * env.normal(mean)  # with which torch's distributions do
     if ranks.rank() == 1 and fault in FAULTS:
@@ -56,7 +56,8 @@ def train(folder: Path, epochs: int = EPOCHS, resume: str = "", fault: str = "",
     config["checkpoint"] = resume
     summary, learner = run.train(config, env, folder, resume=checkpoint.load(resume) if resume else None)
     agent = learner.agent  # type: ignore[attr-defined]
-    return {"model": agent.model.state_dict(), "lr": agent.last_lr, "summary": checkpoint.plain(summary)}
+    weights = agent.model.state_dict() | (agent.central_value_net.state_dict() if agent.has_central_value else {})
+    return {"model": weights, "lr": agent.last_lr, "summary": checkpoint.plain(summary)}
 
 
 def fail(*_: torch.Tensor) -> None:
@@ -92,7 +93,8 @@ def main(folder: Path, what: str, resume: str = "") -> None:
     if what == "deaf":
         noted(folder, fail)()
     epochs = 10**6 if what == "endless" else EPOCHS
-    learned = train(folder, epochs, resume, what, lean=what != "stock", save_frequency=1 if what == "endless" else 0)
+    settings = {"lean": what != "stock", "rnn": what == "memory", "save_frequency": int(what == "endless")}
+    learned = train(folder, epochs, resume, what, **settings)
     torch.save(learned, folder / f"rank_{rank}.pt")
 
 

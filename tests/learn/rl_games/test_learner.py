@@ -34,7 +34,7 @@ def build(env: CartPoleEnv, folder: Path, **config: Any) -> RlGamesLearner:
 
 def run(learner: str, folder: Path, epochs: int, resume: Path | None = None, **config: Any) -> dict[str, Any]:
     env = make_env(learner)
-    cfg = make_cfg(env, max_iterations=epochs, rnn="lstm" in learner, **config)
+    cfg = make_cfg(env, max_iterations=epochs, rnn="gru" if learner == "gru" else "lstm" in learner, **config)
     cfg["checkpoint"] = resume
     train(cfg, env, folder)
     return checkpoint.load(folder / "checkpoints" / "last.pth")
@@ -57,7 +57,7 @@ def without_clocks(state: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in state.items() if name != "myriad"} | {"learner": learner}
 
 
-@pytest.mark.parametrize("learner", LEARNERS)
+@pytest.mark.parametrize("learner", [*LEARNERS, "gru"])
 def test_resume_is_exact(learner: str, tmp_path: Path) -> None:
     whole = run(learner, tmp_path / "whole", 6)
     half = run(learner, tmp_path / "half", 3)
@@ -130,10 +130,10 @@ def test_lean_update_is_that_of_rl_games(tmp_path: Path, mixed_precision: bool) 
     minibatch = {name: value for name, value in agent.dataset[0].items() if value is not None}
     lean.agent.set_train()
     a_loss, c_loss, entropy, kl, _, _, mu, sigma, b_loss = agent.train_actor_critic(dict(minibatch))
-    made = update._update_minibatch(minibatch | {"obs": lean.agent.model.norm_obs(minibatch["obs"])})
+    made = update._descent.run(minibatch | {"obs": lean.agent.model.norm_obs(minibatch["obs"])})
     rtol, atol = (3e-2, 1e-2) if mixed_precision else (1e-5, 1e-6)
     torch.testing.assert_close(
-        update._losses, torch.stack([a_loss, c_loss, b_loss, entropy, kl]).detach(), rtol=rtol, atol=atol
+        update._descent.losses, torch.stack([a_loss, c_loss, b_loss, entropy, kl]).detach(), rtol=rtol, atol=atol
     )
     torch.testing.assert_close(made["mu"], mu, rtol=rtol, atol=atol)
     torch.testing.assert_close(made["sigma"], sigma, rtol=rtol, atol=atol)
@@ -152,10 +152,10 @@ def test_lean_adapts_the_learning_rate_as_rl_games(tmp_path: Path) -> None:
     assert isinstance(update, LeanUpdate)
     for kl in (0.0, 0.003, 0.005, 0.008, 0.015, 0.017, 1.0):
         for lr in (1e-6, 3e-4, 9e-3, 1e-2):
-            update._lr.fill_(lr)
-            update._adapt_learning_rate(torch.tensor(kl))
+            update._descent.lr.fill_(lr)
+            update._adapt_learning_rate(torch.tensor([0.0, 0.0, 0.0, 0.0, kl]))
             wanted, _ = learner.agent.scheduler.update(lr, 0.0, 0, 0, kl)
-            assert float(update._lr) == pytest.approx(wanted)
+            assert float(update._descent.lr) == pytest.approx(wanted)
 
 
 def test_same_seed_same_weights(tmp_path: Path) -> None:

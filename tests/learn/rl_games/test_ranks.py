@@ -37,10 +37,10 @@ def torch_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch, name, getattr(torch, name))
 
 
-@pytest.mark.parametrize("update", ["lean", "stock"])
+@pytest.mark.parametrize("update", ["lean", "memory", "stock"])
 def test_two_ranks_learn_what_one_process_does(update: str, tmp_path: Path) -> None:
     both = start(tmp_path / "both", update)
-    alone = train(tmp_path / "alone", lean=update == "lean")
+    alone = train(tmp_path / "alone", lean=update != "stock", rnn=update == "memory")
     _, said = both.communicate(timeout=120)
     assert both.returncode == 0, said
     first, second = (torch.load(tmp_path / "both" / f"rank_{rank}.pt") for rank in (0, 1))

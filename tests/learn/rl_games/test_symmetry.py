@@ -37,10 +37,10 @@ def test_the_gradient_is_that_of_samples_and_mirror_images_together(tmp_path):
     by_hand = {name: torch.cat((value, value)) for name, value in samples.items() if name != "mirrored"}
     by_hand["obs"] = torch.cat((samples["obs"], samples["mirrored"]))
     by_hand["actions"] = torch.cat((samples["actions"], -samples["actions"]))
-    made, expected = even._differentiate(samples), plain._differentiate(by_hand)
+    made, expected = even._descent.differentiate(samples), plain._descent.differentiate(by_hand)
     assert made["mu"].shape == (number, 1)
     torch.testing.assert_close(made["mu"], expected["mu"][:number])
-    for one, other in zip(even._parameters, plain._parameters, strict=True):
+    for one, other in zip(even._descent.parameters, plain._descent.parameters, strict=True):
         assert one.grad.abs().sum() > 0
         torch.testing.assert_close(one.grad, other.grad)
 
@@ -50,7 +50,7 @@ def test_mirror_images_are_normalised_as_samples_are(tmp_path):
     batch = learner.rollout.play()
     raw = batch["obses"].clone()
     seen = {}
-    learner.update._run_update = lambda minibatch: (
+    learner.update._descent.run = lambda minibatch: (
         seen.update(minibatch) or {"mu": minibatch["mu"], "sigma": minibatch["sigma"]}
     )
     learner.update(batch)

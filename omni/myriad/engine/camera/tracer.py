@@ -13,7 +13,10 @@ import torch
 from pxr import Usd, UsdPhysics
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
-from omni.myriad.engine.shapes import Shape, robot_shapes, scenery
+from omni.myriad.engine.camera.shading import NEEDS, Shading
+from omni.myriad.engine.quiet import quiet_warp
+from omni.myriad.engine.shapes import Shape, robot_shapes, scenery, sun
+from omni.myriad.engine.usd import SUN
 from omni.myriad.errors import MyriadError
 
 if TYPE_CHECKING:
@@ -43,6 +46,25 @@ class Images(NamedTuple):
     forward_depth_image: Any = None
     normal_image: Any = None
     shape_index_image: Any = None
+    albedo_image: Any = None
+
+
+class Batch(NamedTuple):
+    """Views with one lens that are drawn together, as Warp's arrays; what they hold may change in place.
+
+    Attributes:
+        views: Where cameras are, along -z and with y up, (views,): position in m, orientation as xyzw.
+        rays: From `RayTracer.rays`.
+        images: From `RayTracer.images`, or a part of them.
+        worlds: Environment of each view, (views,) int32; -101 leaves its pictures as they are.
+        gains: Factors of red, green and blue of each view, (views,); `shading` alone asks for them.
+    """
+
+    views: Any
+    rays: Any
+    images: Images
+    worlds: Any
+    gains: Any
 
 
 class RayTracer:
@@ -55,7 +77,7 @@ class RayTracer:
         bodies: What moves, such as "Robot/hand", in the order of `poses`.
         labels: What can be seen, by the number that segmentation gives it; 0 is where nothing is.
         colours: Colour of each shape, 0 to 1: (num_envs, shapes of an environment, 3); whoever writes there paints.
-        sun: Where the sun shines to, (3,).
+        shading: Light and textures of each environment by itself; None, as at first, for newton's own light.
 
     Raises:
         MyriadError: If newton is not installed.
@@ -83,12 +105,17 @@ class RayTracer:
         with self._on_stream():
             self.model = scene.finalize(device=self.device)
             self._state = self.model.state()
-            self._camera = self.sensors.SensorCamera(self.model)
-            self._camera.default_clear_data = self.sensors.SensorCamera.ClearData(clear_color=_SKY)
-            sun = np.array(_SUN) / np.linalg.norm(_SUN)
-            self._camera.create_default_light(direction=warp.vec3f(*sun))
+            self._camera = sensor(self.sensors, self.model)
+            self._camera.default_render_config.enable_textures = any(shape.texture for shape in (*links, *own, *shared))
+            self._camera.default_clear_data = self.sensors.SensorCamera.ClearData(clear_color=_SKY, clear_albedo=_SKY)
+            towards, self._sun_colour = sun(engine.stage, SUN) or (_SUN / np.linalg.norm(_SUN), (1.0, 1.0, 1.0))
+            self._sun = towards.tolist()
+            self._camera.create_default_light(direction=warp.vec3f(*self._sun), color=self._sun_colour)
             self._camera.set_ambient_light(_SKYLIGHT, _GROUNDLIGHT)
         per_env = len(links) + len(own)
+        self._carriers = [-1] * len(shared) + [numbers.get(shape.link, -1) for shape in (*links, *own)] + [-1]
+        self._num_shared = len(shared)
+        self.shading: Shading | None = None
         colours = warp.to_torch(self.model.shape_color)[len(shared) :]
         self.colours = colours.view(engine.num_envs, per_env, 3)
         of_env = [self.labels.index(shape.link or "scenery") for shape in (*links, *own)]
@@ -112,6 +139,22 @@ class RayTracer:
             start += positions.shape[1]
         with self._on_stream():
             self.model.bvh_refit_shapes(self._state)
+
+    def shade(self) -> Shading:
+        """Return `shading`, made if it is not there; cameras that have drawn before are to `prepare` again."""
+        if self.shading is None:
+            with self._on_stream():
+                self.shading = Shading(
+                    self._engine.num_envs,
+                    self._carriers,
+                    len(self.bodies),
+                    self._num_shared,
+                    self._state.body_q,
+                    [-part for part in self._sun],
+                    (_SKYLIGHT, _GROUNDLIGHT, self._sun_colour),
+                    self._engine.device,
+                )
+        return self.shading
 
     def rays(self, width: int, height: int, focal_length: float, aperture: float, near: float) -> Any:
         """Return where the rays of a pinhole camera with square pixels start and go: Warp's array, and its cosines.
@@ -138,7 +181,9 @@ class RayTracer:
         return rays, cosines
 
     def images(self, count: int, width: int, height: int, *wanted: str) -> Images:
-        """Return empty pictures of the kinds that are wanted, which are fields of `Images`."""
+        """Return empty pictures of the kinds that are wanted, which are fields of `Images`, and of what those need."""
+        if self.shading is not None and "color_image" in wanted:
+            wanted = tuple(dict.fromkeys((*wanted, *NEEDS)))
         with self._on_stream():
             return Images(
                 **{kind: getattr(self._camera, f"allocate_{_FACTORIES[kind]}")(count, width, height) for kind in wanted}
@@ -162,27 +207,40 @@ class RayTracer:
             raise MyriadError(f"A camera is on {path}, and no view tells where that is: add one of its robot.")
         return found[0]
 
-    def draw(self, views: torch.Tensor, rays: Any, images: Images, worlds: torch.Tensor, far: float) -> None:
+    def batch(
+        self, views: torch.Tensor, rays: Any, images: Images, worlds: torch.Tensor, gains: torch.Tensor | None
+    ) -> Batch:
+        """Return views that are drawn together, from tensors that they share; without gains they are 1."""
+        wp = self._wp
+        with self._on_stream():
+            if gains is None:
+                gains = torch.ones((len(views), 3), device=views.device)
+            shared = wp.from_torch(views, dtype=wp.transformf), rays, images, wp.from_torch(worlds)
+            return Batch(*shared, wp.from_torch(gains, dtype=wp.vec3f))
+
+    def draw(self, batch: Batch, far: float) -> None:
         """Draw pictures.
 
         Args:
-            views: Where cameras are, along -z and with y up, (views, 7): position in m, orientation as xyzw.
-            rays: From `rays`.
-            images: From `images`, or a part of them.
-            worlds: Environment of each view, (views,) int32; -101 leaves its pictures as they are.
+            batch: From `batch`.
             far: Distance in m beyond which nothing is seen.
         """
         self.look()
         config = self._camera.default_render_config
         config.max_distance = far
+        images = batch.images
+        shading = self.shading if images.color_image is not None else None
+        drawn = images if shading is None else images._replace(color_image=None)
         with self._on_stream():
             self._camera.update(
                 self._state,
-                self._wp.from_torch(views, dtype=self._wp.transformf),
-                rays,
-                world_indices=self._wp.from_torch(worlds),
-                **{kind: image for kind, image in images._asdict().items() if image is not None},
+                batch.views,
+                batch.rays,
+                world_indices=batch.worlds,
+                **{kind: image for kind, image in drawn._asdict().items() if image is not None},
             )
+            if shading is not None:
+                shading.colour(batch)
 
 
 _FACTORIES = {
@@ -190,6 +248,7 @@ _FACTORIES = {
     "forward_depth_image": "image_depth_forward",
     "normal_image": "image_normal",
     "shape_index_image": "image_shape_index",
+    "albedo_image": "image_albedo",
 }
 
 
@@ -200,12 +259,21 @@ def drawing_libraries() -> tuple[Any, Any, Any]:
         MyriadError: If newton is not installed.
     """
     try:
-        warp = import_module("warp")
-        warp.config.log_level = warp.LOG_ERROR  # before newton is imported
-        warp.config.enable_backward = False
-        return warp, import_module("newton"), import_module("newton.sensors")
+        return quiet_warp(), import_module("newton"), import_module("newton.sensors")
     except ImportError:
         raise MyriadError("Cameras need newton, which is not installed: pip install 'newton>=1.8'.") from None
+
+
+def sensor(sensors: Any, model: Any) -> Any:
+    """Return newton's SensorCamera of a model.
+
+    Raises:
+        MyriadError: If a texture is no picture.
+    """
+    try:
+        return sensors.SensorCamera(model)
+    except ValueError as error:
+        raise MyriadError(f"Cameras cannot draw this scene: {error}.") from None
 
 
 def add_shape(newton: Any, warp: Any, builder: Any, body: int, shape: Shape, grown: float = 0.0) -> int:
@@ -223,7 +291,9 @@ def add_shape(newton: Any, warp: Any, builder: Any, body: int, shape: Shape, gro
         return builder.add_ground_plane(height=shape.position[2], color=_GROUND)
     form: dict[str, Any] = dict(zip(_SIZES.get(shape.kind, ()), [size + grown for size in shape.size], strict=True))
     if shape.kind == "mesh":
-        form["mesh"] = newton.Mesh(shape.points, shape.triangles, compute_inertia=False)
+        form["mesh"] = newton.Mesh(
+            shape.points, shape.triangles, uvs=shape.uvs, texture=shape.texture or None, compute_inertia=False
+        )
     place = warp.transform(warp.vec3(*shape.position), warp.quat(*shape.rotation))
     return getattr(builder, f"add_shape_{shape.kind}")(body, xform=place, color=shape.colour, **form)
 

@@ -158,6 +158,8 @@ class CameraView:
         self._frames = torch.zeros((self.count, 7), device=device)  # of what carries cameras, as wxyz
         self._frames[:, :3], self._frames[:, 3] = engine.env_positions.repeat_interleave(len(prims), 0), 1.0
         self._calls = torch.zeros((), dtype=torch.int32, device=device)
+        self._shown = self._worlds.clone()  # or _PRESERVE, where the last picture stays
+        self._turns = {name: torch.tensor(turn, device=device) for name, turn in _AXES.items()}
         self._images = self._drawn_at = None
 
     @property
@@ -245,25 +247,22 @@ class CameraView:
         """Draw all that the view was made for, unless that was done since the last step."""
         if self._drawn_at == self._engine.num_steps:
             return
-        self._drawn_at = self._engine.num_steps
         if self._images is None:
-            self._prepare()
+            self.prepare()
+        self._drawn_at = self._engine.num_steps
         self._tracer.look()
         self._place()
-        worlds = self._worlds
         if self.every > 1:
-            worlds = torch.where(self._calls % self.every == 0, worlds, _PRESERVE)
+            self._shown.copy_(torch.where(self._calls % self.every == 0, self._worlds, _PRESERVE))
             self._calls += 1
-        drawn = self._images
-        assert drawn is not None
-        for start, stop, rays in self._lenses:
-            part = Images(*(image if image is None else image[start:stop] for image in drawn))
-            self._tracer.draw(self._views[start:stop], rays, part, worlds[start:stop], self._reach)
+        for batch in self._lenses:
+            self._tracer.draw(batch, self._reach)
 
-    def _prepare(self) -> None:
-        """Make pictures, and rays for each run of cameras with one lens."""
+    def prepare(self) -> None:
+        """Make pictures, and rays for each run of cameras with one lens; again if what is drawn has changed."""
         self._tracer: RayTracer = self._engine.ray_tracer()
         width, height = self.camera_resolution
+        self._drawn_at = None
         self._images = self._tracer.images(
             self.count, width, height, *dict.fromkeys(OUTPUTS[kind].draws for kind in self.output_annotators)
         )
@@ -284,14 +283,19 @@ class CameraView:
         width, height = self.camera_resolution
         made: dict[Any, Any] = {}
         ends = list(itertools.accumulate(length for _, length in runs))
+        gains = None if self.gains is None else self.gains.view(-1, 3)
         self._lenses, cosines = [], []
         for (lens, length), end in zip(runs, ends, strict=True):
             if lens not in made:
                 made[lens] = self._tracer.rays(width, height, *lens, self._near)
-            self._lenses.append((end - length, end, made[lens][0]))
+            part = slice(end - length, end)
+            images = Images(*(image if image is None else image[part] for image in self._images))
+            tints = None if gains is None else gains[part]
+            self._lenses.append(self._tracer.batch(self._views[part], made[lens][0], images, self._shown[part], tints))
             cosines.append(made[lens][1])
         # How far rays go is compiled into what draws, so it does not follow the lens. Depth is cut exactly.
-        self._reach = self._far * (2.0 if self._images.forward_depth_image is not None else 1.0)
+        gives_depth = "forward_depth_image" in {OUTPUTS[kind].draws for kind in self.output_annotators}
+        self._reach = self._far * (2.0 if gives_depth else 1.0)
         self._cosines = (
             cosines[0]
             if len(made) == 1
@@ -327,7 +331,7 @@ class CameraView:
         drawn = self._pixels[output.draws]
         if output.draws == "color_image":
             colours = drawn.view(torch.uint8).unflatten(-1, (-1, 4))
-            if self.gains is None:
+            if self.gains is None or self._tracer.shading is not None:  # which has them in
                 return colours[..., : output.channels]
             lit = (colours[..., :3] * self.gains).clamp(max=255.0).to(torch.uint8)
             return lit if output.channels == 3 else torch.cat((lit, colours[..., 3:]), dim=-1)
@@ -368,7 +372,7 @@ class CameraView:
     def get_world_poses(self, indices: Indices = None, camera_axes: str = "world", usd: bool = True) -> Poses:
         """Return positions (M, 3) in m and orientations (M, 4) as wxyz in the world, after the last step."""
         if self._images is None:
-            self._prepare()
+            self.prepare()
         self._tracer.look()
         self._place()
         return self.last_poses(indices, camera_axes)
@@ -401,8 +405,8 @@ class CameraView:
     def _axes(self, camera_axes: str, back: bool) -> Tensor:
         if camera_axes not in _AXES:
             raise MyriadError(f"camera_axes={camera_axes!r} is unknown; choose one of {', '.join(_AXES)}.")
-        w, *vector = _AXES[camera_axes]
-        return torch.tensor([w, *(-part if back else part for part in vector)], device=self._local.device)
+        turn = self._turns[camera_axes]
+        return quat_conjugate(turn.unsqueeze(0))[0] if back else turn
 
     # -- lenses -------------------------------------------------------------------------------------------------------
 

@@ -159,6 +159,8 @@ class IsaacSimEngine(Engine):
         self.num_envs, self._spacing = num_envs, spacing
         usd.break_instances(self.stage.GetPrimAtPath(ENV_0_PATH))
         usd.anchor_joints(self.stage.GetPrimAtPath(ENV_0_PATH))
+        if self.device.type == "cuda" and not self._sim_config.sim_params.get("smooth_cylinders"):
+            usd.simplify_round_shapes(self.stage.GetPrimAtPath(ENV_0_PATH))
         in_env_0 = Usd.PrimRange(self.stage.GetPrimAtPath(ENV_0_PATH))
         usd.write_contact_offsets((prim for prim in in_env_0 if prim.HasAPI(UsdPhysics.CollisionAPI)), self._sim_config)
         self._cloner = GridCloner(spacing=spacing)

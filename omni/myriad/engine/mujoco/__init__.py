@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plain MuJoCo, one robot on the CPU: the judge of policies. Importing this needs MuJoCo."""
+"""Plain MuJoCo, one environment on the CPU: the judge of policies. Importing this needs MuJoCo."""
 
 from .camera import CameraView
 from .engine import MujocoEngine

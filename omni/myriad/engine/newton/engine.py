@@ -28,6 +28,7 @@ from omni.myriad.engine.newton.quantity import Quantity
 from omni.myriad.engine.physx.scene import check
 from omni.myriad.engine.physx.views.articulation import ArticulationView
 from omni.myriad.engine.physx.views.rigid_prim import RigidPrimView
+from omni.myriad.engine.quiet import quiet_warp
 from omni.myriad.engine.sim_config import SimConfig
 from omni.myriad.engine.streams import on_torchs_stream, warp_device
 from omni.myriad.errors import MyriadError
@@ -155,9 +156,7 @@ class NewtonEngine(Engine):
     contacts: Any = None
 
     def __init__(self, sim_config: SimConfig) -> None:
-        wp.config.log_level = wp.LOG_ERROR  # else it warns of a missing GPU
-        wp.config.enable_backward = False  # nobody asks for gradients, and compiling takes two thirds of the time
-        wp.init()
+        quiet_warp()
         self._open_stage(sim_config, ArticulationView, RigidPrimView)
         self._wp_device = warp_device(self.device)
         self.version = f"newton {newton.__version__}"

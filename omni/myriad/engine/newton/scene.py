@@ -93,8 +93,8 @@ class HeightField:
     def add_to(self, builder: newton.ModelBuilder) -> None:
         """Add it to a model as a body that never moves.
 
-        MuJoCo cuts cells along the other diagonal than `usd.height_field_mesh`, so it gets the ground turned by a
-        quarter: there x is our y, and y is our -x.
+        MuJoCo cuts cells along the other diagonal than `height_field_mesh`, so it gets the ground turned by a quarter:
+        there x is our y, and y is our -x.
         """
         rows, columns = self.heights.shape
         half = 0.5 * self.cell * (rows - 1), 0.5 * self.cell * (columns - 1)

@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from pxr import Usd
 
+from omni.myriad.engine import usd
 from omni.myriad.engine.base import ENV_0_PATH, Engine
 from omni.myriad.engine.physx import runtime, scene
 from omni.myriad.engine.physx.contacts import ContactSensors
@@ -194,7 +196,13 @@ class PhysXEngine(Engine):
         layer = scene.flatten(self.stage, self.device, self.replicate, apart)
         num_shards, copies = self._num_shards(), self.replicate and not self._sizes
         params = self._sim_config.sim_params
-        whole_process = [params.get(key, False) for key in ("disable_contact_processing", "smooth_cylinders")]
+        smooth, unreported = params.get("smooth_cylinders", False), params.get("disable_contact_processing", False)
+        if self.device.type == "cuda":
+            flat = Usd.Stage.Open(layer)
+            if not smooth:
+                usd.simplify_round_shapes(flat.GetPseudoRoot())
+            # Contact views read the device's buffers; what is reported to the host as well nobody reads.
+            unreported = unreported or usd.reports_contacts(flat)
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
         logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
         try:
@@ -208,7 +216,7 @@ class PhysXEngine(Engine):
                         usda = scene.shard_usda(layer, first, positions[0])
                     else:
                         usda = scene.part_usda(layer, range(first, last))
-                    self.shards.append(Shard(usda, first, positions, self.device, *whole_process))
+                    self.shards.append(Shard(usda, first, positions, self.device, unreported, smooth))
             if num_shards > 1:
                 self._threads = ThreadPoolExecutor(num_shards - 1, thread_name_prefix="shard")
                 list(self._threads.map(lambda shard: shard.clone(copies), self.shards))

@@ -110,7 +110,8 @@ def create_instance(
 
     Args:
         device: Device that it simulates on.
-        disable_contact_processing: Leave out the reports on contacts that contact views read; bodies collide as ever.
+        disable_contact_processing: Leave out the host's reports on contacts, which contact views read on a CPU; bodies
+            collide as ever. On a GPU contact views read the device's own buffers.
         smooth_cylinders: Let cylinders and cones be round where they touch triangles, and not convex meshes.
     """
     import ovphysx

@@ -171,7 +171,11 @@ def _settings(run: Run) -> dict[str, Any]:
     differs = run.about.get("differs")
     if not isinstance(differs, dict):
         return {"title": "What differs from the defaults"}
-    rows = [(key, *map(str, pair)) for key, pair in differs.items() if isinstance(pair, list) and len(pair) == 2]
+    rows = [
+        (Markup(".<wbr>").join(key.split(".")), *map(str, pair))  # a long key may go on below behind any dot
+        for key, pair in differs.items()
+        if isinstance(pair, list) and len(pair) == 2
+    ]
     return {
         "title": "What differs from the task's defaults",
         "header": ("setting", "this run", "default"),

@@ -26,8 +26,8 @@ from omni.myriad.learn.base import Epoch, Listener
 from omni.myriad.learn.rl_games.actor import RlGamesActor
 from omni.myriad.learn.rl_games.checkpoints import Checkpoints
 from omni.myriad.learn.rl_games.guard import TooFaultyError, all_finite, say_left_out
-from omni.myriad.learn.rl_games.lean import LeanRollout, LeanUpdate, is_lean
-from omni.myriad.learn.rl_games.library import new_agent, new_player, seed_python
+from omni.myriad.learn.rl_games.lean import LeanRollout, LeanUpdate, use_stepped_rnns, why_not_lean
+from omni.myriad.learn.rl_games.library import learners, new_agent, new_player, seed_python
 from omni.myriad.learn.rl_games.normalizer import RunningMeanStd
 from omni.myriad.learn.rl_games.rollout import MOST_REWARD, Rollout
 from omni.myriad.learn.rl_games.settings import check_training, fit_minibatches, rl_games_params
@@ -99,7 +99,7 @@ class RlGamesLearner:
             folder.mkdir(parents=True, exist_ok=True)
         self.config, self.params, self.env = config, params, env
         self.agent = agent = new_agent(params, env)
-        self._learning = [agent] + ([agent.central_value_net] if agent.has_central_value else [])  # both have a model
+        self._learning = learners(agent)
         self.max_epochs, self.max_frames = agent.max_epochs, agent.max_frames
         self._use_own_parts()
         self.checkpoints = Checkpoints(agent, env, folder, checkpoint.describe(config, env))
@@ -182,14 +182,19 @@ class RlGamesLearner:
         """Complete the agent, choose who rolls out and updates, and reset the environments or put them back."""
         agent = self.agent
         self._compile(self.params["config"].get("torch_compile", False))
-        lean = is_lean(agent)
+        wrong = why_not_lean(agent)
+        lean = wrong is None
+        if lean:
+            use_stepped_rnns(agent)
+        elif agent.config.get("lean", True):
+            logger.warning("rollout and update are rl-games' own, slower and without CUDA graphs, because of %s", wrong)
         agent.init_tensors()
         self.rollout = (LeanRollout if lean else Rollout)(agent, self.env, self.stop_if_asked)
         if lean:
             mirrors = self.env.mirrors() if agent.config.get("symmetry") else None
             self.update = LeanUpdate(agent, self.stop_if_asked, mirrors)
         elif agent.config.get("symmetry"):
-            raise MyriadError("train.params.config.symmetry=True needs the lean update: see is_lean for what has it")
+            raise MyriadError(f"train.params.config.symmetry=True needs the lean update, which {wrong} rules out")
         else:
             self.update = Update(agent, self.stop_if_asked)
         agent.obs = self.checkpoints.first_observations(self.rollout.episodes)

@@ -75,10 +75,15 @@ def new_agent(params: dict[str, Any], env: Any) -> Any:
         agent = _construct(AGENTS, params, env, base_name="run")
         agent.writer.close()
     # Told afterwards: it would make a process group and a learning rate schedule of the first rank's alone.
-    for learning in [agent] + ([agent.central_value_net] if agent.has_central_value else []):
+    for learning in learners(agent):
         learning.multi_gpu = ranks.count() > 1
         learning.global_rank, learning.world_size = ranks.rank(), ranks.count()
     return agent
+
+
+def learners(agent: Any) -> list[Any]:
+    """Return what of an agent has a model and an optimiser: itself, and a critic of its own."""
+    return [agent, agent.central_value_net] if agent.has_central_value else [agent]
 
 
 def new_player(params: dict[str, Any], env: Any) -> Any:

@@ -15,6 +15,7 @@ from omni.myriad.env.threads import single_threaded
 from omni.myriad.learn.fault import Fault, motion_of
 from omni.myriad.learn.record.meters import EpisodeMeter, ExtrasMeter
 from omni.myriad.learn.rl_games.guard import Faults, Found, all_finite, find_first_non_finite
+from omni.myriad.learn.rl_games.library import learners
 
 MOST_REWARD = 1e6  # in a step, either way; a finite number beyond it is a mistake, of which there is nothing to learn
 
@@ -41,6 +42,7 @@ class Rollout:
         self, agent: Any, env: Any, stop_if_asked: Callable[[], None], launch: Callable[[Any], Any] = lambda half: half
     ) -> None:
         self.agent, self.env, self.stop_if_asked = agent, env, stop_if_asked
+        self._recurrent = [learner for learner in learners(agent) if learner.is_rnn]
         self.episodes = EpisodeMeter(agent.num_actors, agent.games_to_track, agent.ppo_device)
         self.extras = ExtrasMeter()
         self.absurd_rewards = torch.zeros((), device=agent.ppo_device)  # beyond MOST_REWARD, in this epoch
@@ -58,6 +60,8 @@ class Rollout:
         """Step the environments `horizon_length` times, and return the batch to learn from."""
         agent = self.agent
         agent.set_eval()
+        if agent.has_central_value:
+            agent.central_value_net.eval()
         if agent.epochs_between_resets > 0 and agent.epoch_num % agent.epochs_between_resets == 0:
             self.episodes.restart()  # the agent has just reset the environments
         self.env.set_env_frames(agent.frame)
@@ -76,7 +80,9 @@ class Rollout:
 
     def _step(self) -> None:
         agent = self.agent
-        acted = self._run_before({**flat("obs", agent.obs["obs"]), "dones": agent.dones})
+        self._store_memories()
+        states = {"states": agent.obs["states"]} if agent.has_central_value else {}
+        acted = self._run_before({**flat("obs", agent.obs["obs"]), "dones": agent.dones} | states)
         start = time.perf_counter()
         observed, rewards, agent.dones, infos = self.env.step(acted["env_actions"])
         self.step_seconds += time.perf_counter() - start
@@ -93,20 +99,21 @@ class Rollout:
     def _act_and_store(self, inputs: Tensors) -> dict[str, torch.Tensor]:
         agent = self.agent
         obs = nested("obs", inputs)
-        acted = self._act(obs)
-        known = {"obses": obs, "dones": inputs["dones"]}
+        acted = self._act(obs, inputs)
+        known = {"obses": obs} | {name: inputs[name] for name in ("dones", "states") if name in inputs}
         self._put(agent.experience_buffer.tensor_dict, known | {name: acted[name] for name in agent.update_list})
         return {"env_actions": agent.preprocess_actions(acted["actions"]), "values": acted["values"]}
 
-    def _act(self, _obs: Any) -> dict[str, Any]:
+    def _store_memories(self) -> None:
+        """Keep what was remembered where a sequence of the update begins."""
+        sequence, begun = divmod(self.recorded_steps, self.agent.seq_length)
+        for learner in self._recurrent if not begun else ():
+            for memory, stored in zip(learner.rnn_states, learner.mb_rnn_states, strict=True):
+                stored[sequence] = memory
+
+    def _act(self, _obs: Any, _inputs: Tensors) -> dict[str, Any]:
         """Sample actions, and return them with what the update wants to know of them: the agent's `update_list`."""
-        agent, step = self.agent, self.recorded_steps
-        if agent.is_rnn and step % agent.seq_length == 0:
-            for memory, stored in zip(agent.rnn_states, agent.mb_rnn_states, strict=True):
-                stored[step // agent.seq_length] = memory
-        if agent.has_central_value:
-            agent.central_value_net.pre_step_rnn(step)
-            self._put(agent.experience_buffer.tensor_dict, {"states": agent.obs["states"]})
+        agent = self.agent
         result = agent.get_action_values(agent.obs)
         if agent.is_rnn:
             agent.rnn_states = result["rnn_states"]
@@ -131,12 +138,9 @@ class Rollout:
         if "faulty" in inputs:
             self.episodes.forget(inputs["faulty"])
         self._at += 1
-        critic_memory = agent.central_value_net.rnn_states if agent.has_central_value else None
-        memories = [*(agent.rnn_states if agent.is_rnn else ()), *(critic_memory or ())]
-        if memories and agent.zero_rnn_on_done:
-            done = inputs["dones"].bool().view(1, -1, 1)
-            for memory in memories:  # (layers, num_envs, units)
-                memory.masked_fill_(done, 0.0)
+        for learner in self._recurrent if agent.zero_rnn_on_done else ():
+            for memory in learner.rnn_states:  # (layers, num_envs, units)
+                memory.masked_fill_(inputs["dones"].bool().view(1, -1, 1), 0.0)
         return {}
 
     def _without_absurd(self, rewards: torch.Tensor) -> torch.Tensor:
@@ -174,11 +178,9 @@ class Rollout:
         self._faults.take(self.faulty)
         source = torch.arange(agent.num_actors, device=faulty.device)
         source[faulty] = sound[faulty % len(sound)]
-        recurrent = [agent] if agent.is_rnn else []
-        recurrent += [agent.central_value_net] if agent.has_central_value and agent.central_value_net.is_rnn else []
         for tensor in _tensors(agent.experience_buffer.tensor_dict):  # (steps, num_envs, ...)
             tensor[:, faulty] = tensor[:, source[faulty]]
-        for memory in (memory for learning in recurrent for memory in learning.mb_rnn_states):
+        for memory in (memory for learner in self._recurrent for memory in learner.mb_rnn_states):
             memory[:, :, faulty] = memory[:, :, source[faulty]]  # (sequences, layers, num_envs, units)
         self.env.mend(self._is_faulty.nonzero().flatten())
         return source
