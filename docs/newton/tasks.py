@@ -81,7 +81,7 @@ def in_a_process(*arguments: str) -> dict[str, Any]:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         if file.exists():
             return json.loads(file.read_text())
-        return {"failed": done.stdout.strip().rsplit("\n", 1)[-1]}
+        return {"failed": done.stdout.strip().rsplit("\n", 1)[-1].removeprefix("omni.myriad.errors.MyriadError: ")}
 
 
 def tables(found: dict[str, dict[str, Any]]) -> dict[str, str]:

@@ -109,8 +109,9 @@ def test_looks_that_take_long_are_few_unless_the_run_keeps_to_a_pace(watched, mo
     monkeypatch.setattr(source, "_look", look)
     for speed, least, most in ((None, 1.9, 20.0), (1.0, 0.0, 0.05)):
         source._speed, source._due = speed, 0.0
+        begun = time.perf_counter()
         step(env)
-        assert least < source._due - time.perf_counter() < most
+        assert begun + least < source._due < time.perf_counter() + most  # however long others hold this thread up
 
 
 def test_nothing_is_read_while_nobody_looks_and_poses_are_those_of_the_engine(watched, monkeypatch):

@@ -201,7 +201,7 @@ def _texture(prim: Usd.Prim) -> str:
     colour = surface.GetInput("diffuseColor") if surface else None
     for source in UsdShade.Utils.GetValueProducingAttributes(colour) if colour else ():
         file = UsdShade.Shader(source.GetPrim()).GetInput("file")
-        path = file.Get() if file else None
+        path: Any = file.Get() if file else None
         if isinstance(path, Sdf.AssetPath):
             return path.resolvedPath
     return ""

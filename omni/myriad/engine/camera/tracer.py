@@ -108,7 +108,10 @@ class RayTracer:
             self._camera = sensor(self.sensors, self.model)
             self._camera.default_render_config.enable_textures = any(shape.texture for shape in (*links, *own, *shared))
             self._camera.default_clear_data = self.sensors.SensorCamera.ClearData(clear_color=_SKY, clear_albedo=_SKY)
-            towards, self._sun_colour = sun(engine.stage, SUN) or (_SUN / np.linalg.norm(_SUN), (1.0, 1.0, 1.0))
+            towards, self._sun_colour = sun(engine.stage, SUN) or (
+                np.array(_SUN) / np.linalg.norm(_SUN),
+                (1.0, 1.0, 1.0),
+            )
             self._sun = towards.tolist()
             self._camera.create_default_light(direction=warp.vec3f(*self._sun), color=self._sun_colour)
             self._camera.set_ambient_light(_SKYLIGHT, _GROUNDLIGHT)
