@@ -192,8 +192,15 @@ class PhysXEngine(Engine):
         self.ledger.clear()
 
     def _start(self) -> None:
-        apart = len(set(self._positions)) == self.num_envs
-        layer = scene.flatten(self.stage, self.device, self.replicate, apart)
+        layer = scene.flatten(self.stage, self.replicate)
+        # On a GPU environment ids keep clones apart, and what is no clone the stage says.
+        grouped = self.device.type == "cpu" and self.replicate and self.num_envs > 1
+        if grouped and scene.has_groups(self.stage):
+            grouped = False
+            logger.warning(
+                "The stage has collision groups of its own, so on a CPU distance alone keeps environments apart: "
+                "remove them, or let task.env.envSpacing exceed what the bodies reach."
+            )
         num_shards, copies = self._num_shards(), self.replicate and not self._sizes
         params = self._sim_config.sim_params
         smooth, unreported = params.get("smooth_cylinders", False), params.get("disable_contact_processing", False)
@@ -209,13 +216,13 @@ class PhysXEngine(Engine):
             with tempfile.TemporaryDirectory(prefix="myriad-") as folder:
                 scene.set_large_meshes_aside(layer, Path(folder))
                 for first, last in itertools.pairwise(bounds):
-                    positions = self._positions[first:last]
+                    env_ids, positions = range(first, last), self._positions[first:last]
                     if self._sizes:
-                        usda = scene.sized_usda(layer, first, positions, self._sizes)
+                        usda = scene.sized_usda(layer, env_ids, positions, grouped, self._sizes)
                     elif self.replicate:
-                        usda = scene.shard_usda(layer, first, positions[0])
+                        usda = scene.shard_usda(layer, env_ids, positions[0], grouped)
                     else:
-                        usda = scene.part_usda(layer, range(first, last))
+                        usda = scene.part_usda(layer, env_ids)
                     self.shards.append(Shard(usda, first, positions, self.device, unreported, smooth))
             if num_shards > 1:
                 self._threads = ThreadPoolExecutor(num_shards - 1, thread_name_prefix="shard")
