@@ -212,8 +212,15 @@ class PhysXEngine(Engine):
         self.ledger.clear()
 
     def _start(self) -> None:
-        apart = len(set(self._positions)) == self.num_envs
-        layer = scene.flatten(self.stage, self.device, self.replicate and not self._models, apart)
+        layer = scene.flatten(self.stage, self.replicate and not self._models)
+        # On a GPU environment ids keep clones apart, and what is no clone the stage says.
+        grouped = self.device.type == "cpu" and self.replicate and self.num_envs > 1
+        if grouped and scene.has_groups(self.stage):
+            grouped = False
+            logger.warning(
+                "The stage has collision groups of its own, so on a CPU distance alone keeps environments apart: "
+                "remove them, or let task.env.envSpacing exceed what the bodies reach."
+            )
         num_shards, models = self._num_shards(), self._models or [0] * self.num_envs
         params = self._sim_config.sim_params
         smooth, unreported = params.get("smooth_cylinders", False), params.get("disable_contact_processing", False)
@@ -234,7 +241,8 @@ class PhysXEngine(Engine):
                     copies.append(self._sources(range(first, last), models))
                     if self.replicate or self._sizes:
                         authored = {env_id: self._positions[env_id] for env_id in copies[-1]}
-                        usda = scene.shard_usda(layer, authored, models, self._sizes)
+                        apart = copies[-1] if grouped else {}
+                        usda = scene.shard_usda(layer, authored, models, self._sizes, apart)
                     else:
                         usda = scene.part_usda(layer, range(first, last))
                     self.shards.append(Shard(usda, first, positions, self.device, unreported, smooth))
