@@ -32,7 +32,9 @@ def ended(capsys, tmp_path, monkeypatch):
 def test_runs_lists_them(ended):
     code, out, _ = ended(reporting.list_runs)
     assert code == 0 and out.index("one") < out.index("two") and "unfinished" in out
-    assert "two" not in ended(reporting.list_runs, "Ant")[1]
+    assert "2 runs in runs" in out
+    out = ended(reporting.list_runs, "Ant")[1]
+    assert "two" not in out and "1 run in runs" in out
     assert ended(reporting.list_runs, "Cow")[2] == "Error: There are no runs of Cow below runs/.\n"
     assert "./myriad runs [Ant]" in ended(reporting.list_runs, "--help")[1]
 

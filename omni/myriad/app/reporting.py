@@ -62,7 +62,8 @@ def list_runs(arguments: Sequence[str]) -> None:
             of = f" of {' or '.join(tasks)}" if tasks else ""
             raise MyriadError(f"There are no runs{of} below {values['train_dir']}/.")
         rows = [(run.name, run.task, run.status, *scores(run)) for run in runs]
-        print_table(f"{len(runs)} runs in {values['train_dir']}", ("", "task", "status", *SCORES), rows)
+        title = f"{len(runs)} run{'s' * (len(runs) > 1)} in {values['train_dir']}"
+        print_table(title, ("", "task", "status", *SCORES), rows)
 
     attempt(main)
 

@@ -490,7 +490,7 @@ def _print_table(result: dict[str, Any], target: Path) -> None:
     for row, name in (("reward", "reward"), ("length in steps", "episode_length")):
         numbers = [result.get(f"{name}_{column}") for column in columns]
         rows.append((row, *("" if number is None else f"{number:,.2f}" for number in numbers)))
-    print_table(f"{result['task']}: {result['episodes']} episodes of {result['checkpoint']}", ("", *columns), rows)
+    print_table(f"{result['task']}: {result['episodes']} episodes", ("", *columns), rows)
     for name, value in result.items():
         if isinstance(value, float) and not name.startswith(("reward_", "episode_length_")):
             print(f"{name}: {value:.4g}")

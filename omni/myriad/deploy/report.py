@@ -141,7 +141,10 @@ class Report:
             numbers += (f"{row.lasting:.0%}", speed)
             rows.append((row.where, *numbers))
         title = f"{self.task}: {self.episodes} episodes from the same starts, seed {self.seed}"
-        print_table(title, ("", "reward", "std", "difference", "steps", "fewest", "lasting", "m/s ahead"), rows)
+        columns = ("", "reward", "std", "difference", "steps", "fewest", "lasting", "m/s ahead")
+        if all(row.forward_speed is None for row in self.rows):
+            columns, rows = columns[:-1], [row[:-1] for row in rows]
+        print_table(title, columns, rows)
         mass, friction, late = (self.changed.get(name, plain) for name, plain in _PLAIN.items())
         if self.changed and self.changed != _PLAIN:
             print(f"The one robot: masses x {mass:g}, friction x {friction:g}, commands {late:g} control steps late")

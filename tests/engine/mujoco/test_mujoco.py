@@ -245,6 +245,14 @@ def test_there_is_one_environment_on_the_cpu(lopsided, engine_of):
         type(empty)(empty._sim_config)
 
 
+def test_only_who_sets_targets_is_told_that_they_move_nothing(env_of, caplog):
+    env = env_of("task=Cartpole", "num_envs=1", "engine=mujoco")  # whose joints have no drives
+    env.reset()
+    assert "move nothing" not in caplog.text
+    env.task.cartpoles.set_joint_position_targets(torch.zeros(1, 2))
+    assert "move nothing" in caplog.text
+
+
 def test_views_are_those_of_the_engine_that_runs(env_of):
     kinds = []
     for engine in ("physx", "mujoco", "physx"):

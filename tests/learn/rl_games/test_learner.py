@@ -332,3 +332,9 @@ def test_interrupt_saves_and_the_run_goes_on(tmp_path: Path) -> None:
     assert (state["epoch"], state["frame"]) == (2, 2 * 256)
     resumed = run("mlp", tmp_path, 4, tmp_path / "checkpoints" / "last.pth")
     assert resumed["epoch"] == 4
+
+
+@pytest.mark.filterwarnings("error::UserWarning")
+def test_half_precision_of_rl_games_own_update_is_left_out_on_a_cpu_without_a_word(tmp_path: Path) -> None:
+    halves = run("mlp", tmp_path / "halves", 1, lean=False, mixed_precision=True)
+    assert differences(halves["model"], run("mlp", tmp_path / "plain", 1, lean=False)["model"]) == []

@@ -317,7 +317,7 @@ class ArticulationView(_MujocoView, RobotView):
         self._signs = np.where((data.xquat[self._links] * robot.orientations).sum(axis=-1) < 0.0, -1.0, 1.0)
         self._signs[0] = 1.0  # as written
         self.set_joint_positions(positions)
-        self.set_joint_position_targets(targets)
+        self._targets[:] = targets.flatten().numpy()
 
     @property
     def count(self) -> int:

@@ -188,6 +188,8 @@ class RlGamesLearner:
             use_stepped_rnns(agent)
         elif agent.config.get("lean", True):
             logger.warning("rollout and update are rl-games' own, slower and without CUDA graphs, because of %s", wrong)
+        if not lean and torch.device(self.env.device).type == "cpu":
+            agent.mixed_precision = False  # rl-games' own is CUDA's alone: elsewhere torch warns, and leaves it out
         agent.init_tensors()
         self.rollout = (LeanRollout if lean else Rollout)(agent, self.env, self.stop_if_asked)
         if lean:
