@@ -65,6 +65,11 @@ def test_values_are_those_of_the_task_and_what_is_allowed_stands_behind_them():
     assert "minibatch_size=8192 " in printed("train")
 
 
+def test_a_section_of_many_lines_is_not_folded_into_a_column():
+    lines = [" ".join(line.split()) for line in printed("train", "task=ShadowHandOpenAI_LSTM").splitlines()]
+    assert any(line.startswith("domain_randomization={...} what changes by chance") for line in lines)
+
+
 def test_tasks_of_ones_own_are_listed_without_running_them(tmp_path):
     (tmp_path / "reach_goal.py").write_text('"""ReachGoal: reach it."""\nraise SystemExit("it was run")\n')
     (tmp_path / "broken.py").write_text("def")

@@ -15,6 +15,7 @@ from omni.myriad.learn.rl_games.actor import Normalize, RlGamesActor
 from omni.myriad.learn.run import make_actor
 from omni.myriad.policy.export import Spaces, export_policy
 from omni.myriad.policy.runtime import METADATA_KEY, Policy
+from omni.myriad.task.terms import ActionTerm, ObservationTerm, describe_terms
 from tests.policy.synthetic import CNN, CRITIC, box, describe, make_policy
 
 FLAT, TWO = box(5), box(2, low=-1.0, high=1.0)
@@ -192,6 +193,17 @@ def test_recording_that_does_not_fit(tmp_path):
     recording.observations["obs"] = recording.observations["obs"][..., :3]
     with pytest.raises(MyriadError, match=r"observations obs are \(3,\), not \(5,\)"):
         export_policy(actor, state, path, description, recording, tmp_path / "p.onnx")
+
+
+def test_observations_that_no_robot_could_have_measured(tmp_path):
+    # 1e37 is finite, and what was measured before the scale of 0.01, 1e39, is not.
+    seen = describe_terms("a test", [ObservationTerm("all", 5, source="speed", scale=0.01)], 5)
+    done = describe_terms("a test", [ActionTerm("effort", ("a", "b"))], 2)
+    description = describe(FLAT, TWO, 5.0, observation_terms=seen, action_terms=done)
+    path, state, recording = make_policy(tmp_path, description)
+    recording.observations["obs"][:, :, 3] = 1e37
+    with pytest.raises(MyriadError, match=r"holds 1e\+37 in observation term all, .* too large"):
+        export_policy(actor_of(state, path, description), state, path, description, recording, tmp_path / "p.onnx")
 
 
 def test_output_must_be_onnx_and_writable(tmp_path):

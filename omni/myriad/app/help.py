@@ -118,7 +118,10 @@ def _print(console: Console, title: str, rows: Rows) -> None:
         says = Text(setting.help)
         if allowed:
             says.append(f"{' ' if setting.help else ''}[{allowed}]", "dim")
-        table.add_row(Text(name if value is UNSET else f"{name}={_written(value)}"), says)
+        written = "" if value is UNSET else _written(value)
+        if isinstance(value, dict) and len(written) > 2 * _WIDTH:
+            written = "{...}"  # as the task's YAML says: in a column it would be read by nobody
+        table.add_row(Text(name if value is UNSET else f"{name}={written}"), says)
     console.print(Text(f"\n{title}", "bold"))
     console.print(Padding(table, (0, 0, 0, 2)))
 

@@ -161,16 +161,26 @@ def _measured(observations: np.ndarray, terms: list[dict[str, Any]]) -> tuple[np
     """Return what a robot would have measured, (count, size), and the observations that this would have made.
 
     They differ from the given ones by rounding, and where two terms saw one joint with different noise.
+
+    Raises:
+        MyriadError: If an observation is so large that what was measured, before its scale, has no number.
     """
     measured, again = observations.astype(np.float32), observations.astype(np.float32)
     first: dict[tuple[str, str], int] = {}
     for term in terms:
         start, stop = term["slice"]
         scale, offset = (np.array(term[key], np.float32) for key in ("scale", "offset"))
-        values = np.divide(
-            observations[:, start:stop], scale, where=scale != 0, out=np.zeros_like(again[:, start:stop])
-        )
-        measured[:, start:stop] = values + offset
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, which is refused
+            values = np.divide(
+                observations[:, start:stop], scale, where=scale != 0, out=np.zeros_like(again[:, start:stop])
+            )
+            measured[:, start:stop] = values + offset
+        if not np.isfinite(measured[:, start:stop]).all():
+            largest = np.abs(observations[:, start:stop]).max()
+            raise MyriadError(
+                f"The recording holds {largest:.3g} in observation term {term['name']}, which is too large for what a "
+                "robot measures: nothing was written. The simulation came apart there; clip the term."
+            )
         if len(term["joint_names"]) == stop - start:
             for column, joint in enumerate(term["joint_names"], start):
                 measured[:, column] = measured[:, first.setdefault((term["source"], joint), column)]
