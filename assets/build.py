@@ -176,7 +176,7 @@ def usd_body(robot: Robot, body: Body, position: Vector, rotation: Quaternion) -
     ]
     if robot.collides:
         lines.append(f"float physxRigidBody:maxDepenetrationVelocity = {num(robot.max_depenetration_velocity)}")
-    else:  # PhysX has no shapes to compute these from
+    if body.inertia or not robot.collides:  # PhysX has no shapes to compute these from, or not those meant
         center, inertia = mass_properties(body)
         lines += [
             f"point3f physics:centerOfMass = {vec(center)}",

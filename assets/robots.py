@@ -478,12 +478,45 @@ def _block() -> Robot:
         name = f"face_{'xyz'[axis]}_{'plus' if side > 0 else 'minus'}"
         faces.append(Box(name, colour, (size[0], size[1], size[2]), (center[0], center[1], center[2])))
     box = Box("object_geom", SLATE, (edge, edge, edge))
-    body = Body("object", (box,), 567.0 * box.volume, painted=tuple(faces))
-    return Robot("Block", (body,), fixed_base=False, collides=True, height=edge / 2,
+    return _in_hand("Block", Body("object", (box,), 0.07087, painted=tuple(faces)), edge / 2)
+
+
+def _egg() -> Robot:
+    """Return an ellipsoid that hands turn: five balls which touch it from inside, its tips of two colours.
+
+    A ball about z = d on the long axis touches the ellipsoid of half axes a, a and c where its radius is
+    a sqrt(1 - d^2 / (c^2 - a^2)), and its tip where d = (c^2 - a^2) / c. Between the balls the egg
+    is up to 0.9 mm thinner.
+    """
+    across, along = 0.03, 0.04  # half axes, m
+    squares = along**2 - across**2
+    last, balls = squares / along, []
+    parts = (("blunt", BLUE), ("low", SAND), ("object", SAND), ("high", SAND), ("tip", AMBER))
+    for number, (name, colour) in enumerate(parts, -2):
+        d = last * number / 2
+        balls.append(Sphere(f"{name}_geom", colour, across * math.sqrt(1 - d**2 / squares), (0.0, 0.0, d)))
+    mass = 1000.0 * 4 / 3 * math.pi * across**2 * along
+    side, end = mass / 5 * (across**2 + along**2), mass / 5 * 2 * across**2
+    spot = Sphere("spot", (0.75, 0.16, 0.16), 0.008, (across - 0.007, 0.0, 0.0))  # stands out by 1 mm on +x
+    body = Body("object", tuple(balls), mass, inertia=(side, side, end), painted=(spot,))
+    return _in_hand("Egg", body, along)
+
+
+def _pen() -> Robot:
+    """Return a capsule that hands turn, with a cap on its upper end."""
+    radius, half = 0.008, 0.1  # m
+    barrel = Capsule("object_geom", BLUE, radius, (0.0, 0.0, -half), (0.0, 0.0, half))
+    cap = Capsule("cap", AMBER, radius + 0.001, (0.0, 0.0, half / 2), (0.0, 0.0, half))
+    clip = Box("clip", SLATE, (0.002, 0.004, 0.04), (radius + 0.001, 0.0, 0.08))
+    return _in_hand("Pen", Body("object", (barrel,), 1000.0 * barrel.volume, painted=(cap, clip)), half + radius)
+
+
+def _in_hand(name: str, body: Body, height: float) -> Robot:
+    return Robot(name, (body,), fixed_base=False, collides=True, height=height,
                  max_depenetration_velocity=1000.0, position_iterations=8)  # fmt: skip
 
 
 ROBOTS = (
     _ant(), _cartpole(), _humanoid(), _balance_bot(), _ball(), _quadcopter(), _ingenuity(), _crazyflie(), _cabinet(),
-    _prop(), _block(), _cube("cube", AMBER, 0.05), _cube("big_cube", BLUE, 0.07), _table(), _bench(),
+    _prop(), _block(), _egg(), _pen(), _cube("cube", AMBER, 0.05), _cube("big_cube", BLUE, 0.07), _table(), _bench(),
 )  # fmt: skip

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Each task is shown, in few bytes."""
 
-from omni.myriad.app.config import all_tasks
 from omni.myriad.places import FILMS, ROOT
+from omni.myriad.task.loader import all_tasks
 
 _MOST_BYTES = 300_000
 

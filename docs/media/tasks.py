@@ -13,12 +13,13 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from omni.myriad.app.config import all_tasks, load_config
+from omni.myriad.app.config import load_config
 from omni.myriad.app.runs import make_env
 from omni.myriad.engine.shapes import robot_shapes
 from omni.myriad.render.camera import Camera
 from omni.myriad.render.poses import Poses
 from omni.myriad.render.video import follow
+from omni.myriad.task.loader import all_tasks
 
 WIDTH, HEIGHT, STEPS = 480, 276, 12
 FOLDER = Path(tempfile.gettempdir(), "myriad-task-pictures")

@@ -115,14 +115,14 @@ def written(page: str, found: dict[str, dict[str, Any]]) -> str:
 
 def main(arguments: list[str]) -> None:
     """Do what was asked for, and write numbers and page after each task."""
-    from omni.myriad.task.loader import TASKS_PATH, task_files
+    from omni.myriad.task.loader import all_tasks
 
     if arguments[:1] == ["one"]:
         *what, file = arguments[1:]
         write_json(file, step(*what) if len(what) == 1 else play(*what))
         return
     found = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"steps": {}, "policies": {}}
-    for argument in [] if arguments == ["page"] else arguments or sorted(task_files([TASKS_PATH])):
+    for argument in [] if arguments == ["page"] else arguments or all_tasks():
         print(argument, flush=True)
         name, _, policy = argument.partition("=")
         if policy:

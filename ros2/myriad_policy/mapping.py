@@ -96,17 +96,21 @@ class PolicyMapping:
 
     Attributes:
         imu_terms: Names of the observation terms that the IMU answers.
-        topic_terms: Names of those that neither joints nor IMU answer; each has to come from somewhere else.
+        topic_terms: Names of those that neither joints, IMU nor poses answer; each has to come from somewhere else.
+        places: Names of things whose poses answer the rest: "root", links, what is beside the robot, what is commanded.
     """
 
     def __init__(self, policy: Policy) -> None:
         if not policy.can_act:
             raise PolicyError("this policy's file does not say which joints it observes and commands")
         self.policy = policy
-        self.imu_terms, self.topic_terms = [], []
+        self.imu_terms, self.topic_terms, self.places = [], [], policy.places
         for name, term in policy.required.items():
             in_root = term["source"] != "root_angular_velocity" or term["frame"] == "root"
-            (self.imu_terms if term["source"] in IMU_SOURCES and in_root else self.topic_terms).append(name)
+            if term["source"] in IMU_SOURCES and in_root:
+                self.imu_terms.append(name)
+            elif name not in policy.term_places:
+                self.topic_terms.append(name)
         terms = [*policy.metadata["observations"]["terms"], *policy.metadata["actions"]["terms"]]
         self._joints = {name for term in terms for name in term["joint_names"]}
         self._positions: dict[str, float] = {}
@@ -114,6 +118,7 @@ class PolicyMapping:
         self._stamps: dict[str, float] = {}
         self._imu: tuple[float, ImuReading] | None = None
         self._topics: dict[str, tuple[float, np.ndarray]] = {}
+        self._poses: dict[str, tuple[float, np.ndarray]] = {}
 
     def on_joint_state(
         self, names: Sequence[str], positions: Sequence[float], velocities: Sequence[float], stamp: float
@@ -137,6 +142,11 @@ class PolicyMapping:
     def on_term(self, name: str, values: Sequence[float], stamp: float) -> None:
         """Take an observation term that comes from elsewhere, in its unit and frame, before scaling."""
         self._topics[name] = (stamp, np.asarray(values, np.float64))
+
+    def on_pose(self, place: str, position: Sequence[float], orientation_xyzw: Sequence[float], stamp: float) -> None:
+        """Take where a thing is, in m, and how it is turned, in the one frame that `Policy.act` asks for."""
+        x, y, z, w = orientation_xyzw
+        self._poses[place] = (stamp, np.array([*position, w, x, y, z], np.float64))
 
     def command(self, now: float) -> Command:
         """Act on the latest measurements, of which the oldest must be fresh enough.
@@ -163,7 +173,12 @@ class PolicyMapping:
                 raise PolicyError(f"no value of {name} has come yet")
             stamp, terms[name] = self._topics[name]
             stamps.append(stamp)
-        return self.policy.act(self._positions, self._velocities, terms, stamp=min(stamps, default=None), now=now)
+        if unknown := [place for place in self.places if place not in self._poses]:
+            raise PolicyError(f"no pose of {unknown[0]} has come yet")
+        stamps += [stamp for stamp, _ in self._poses.values()]
+        poses = {place: pose for place, (_, pose) in self._poses.items()}
+        stamp = min(stamps, default=None)
+        return self.policy.act(self._positions, self._velocities, terms, stamp=stamp, now=now, poses=poses)
 
     def safe_command(self) -> Command:
         """Return what to do without a policy: no effort, no motion, positions held where they were last measured."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import rclpy
+from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.qos import qos_profile_sensor_data
 from sensor_msgs.msg import Imu, JointState
@@ -31,19 +32,22 @@ class PolicyNode(Node):
             self.create_subscription(Imu, "imu", self._on_imu, qos_profile_sensor_data)
         for name in self.mapping.topic_terms:
             self.create_subscription(Float64MultiArray, f"~/observation/{name}", self._on_term(name), 1)
+        for place in self.mapping.places:
+            self.create_subscription(PoseStamped, f"~/pose/{place}", self._on_pose(place), qos_profile_sensor_data)
         self.commands = self.create_publisher(JointState, "~/joint_commands", 1)
         kinds = {term["kind"] for term in policy.metadata["actions"]["terms"]}
         self.arrays = {kind: self.create_publisher(Float64MultiArray, f"~/{kind}_commands", 1) for kind in kinds}
         self.create_service(SetBool, "~/enable", self._on_enable)
         self.create_timer(policy.control_dt, self._on_timer)
-        needs = ", ".join([*self.mapping.imu_terms, *self.mapping.topic_terms]) or "joint states alone"
+        poses = [f"the pose of {place}" for place in self.mapping.places]
+        needs = ", ".join([*self.mapping.imu_terms, *self.mapping.topic_terms, *poses]) or "joint states alone"
         task = policy.metadata["task"]["name"]
         self.get_logger().info(f"{task} at {1.0 / policy.control_dt:.0f} Hz, needs {needs}; disabled until ~/enable")
 
     def _now(self) -> float:
         return self.get_clock().now().nanoseconds * 1e-9
 
-    def _stamp(self, message: JointState | Imu) -> float:
+    def _stamp(self, message: JointState | Imu | PoseStamped) -> float:
         stamp = message.header.stamp
         seconds = stamp.sec + stamp.nanosec * 1e-9
         return seconds if seconds > 0.0 else self._now()  # a driver that does not stamp
@@ -65,6 +69,13 @@ class PolicyNode(Node):
 
     def _on_term(self, name: str) -> Callable[[Float64MultiArray], None]:
         return lambda message: self.mapping.on_term(name, message.data, self._now())
+
+    def _on_pose(self, place: str) -> Callable[[PoseStamped], None]:
+        def take(message: PoseStamped) -> None:
+            p, q = message.pose.position, message.pose.orientation
+            self.mapping.on_pose(place, (p.x, p.y, p.z), (q.x, q.y, q.z, q.w), self._stamp(message))
+
+        return take
 
     def _on_enable(self, request: SetBool.Request, response: SetBool.Response) -> SetBool.Response:
         self.enabled = bool(request.data)

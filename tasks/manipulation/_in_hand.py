@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tasks share in which a hand turns a cube to one orientation after another without dropping it."""
+"""What tasks share in which a hand turns something to one orientation after another without dropping it."""
 
 import math
 
@@ -10,7 +10,8 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.maths import quat_conjugate, quat_from_angle_axis, quat_mul, scale, tensor_clamp, torch_rand_float
 from omni.myriad.task.curriculum import EpisodeAverage
 
-BLOCK = "block/block.usda"
+OBJECTS = ("block", "egg", "pen")
+_PEN_TILT = 0.3  # rad
 
 
 class InHandManipulation(RLTask):
@@ -26,14 +27,30 @@ class InHandManipulation(RLTask):
     capturable = True
 
     def set_up_scene(self, scene: Scene) -> None:
-        """Author the hand, the cube above its palm, and the cube that shows the goal."""
-        env = self.task_config["env"]
+        """Author the hand, the object above its palm, in turn of several kinds, and one like the first for the goal."""
+        env, kinds = self.task_config["env"], self.object_types
+        assets = [f"{kind}/{kind}.usda" for kind in kinds]
         self.add_robot("Robot", self.hand, env["handPosition"], env["handOrientation"])
-        self.add_robot("Object", BLOCK, env["objectPosition"])
-        self.goal = self.add_marker("Goal", BLOCK)
+        self.add_robot("Object", assets[0], env["objectPosition"])
+        self.goal = self.add_marker("Goal", assets[0])
         super().set_up_scene(scene)
+        self.vary_robot("Object", assets)
+        self.kinds = [kinds[env_id % len(kinds)] for env_id in range(self.num_envs)]
         self.robot = scene.add(self.robot_view("Robot", "hands"))
         self.objects = scene.add(RigidPrimView("/World/envs/.*/Object/object", name="objects"))
+
+    @property
+    def object_types(self) -> list[str]:
+        """What the YAML says that is turned, in turn from one environment to the next.
+
+        Raises:
+            MyriadError: If there is no such object.
+        """
+        given = self.task_config["env"].get("objectType")  # which settings of older runs lack
+        kinds = given if isinstance(given, list) else [OBJECTS[0] if given is None else given]
+        if not kinds or not all(kind in OBJECTS for kind in kinds):
+            raise MyriadError(f"task.env.objectType={given} is invalid: choose one or more of {', '.join(OBJECTS)}.")
+        return kinds
 
     @property
     def observation_type(self) -> str:
@@ -80,7 +97,8 @@ class InHandManipulation(RLTask):
         self.goal_position[:, 2] -= env["goalDepth"]
         self.goal.positions.copy_(self.goal_position + torch.tensor(env["goalDisplacement"], device=device))
         self.goal_rotation = self.goal.orientations
-        self.axes = torch.eye(3, device=device)[:2]
+        self.axes = torch.eye(3, device=device)
+        self.lies = torch.tensor([kind == "pen" for kind in self.kinds], device=device)
         self.reached = torch.zeros(n, dtype=torch.bool, device=device)
         self.successes = torch.zeros(n, device=device)
         self.last_successes = torch.zeros(n, device=device)
@@ -130,7 +148,7 @@ class InHandManipulation(RLTask):
         chance = torch_rand_float(-1.0, 1.0, (num_resets, 2 * dofs + 5), self.device)
         self.goal_rotation[env_ids] = self._draw_goals(num_resets)
         positions = self.object_start + env["resetPositionNoise"] * chance[:, :3] + self._env_pos[env_ids]
-        self.objects.set_world_poses(positions, self._turned(chance[:, 3], chance[:, 4]), env_ids)
+        self.objects.set_world_poses(positions, self._start_rotations(chance[:, 3:5], self.lies[env_ids]), env_ids)
         self.objects.set_velocities(torch.zeros((num_resets, 6), device=self.device), env_ids)
         bent = self.lower + (self.upper - self.lower) * 0.5 * (chance[:, 5 : 5 + dofs] + 1.0)  # rounded as there
         joints = self.following(env["resetDofPosRandomInterval"] * bent)
@@ -152,8 +170,18 @@ class InHandManipulation(RLTask):
 
     def _turned(self, about_x: torch.Tensor, about_y: torch.Tensor) -> torch.Tensor:
         """Return rotations, (M, 4): about y, then about x, each by pi times a number from -1 to 1, (M,)."""
-        x, y = self.axes.unsqueeze(1).expand(-1, len(about_x), -1)
+        x, y, _ = self.axes.unsqueeze(1).expand(-1, len(about_x), -1)
         return quat_mul(quat_from_angle_axis(math.pi * about_x, x), quat_from_angle_axis(math.pi * about_y, y))
+
+    def _start_rotations(self, chance: torch.Tensor, lies: torch.Tensor) -> torch.Tensor:
+        """Return how objects are turned at first, (M, 4), by two numbers from -1 to 1, (M, 2).
+
+        A pen, where `lies`, is too long for any: it lies along the fingers, within 0.3 rad, as IsaacGymEnvs' does.
+        """
+        x, _, z = self.axes.unsqueeze(1).expand(-1, len(chance), -1)
+        tilt = quat_from_angle_axis(0.5 * math.pi + _PEN_TILT * chance[:, 0], x)
+        lying = quat_mul(tilt, quat_from_angle_axis(math.pi * chance[:, 1], z))
+        return torch.where(lies.unsqueeze(-1), lying, self._turned(*chance.unbind(-1)))
 
     def apply_actions(self, actions: torch.Tensor) -> None:
         """Draw new goals where they were reached, and move the joints' targets."""

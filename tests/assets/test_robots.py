@@ -29,13 +29,15 @@ ROBOTS = {
     "cartpole": "Cartpole",
     "crazyflie": "Crazyflie",
     "cube": "Cube",
+    "egg": "Egg",
     "humanoid": "Humanoid",
     "ingenuity": "Ingenuity",
+    "pen": "Pen",
     "prop": "Prop",
     "quadcopter": "Quadcopter",
     "table": "Table",
 }
-DOFS = dict(zip(ROBOTS, (8, 6, 0, 0, 0, 0, 4, 2, 4, 0, 21, 4, 0, 8, 0), strict=True))
+DOFS = dict(zip(ROBOTS, (8, 6, 0, 0, 0, 0, 4, 2, 4, 0, 0, 21, 4, 0, 0, 8, 0), strict=True))
 _HEIGHTS = (
     0.5,
     0.36 * math.sqrt(2) + 0.05,
@@ -47,8 +49,10 @@ _HEIGHTS = (
     None,
     1.0,
     0.025,
+    0.04,
     1.34,
     1.0,
+    0.108,
     0.04,
     1.0,
     None,
@@ -164,6 +168,21 @@ def test_cartpole_shapes() -> None:
         assert not prim.HasAPI(UsdPhysics.CollisionAPI)
     pole = stage.GetPrimAtPath("/Cartpole/pole/pole_geom")
     assert tuple(pole.GetAttribute("xformOp:translate").Get()) == (0, 0, 0.47)
+
+
+def test_the_eggs_balls_are_an_ellipsoid_to_a_millimetre() -> None:
+    """From the middle, in each direction: the farthest that a ball reaches, by the ellipsoid's radius."""
+    stage = open_usd("egg")
+    spheres = [UsdGeom.Sphere(p) for p in stage.Traverse() if p.HasAPI(UsdPhysics.CollisionAPI)]
+    assert len(spheres) == 5
+    angle = np.linspace(0.0, math.pi, 181)
+    radius, reach = 1.0 / np.hypot(np.sin(angle) / 0.03, np.cos(angle) / 0.04), np.zeros_like(angle)
+    for sphere in spheres:
+        along, size = sphere.GetPrim().GetAttribute("xformOp:translate").Get()[2], sphere.GetRadiusAttr().Get()
+        reach = np.maximum(reach, along * np.cos(angle) + np.sqrt(size**2 - (along * np.sin(angle)) ** 2))
+    assert (reach <= radius + 1e-8).all()
+    assert (reach >= radius - 0.9e-3).all()
+    assert reach[[0, 90, 180]] == pytest.approx([0.04, 0.03, 0.04])
 
 
 def joints_of(stage: Usd.Stage) -> list[UsdPhysics.Joint]:

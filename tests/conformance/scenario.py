@@ -36,9 +36,7 @@ ON_TERRAIN = ("AnymalTerrain", "G1VelocityRough", "Go1VelocityRough")
 # Otherwise PhysX takes contacts in an order that depends on what else is in the scene.
 DETERMINISTIC = "task.sim.physx.enable_enhanced_determinism=True"
 SETTINGS = {
-    # Standalone PhysX on a CPU keeps these apart by distance alone, and a ball that fell would roll to the neighbours.
-    "BallBalance": ("task.env.envSpacing=20.0", DETERMINISTIC),
-    **dict.fromkeys((*HANDS, *WALKERS), (DETERMINISTIC,)),
+    **dict.fromkeys(("BallBalance", *HANDS, *WALKERS), (DETERMINISTIC,)),
 }
 
 

@@ -60,22 +60,15 @@ def test_the_joints_speed_limit_arrives_though_physx_has_a_new_place_for_it(swin
     torch.testing.assert_close(limit, torch.full((3,), torch.pi / 2))
 
 
-@pytest.mark.parametrize("filtered", [True, False])
-def test_each_environment_is_as_the_stage_says(swing, filtered, monkeypatch):
-    # Replicated environments are all as environment 0; on the CPU they are not where collisions are filtered.
-    if not filtered:
-        from omni.myriad.oige import rl_task
-
-        set_up = rl_task.RLTask.set_up_scene
-        monkeypatch.setattr(
-            rl_task.RLTask, "set_up_scene", lambda *given, **named: set_up(*given, **named, filter_collisions=False)
-        )
-    masses = swing().task._balls.get_masses()
-    torch.testing.assert_close(masses, torch.tensor([0.5, 0.6, 0.7] if filtered else [0.5, 0.5, 0.5]))
+@pytest.mark.parametrize(("replicate", "masses"), [(True, [0.5, 0.5, 0.5]), (False, [0.5, 0.6, 0.7])])
+def test_copies_are_as_environment_0_where_physics_is_replicated_and_else_as_the_stage_says(swing, replicate, masses):
+    env = swing(f"task.env.replicate={replicate}")
+    torch.testing.assert_close(env.task._balls.get_masses(), torch.tensor(masses))
 
 
-def test_environments_pass_through_each_other_on_the_cpu(swing):
-    env = swing("task.env.envSpacing=0", "task.env.solidBall=True")
+@pytest.mark.parametrize("replicate", [True, False])
+def test_environments_pass_through_each_other_on_the_cpu(swing, replicate):
+    env = swing("task.env.envSpacing=0", "task.env.solidBall=True", f"task.env.replicate={replicate}")
     env.reset()
     for _ in range(10):
         env.step(torch.zeros(3, 1))

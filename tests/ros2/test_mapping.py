@@ -14,6 +14,7 @@ from myriad_policy.runtime import Command, Policy, PolicyError
 
 from omni.myriad.maths import get_euler_xyz
 from tests.policy.conftest import hand_made  # noqa: F401 - a fixture
+from tests.policy.test_runtime import among_things
 
 PACKAGE = Path(__file__).resolve().parents[2] / "ros2"
 NO_COVARIANCE = [0.0] * 9
@@ -64,6 +65,26 @@ def test_the_oldest_measurement_counts(mapping):
     mapping.on_term("height", [0.0], 0.9)
     with pytest.raises(PolicyError, match=r"0\.100 s old, more than 0\.040 s: stale"):
         mapping.command(now=1.0)
+
+
+def test_poses_of_things_answer_terms(hand_made):  # noqa: F811
+    def change(meta):
+        among_things(meta)
+        meta["observations"]["terms"][1]["frame"] = "tip"
+
+    mapping = PolicyMapping(Policy(hand_made(change)))
+    assert (mapping.topic_terms, mapping.places) == ([], ["Cube", "tip"])
+    give_joints(mapping, stamp=1.0)
+    mapping.on_pose("Cube", (0.8, 2.0, 3.0), (0.0, 0.0, 0.0, 1.0), 0.99)
+    with pytest.raises(PolicyError, match="no pose of tip has come yet"):
+        mapping.command(now=1.0)
+    # The tip's y is the world's -x, where the cube is 0.2 m ahead: the effort is (0.1 + 0.2) * 100.
+    mapping.on_pose("tip", (1.0, 2.0, 0.0), (0.0, 0.0, HALF, HALF), 1.0)
+    assert mapping.command(now=1.0).effort["a"] == pytest.approx(30.0, rel=1e-5)
+    give_joints(mapping, stamp=2.0)
+    mapping.on_pose("tip", (1.0, 2.0, 0.0), (0.0, 0.0, HALF, HALF), 2.0)
+    with pytest.raises(PolicyError, match=r"1\.010 s old"):  # the cube has not been seen since
+        mapping.command(now=2.0)
 
 
 def test_what_has_not_come_is_named(mapping):

@@ -281,6 +281,85 @@ def test_the_goal_looks_as_the_cube_does_and_has_nothing_of_its_physics(one):
     assert seen[0] == seen[1] and len(seen[0]) == 7
 
 
+@pytest.fixture(scope="module")
+def several():
+    """Return an AllegroHand with three kinds of objects in turn, in two scenes."""
+    settings = ["task=AllegroHand", "num_envs=7", "engine.shards=2", "sim_device=cpu"]
+    env = make_env(load_config([*settings, "task.env.objectType=[block,egg,pen]"]))
+    env.reset()
+    yield env
+    env.close()
+
+
+# kg: 70.87 g, and 1000 kg/m^3 of an ellipsoid and of a capsule.
+MASSES = (0.07087, 4 / 3 * math.pi * 0.03**2 * 0.04 * 1e3, math.pi * 0.008**2 * (0.2 + 4 / 3 * 0.008) * 1e3)
+
+
+def test_environments_have_objects_of_several_kinds_in_turn(several):
+    objects, shapes = several.task.objects, "RIGID_BODY_SHAPE_FRICTION_AND_RESTITUTION"
+    assert len(several.engine.shards) == 2
+    assert objects.get_masses().flatten().tolist() == pytest.approx([MASSES[env % 3] for env in range(7)])
+    moments = objects.get_inertias().view(7, 3, 3).diagonal(dim1=1, dim2=2)
+    for env in range(7):
+        side, end = (MASSES[0] * 0.05**2 / 6,) * 2 if env % 3 == 0 else (MASSES[1] * (0.03**2 + 0.04**2) / 5, 0.0)
+        if env % 3 == 1:
+            end = MASSES[1] * 2 * 0.03**2 / 5
+        if env % 3 == 2:  # cylinder and half balls, these about the pen's axis
+            cylinder = math.pi * 0.008**2 * 0.2 * 1e3
+            side, end = 1.5747e-4, cylinder * 0.008**2 / 2 + (MASSES[2] - cylinder) * 0.4 * 0.008**2
+        assert moments[env].tolist() == pytest.approx([side, side, end], rel=2e-3)
+    colliders = (several.engine.read_property(objects, shapes)[..., 0] > 0).sum(dim=-1)
+    assert colliders.tolist() == [1, 5, 1] * 2 + [1]
+
+
+def test_objects_of_several_kinds_lie_in_the_palm_and_are_kept(several):
+    task, level = several.task, torch.tensor([[1.0, 0.0, 0.0, 0.0]]).repeat(7, 1)
+    place = task.object_start + task._env_pos
+    task.objects.set_world_poses(place, level)
+    task.objects.set_velocities(torch.zeros(7, 6))
+    start, _ = task.objects.get_world_poses()
+    torch.testing.assert_close(start, place)
+    for _ in range(5):
+        several.step(torch.zeros(7, 16))
+    saved = several.get_env_state()
+    kept = {name: tensor.clone() for name, tensor in saved["views"]["objects"].items()}
+    fallen = task.object_position[:, 2].clone()
+    assert (fallen < 0.56 - 1e-3).all(), "each is a body that falls"
+    for _ in range(5):
+        several.step(torch.ones(7, 16))
+    several.set_env_state(saved)
+    for name, tensor in kept.items():
+        torch.testing.assert_close(several.engine.get_motion()["objects"][name], tensor)
+
+
+def test_pens_start_along_the_fingers_and_others_in_any_way(several):
+    task, chance = several.task, torch.rand(7, 2) * 2.0 - 1.0
+    turns = task._start_rotations(chance, task.lies)
+    axis = quat_rotate(turns, torch.tensor([0.0, 0.0, 1.0]).repeat(7, 1))
+    assert task.lies.tolist() == [False, False, True] * 2 + [False]
+    # z, turned by 90 degrees and up to 0.3 rad about x
+    tilt = 0.3 * chance[task.lies, 0]
+    expected = torch.stack((torch.zeros(2), -tilt.cos(), -tilt.sin()), dim=-1)
+    torch.testing.assert_close(axis[task.lies], expected)
+    torch.testing.assert_close(turns[~task.lies], task._turned(*chance[~task.lies].unbind(-1)))
+
+
+@pytest.mark.parametrize("given", ["ball", "[egg,ball]", "5"])
+def test_unknown_objects_are_refused(env_of, given):
+    with pytest.raises(
+        MyriadError, match=r"task.env.objectType=.* is invalid: choose one or more of block, egg, pen\."
+    ):
+        env_of("task=ShadowHand", "num_envs=1", f"task.env.objectType={given}")
+
+
+@pytest.mark.parametrize(("kind", "parts"), [("egg", 6), ("pen", 3)])
+def test_an_egg_and_a_pen_are_turned_towards_a_goal_like_them(env_of, kind, parts):
+    task = env_of("task=ShadowHand", "num_envs=1", f"task.env.objectType={kind}").task
+    shapes = robot_shapes(task.world.stage, ["Goal", "Object"])
+    seen = [[(s.kind, s.size, s.colour) for s in shapes if s.link == link] for link in ("Goal", "Object")]
+    assert seen[0] == seen[1] and len(seen[0]) == parts
+
+
 def test_fingers_have_the_friction_that_the_yaml_says(one):
     """PhysX would give shapes without a material 0.5."""
     stage = one.engine.stage

@@ -30,7 +30,7 @@ from omni.myriad.errors import MyriadError
 from omni.myriad.files import refuse_bomb
 from omni.myriad.oige.config import find_checkout, put_task
 from omni.myriad.places import data_folder
-from omni.myriad.task.loader import TASKS_PATH, task_files
+from omni.myriad.task.loader import all_tasks, task_files
 
 CFG_PATH = data_folder("cfg")
 
@@ -142,11 +142,6 @@ def _leaves(value: Any, key: str = "") -> dict[str, Any]:
         return {key: value}
     parts = [_leaves(item, f"{key}.{name}" if key else str(name)) for name, item in value.items()]
     return {name: leaf for part in parts for name, leaf in part.items()}
-
-
-def all_tasks(folders: Sequence[Path] = ()) -> list[str]:
-    """Return the names of Myriad's tasks and of those in some folders."""
-    return sorted({*_yaml_names("task", folders), *task_files([TASKS_PATH, *folders])} - {"Default"})
 
 
 def _parse(overrides: Sequence[str]) -> list[Override]:

@@ -15,12 +15,12 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from omni.myriad.app.config import CFG_PATH, all_tasks, show_config
+from omni.myriad.app.config import CFG_PATH, show_config
 from omni.myriad.app.options import UNSET, Option, Section, find, like, options
 from omni.myriad.app.schema import GROUPS, VERBS, Benchmark, OwnTasks, Publish, Sweep
 from omni.myriad.errors import MyriadError
 from omni.myriad.places import COMMAND, FILMS
-from omni.myriad.task.loader import TASKS_PATH, task_files
+from omni.myriad.task.loader import TASKS_PATH, all_tasks, task_files
 
 _HEADING = 6  # a section of at least so many settings gets a heading of its own
 

@@ -27,7 +27,7 @@ from omni.myriad.engine.isaacsim import app as isaac_sim
 from omni.myriad.errors import MyriadError
 from omni.myriad.files import write_json, write_text
 from omni.myriad.places import ROOT
-from omni.myriad.task.loader import TASKS_PATH, task_files
+from omni.myriad.task.loader import all_tasks
 
 LIMIT_S = 3600
 """Seconds after which a command counts as hung."""
@@ -97,7 +97,7 @@ class Checklist:
         judged = _tasks_with_bands()
         for task in judged:
             self.check(f"{task} on the GPU", lambda task=task: self.on_gpu(has_gpu, task))
-        for task in sorted(set(task_files([TASKS_PATH])) - set(judged)):
+        for task in sorted({*all_tasks()} - {*judged}):
             self.check(f"{task} runs", lambda task=task: self.runs(task))
         self.check("a task that does not exist", lambda: self.ends(["task=Nope"], 2, "The tasks are"))
         self.check("a task's mistake", lambda: self.broken("VerifyMistake", "raise ValueError('x')", 2))

@@ -7,7 +7,7 @@ per environment and lives on the engine's device. What views promise is in `view
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -326,6 +326,18 @@ class Engine(Protocol):
             MyriadError: If environments are alike in this engine.
         """
         raise MyriadError(f"engine={self.name} has environments of one size: use engine=physx.")
+
+    def vary_environments(self, path: str, files: Sequence[str]) -> None:
+        """Give each environment a USD file of its own in place of a prim's, before physics starts.
+
+        Args:
+            path: Of the prim, below environment 0. What is set on it and below it there holds for all.
+            files: Of each environment, (num_envs,): the first is that of environment 0, and all hold the same bodies.
+
+        Raises:
+            MyriadError: If environments are alike in this engine.
+        """
+        raise MyriadError(f"engine={self.name} has environments that are alike: use engine=physx.")
 
     def read_property(self, view: Any, tensor_type: str, rows: Tensor | None = None) -> Tensor:
         """Return a copy of what a view has under the name of an `ovphysx.TensorType`, of rows or all.

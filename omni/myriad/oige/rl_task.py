@@ -77,7 +77,7 @@ class RLTask(rl_task.RLTask):
             scene: The registry of views.
             replicate_physics: Whether all copies are like environment 0; else each is what the stage says.
             collision_filter_global_paths: What collides with all environments, the ground aside.
-            filter_collisions: Whether environments pass through each other, which replicated ones always do on a GPU.
+            filter_collisions: Whether environments pass through each other, which replicated ones always do.
             copy_from_source: Unused: copies are references.
         """
         engine, sim = cast(PhysXEngine, self._env.engine), self._task_cfg["sim"]
@@ -88,15 +88,13 @@ class RLTask(rl_task.RLTask):
             # Numbers of Isaac Sim's default ground plane.
             engine.add_ground_plane(_GROUND, 0.5, 0.5, 0.8)
             shared.append(_GROUND)
-        # On the CPU PhysX tells replicated environments apart by groups alone.
-        replicate = replicate_physics and not (filter_collisions and engine.device.type == "cpu")
-        engine.replicate = replicate
+        engine.replicate = replicate_physics
         self._env_pos = engine.clone_environments(self._num_envs, self._env_spacing)
         with Sdf.ChangeBlock():
             layer = self.stage.GetRootLayer()
             for env_id, position in enumerate(self._env_pos.tolist()):
                 _place_environment(layer, f"{ENVS_PATH}/env_{env_id}", position)
-        if filter_collisions and not replicate:
+        if filter_collisions and not replicate_physics:
             _filter_collisions(self.stage, self._num_envs, shared)
 
     def initialize_views(self, scene: Scene) -> None:

@@ -97,6 +97,7 @@ class Policy:
         required: The observation terms that `act` must be given, by name: {"slice", "unit", "frame", "source", ...}.
         places: What some of `required` follow from, so that `act` can be given the poses of these instead: "root",
             links and frames of the robot, things beside it, such as "Cube", and what is commanded, such as "target".
+        term_places: Those of `places` that each such term of `required` follows from, by its name.
         images: The pictures that `act` must be given, by name: {"shape", "dtype", "channels", "stack", ...}, one at a
             time, as the camera took it.
         inputs: Shape and type of each observation that `infer` takes, by name.
@@ -153,7 +154,7 @@ class Policy:
         gathers: dict[str, list[tuple[np.ndarray, np.ndarray]]] = {"joint_position": [], "joint_velocity": []}
         self._last_action_slots = []
         self._leads: dict[str, tuple[slice, list[str], list[int]]] = {}
-        self._term_places: dict[str, list[str]] = {}
+        self.term_places: dict[str, list[str]] = {}
         terms = meta["observations"]["terms"]
         self._size = max((term["slice"][1] for term in terms), default=0)
         self.images = {term["name"]: term for term in meta["observations"].get("images", [])}
@@ -178,8 +179,8 @@ class Policy:
             else:
                 self.required[term["name"]] = term
                 if stop - start == POSE_SOURCES.get(term["source"], 0) * len(term["body_names"]):
-                    self._term_places[term["name"]] = _places(term)
-        self.places = list(dict.fromkeys(name for names in self._term_places.values() for name in names))
+                    self.term_places[term["name"]] = _places(term)
+        self.places = list(dict.fromkeys(name for names in self.term_places.values() for name in names))
         missing = [name for name in own if name in needed and name not in place]
         if missing:
             raise PolicyError(f"the robot lacks joints that the policy needs: {', '.join(missing)}")
@@ -415,8 +416,8 @@ class Policy:
         for name, term in self.required.items():
             if name in terms:
                 given = terms[name]
-            elif poses and name in self._term_places:
-                if lacking := [place for place in self._term_places[name] if place not in poses]:
+            elif poses and name in self.term_places:
+                if lacking := [place for place in self.term_places[name] if place not in poses]:
                     raise PolicyError(f"observation term {name!r} needs the pose of {lacking[0]!r}")
                 given = from_poses(term, poses)
             else:

@@ -35,6 +35,13 @@ def task_files(folders: Sequence[Path]) -> dict[str, Path]:
     return files
 
 
+def all_tasks(folders: Sequence[Path] = ()) -> list[str]:
+    """Return the names of Myriad's tasks and of those in some folders: some have a YAML alone, some a file alone."""
+    roots = [data_folder("cfg"), *(folder / "cfg" for folder in folders)]
+    with_yaml = (path.stem for root in roots for path in (root / "task").glob("*.yaml"))
+    return sorted({*with_yaml, *task_files([TASKS_PATH, *folders])} - {"Default"})
+
+
 def load_task_class(name: str, folders: Sequence[Path]) -> type:
     """Load the class of a task.
 

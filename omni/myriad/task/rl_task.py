@@ -338,6 +338,23 @@ class RLTask:
         self._about[name] = About(frames, home, root_pose(prim), actuators)
         return prim
 
+    def vary_robot(self, name: str, assets: Sequence[str]) -> None:
+        """Give environments different assets in turn for what `add_robot` added; call it after `super().set_up_scene`.
+
+        Settings of `sim.<name>` hold for all. Films, cameras and other engines' models show the first.
+
+        Args:
+            name: Its name below environment 0.
+            assets: As for `add_robot`, the one given there first; with bodies and joints of the same names.
+
+        Raises:
+            MyriadError: If there is no such asset, or the engine's environments are alike.
+        """
+        files = [str(self._find_asset(asset)[0]) for asset in assets]
+        in_turn = [files[env_id % len(files)] for env_id in range(self._num_envs)]
+        if len(set(in_turn)) > 1:
+            self.world.vary_environments(name, in_turn)
+
     def _find_asset(self, asset: str) -> tuple[Path, Robot | None]:
         """Return a robot's USD file, and what is known of it if it was imported."""
         folders = [Path(inspect.getfile(type(self))).parent, ASSETS_PATH]

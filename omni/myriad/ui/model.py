@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from omni.myriad.app.run_folder import last_run, trained_checkpoint
 from omni.myriad.errors import MyriadError
-from omni.myriad.task.loader import TASKS_PATH, task_files
+from omni.myriad.task.loader import TASKS_PATH, all_tasks
 from omni.myriad.ui.drive import Drive, DrivenEnv
 
 if TYPE_CHECKING:
@@ -135,8 +135,8 @@ class Model:
         return self.is_busy and self.state is not State.STOPPING
 
     def tasks(self) -> list[str]:
-        """Return the names of the tasks in `tasks/`."""
-        return sorted(task_files([TASKS_PATH]))
+        """Return the names of Myriad's tasks."""
+        return all_tasks()
 
     # -- the buttons --------------------------------------------------------------------------------------------------
 

@@ -85,8 +85,7 @@ class Physics:
         """Run the replicator's callbacks as omni.physx does while it loads a stage, and return what it then loads.
 
         Kit skips what is excluded and copies the source in its place (`replicates`). Otherwise every clone is loaded
-        from the stage, where the cloner has put it too: standalone PhysX's own copies do not join the collision groups
-        of their paths.
+        from the stage, where the cloner has put it too.
         """
         stage_id, stage = kit.CONTEXT.get_stage_id(), kit.CONTEXT.stage
         self._copies.clear()
@@ -108,8 +107,7 @@ class Physics:
             for target in targets:
                 del layer.GetPrimAtPath(target).nameParent.nameChildren[target.rpartition("/")[2]]
         for source, targets, _ in self._copies:
-            if len({_pose(target) for target in targets}) < len(targets):
-                _let_pass(layer, source.rpartition("/")[0])
+            _join_groups(layer, source, targets)
         return layer
 
     def unload(self) -> None:
@@ -164,21 +162,20 @@ class Physics:
 PHYSICS = Physics()
 
 
-def _let_pass(layer: Sdf.Layer, envs: str) -> None:
-    """Let copies that share a place pass through each other, in place of a cloner's groups for each of them.
-
-    In Kit copies join the groups of their paths, in standalone PhysX those alone that name a prim above them: so there
-    is one, which filters itself. Nothing within an environment touches then, as in one robot without self-collisions.
-    """
+def _join_groups(layer: Sdf.Layer, source: str, targets: list[str]) -> None:
+    """Let copies join the groups of their paths, as in Kit: standalone PhysX asks that each collider be named."""
     stage = Usd.Stage.Open(layer)
-    for prim in list(stage.Traverse()):
+    colliders = [
+        prim.GetPath().MakeRelativePath(source)
+        for prim in Usd.PrimRange(stage.GetPrimAtPath(source))
+        if prim.HasAPI(UsdPhysics.CollisionAPI)
+    ]
+    for prim in stage.Traverse():
         if prim.IsA(UsdPhysics.CollisionGroup):
-            stage.RemovePrim(prim.GetPath())
-        elif prim.IsA(UsdPhysics.Scene):  # the cloner says who touches, and not who does not
-            prim.RemoveProperty("physxScene:invertCollisionGroupFilter")
-    group = UsdPhysics.CollisionGroup.Define(stage, "/copies")
-    group.GetCollidersCollectionAPI().CreateIncludesRel().SetTargets([envs])
-    group.CreateFilteredGroupsRel().SetTargets(["/copies"])
+            members = UsdPhysics.CollisionGroup(prim).GetCollidersCollectionAPI().GetIncludesRel()
+            for root in set(members.GetTargets()) & set(map(Sdf.Path, targets)):
+                for path in colliders:
+                    members.AddTarget(root.AppendPath(path))
 
 
 def _pose(path: str) -> tuple[float, ...]:

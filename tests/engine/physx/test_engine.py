@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from pxr import Gf, UsdGeom, UsdPhysics
+from pxr import Gf, Sdf, UsdGeom, UsdPhysics
 
 from omni.myriad.engine import ArticulationView, RigidPrimView
 from omni.myriad.engine.physx import runtime
@@ -122,14 +122,13 @@ def test_a_free_fall_is_a_free_fall(engine_of):
     torch.testing.assert_close(positions[:, 2], torch.full((6,), 10.0 - fallen), atol=2e-3, rtol=0.0)
 
 
-def test_robots_of_different_environments_never_touch(engine_of):
+@pytest.mark.parametrize("self_collisions", [True, False])
+def test_robots_of_different_environments_never_touch(self_collisions, engine_of):
     # All stand on one spot: were they to collide, they would burst apart at once.
     engine = engine_of("engine.shards=1")
     ball = add_ball(engine)
     ball.AddAppliedSchema("PhysxArticulationAPI")
-    from pxr import Sdf
-
-    ball.CreateAttribute("physxArticulation:enabledSelfCollisions", Sdf.ValueTypeNames.Bool).Set(False)
+    ball.CreateAttribute("physxArticulation:enabledSelfCollisions", Sdf.ValueTypeNames.Bool).Set(self_collisions)
     engine.clone_environments(4, 5.0)
     balls = engine.scene.add(ArticulationView("/World/envs/.*/Ball", name="balls"))
     engine.reset()
@@ -141,21 +140,80 @@ def test_robots_of_different_environments_never_touch(engine_of):
     assert positions[0, :2].abs().max() < 1e-5
 
 
-def test_environments_of_several_bodies_are_kept_apart_by_distance(engine_of):
+def alley(engine, num_envs=4):
+    """Author environments along +y: before the ball of each lie a crate, a robot and a post, which nothing moves."""
+    for name, y in (("Ball", 0.0), ("Crate", -1.0), ("Robot", -1.5)):
+        prim = add_ball(engine, f"/World/envs/env_0/{name}", height=0.1)
+        UsdGeom.XformCommonAPI(prim).SetTranslate((0.0, y, 0.1))
+        if name != "Robot":
+            prim.RemoveAPI(UsdPhysics.ArticulationRootAPI)
+    post = UsdGeom.Cube.Define(engine.stage, "/World/envs/env_0/Post")
+    post.CreateSizeAttr(0.4)
+    post.AddTranslateOp().Set(Gf.Vec3d(0.0, -2.0, 0.2))
+    UsdPhysics.CollisionAPI.Apply(post.GetPrim())
+    engine.add_ground_plane()
+    engine.clone_environments(num_envs, 5.0)
+    views = [engine.scene.add(RigidPrimView(f"/World/envs/.*/{name}", name=name)) for name in ("Ball", "Crate")]
+    return [*views, engine.scene.add(ArticulationView("/World/envs/.*/Robot", name="Robot"))]
+
+
+def roll(engine, balls, speeds, steps):
+    """Let balls roll along y with speeds in m/s, and return where they are from their environments' origins in m."""
+    velocities = torch.zeros(len(speeds), 6)
+    velocities[:, 1] = torch.tensor(speeds)
+    velocities[:, 3] = -velocities[:, 1] / 0.1
+    balls.set_velocities(velocities)
+    engine.step(steps)
+    return balls.get_world_poses()[0] - engine.env_positions
+
+
+@pytest.mark.parametrize("sized", [False, True])
+def test_a_ball_rolls_through_the_neighbours_things_and_hits_its_own(sized, engine_of):
+    engine = engine_of("engine.shards=1")
+    balls, crates, robots = alley(engine)
+    if sized:  # each environment is authored, and PhysX copies none
+        engine.scale_environments(crates, torch.ones(4))
+    engine.reset()
+    torch.testing.assert_close(engine.env_positions[1] - engine.env_positions[0], torch.tensor([0.0, 5.0, 0.0]))
+    at_first = [view.get_world_poses()[0] for view in (balls, crates, robots)]
+    # The first rolls to the second environment and on; the third one's goes back to its own crate.
+    rolled = roll(engine, balls, [8.0, 0.0, -4.0, 0.0], 120)
+    changes = [view.get_world_poses()[0] - first for view, first in zip((balls, crates, robots), at_first, strict=True)]
+
+    assert rolled[0, 1] > 7.0, "past the second environment's post, robot, crate and ball, 5 m away"
+    assert rolled[0, 0].abs() < 1e-2
+    torch.testing.assert_close(rolled[:, 2], torch.full((4,), 0.1), atol=2e-3, rtol=0.0)  # the ground is everybody's
+    for change in changes:
+        assert change[[1, 3]].abs().max() < 2e-3, "nobody else felt it"
+    assert changes[1][2, 1] < -0.2, "its crate was hit"
+    assert changes[2][2, 1].abs() > 0.05, "which hit its robot"
+    assert robots.get_world_poses()[0][2, 1] - engine.env_positions[2, 1] > -1.75, "which its post held"
+
+
+def test_things_that_share_one_spot_meet_those_of_their_own_environment_alone(engine_of):
     engine = engine_of("engine.shards=2")
     for name, height, x in (("Lower", 0.1, 0.0), ("Upper", 0.35, 0.05)):
         add_ball(engine, f"/World/envs/env_0/{name}", height, x)  # the upper one rolls off the lower one
     engine.add_ground_plane()
-    origins = engine.clone_environments(6, 8.0)
+    engine.clone_environments(6, 0.0)
     lower, upper = (
         engine.scene.add(ArticulationView(f"/World/envs/.*/{name}", name=name)) for name in ("Lower", "Upper")
     )
     engine.reset()
     engine.step(120)
     for view in (lower, upper):
-        here = view.get_world_poses()[0] - origins
-        torch.testing.assert_close(here, here[:1].repeat(6, 1), atol=5e-3, rtol=0.0)
+        here = view.get_world_poses()[0]
+        torch.testing.assert_close(here, here[:1].repeat(6, 1), atol=1e-5, rtol=0.0)
     assert (upper.get_world_poses()[0] - lower.get_world_poses()[0])[:, 0].min() > 0.2  # they did touch each other
+
+
+def test_a_stage_with_collision_groups_of_its_own_is_kept_apart_by_distance_and_says_so(engine_of, caplog):
+    engine = engine_of("engine.shards=1")
+    balls, _, _ = alley(engine)
+    UsdPhysics.CollisionGroup.Define(engine.stage, "/World/mine")
+    engine.reset()
+    assert "envSpacing" in caplog.text
+    assert roll(engine, balls, [8.0, 0.0, 0.0, 0.0], 120)[0, 1] < 3.5, "the neighbour's post stops it"
 
 
 def test_a_ground_plane_is_felt_by_every_shard(engine_of):

@@ -8,16 +8,16 @@ import logging
 import os
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
-from pxr import Usd
+from pxr import Sdf, Usd
 
 from omni.myriad.engine import usd
-from omni.myriad.engine.base import ENV_0_PATH, Engine
+from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH, Engine
 from omni.myriad.engine.physx import runtime, scene
 from omni.myriad.engine.physx.contacts import ContactSensors
 from omni.myriad.engine.physx.ledger import Kind, Ledger
@@ -68,6 +68,7 @@ class PhysXEngine(Engine):
         self.replicate = True
         self.shards: list[Shard] = []
         self._sizes: dict[str, list[float]] = {}
+        self._models: list[int] = []  # what each environment copies; empty where all copy the first
         self.ledger = self.capture = Ledger(self.device, self.on_all_shards)
         self._threads: ThreadPoolExecutor | None = None
         self._seconds: list[list[float]] = []
@@ -113,6 +114,25 @@ class PhysXEngine(Engine):
         for prim in view._env_0_prims():
             path = prim.GetPath().MakeRelativePath(ENV_0_PATH)
             self._sizes[str(path.GetPrefixes()[0] if is_robot else path)] = factors.tolist()
+
+    def vary_environments(self, path: str, files: Sequence[str]) -> None:
+        """Give each environment a file of its own in place of a prim's, as `Engine` says; PhysX copies one of each."""
+        self._models = [files.index(file) for file in files]
+        prim = self.stage.GetPrimAtPath(f"{ENV_0_PATH}/{path}")
+        prim.GetReferences().ClearReferences()
+        variants = prim.GetVariantSets().AddVariantSet("kind")
+        layer = self.stage.GetRootLayer()
+        for env_id in sorted(set(self._models), reverse=True):  # the first's is selected in the end
+            kind = f"kind_{env_id}"
+            variants.AddVariant(kind)
+            variants.SetVariantSelection(kind)
+            with variants.GetVariantEditContext():
+                prim.GetReferences().AddReference(files[env_id])
+            if env_id:
+                environment = Sdf.CreatePrimInLayer(layer, f"{ENVS_PATH}/env_{env_id}")
+                environment.specifier, environment.typeName = Sdf.SpecifierDef, "Xform"
+                environment.referenceList.Prepend(Sdf.Reference("", ENV_0_PATH))
+                Sdf.CreatePrimInLayer(layer, environment.path.AppendPath(path)).variantSelections["kind"] = kind
 
     def set_gravity(self, gravity: torch.Tensor) -> None:
         """Change gravity of all scenes."""
@@ -192,9 +212,16 @@ class PhysXEngine(Engine):
         self.ledger.clear()
 
     def _start(self) -> None:
-        apart = len(set(self._positions)) == self.num_envs
-        layer = scene.flatten(self.stage, self.device, self.replicate, apart)
-        num_shards, copies = self._num_shards(), self.replicate and not self._sizes
+        layer = scene.flatten(self.stage, self.replicate and not self._models)
+        # On a GPU environment ids keep clones apart, and what is no clone the stage says.
+        grouped = self.device.type == "cpu" and self.replicate and self.num_envs > 1
+        if grouped and scene.has_groups(self.stage):
+            grouped = False
+            logger.warning(
+                "The stage has collision groups of its own, so on a CPU distance alone keeps environments apart: "
+                "remove them, or let task.env.envSpacing exceed what the bodies reach."
+            )
+        num_shards, models = self._num_shards(), self._models or [0] * self.num_envs
         params = self._sim_config.sim_params
         smooth, unreported = params.get("smooth_cylinders", False), params.get("disable_contact_processing", False)
         if self.device.type == "cuda":
@@ -203,6 +230,7 @@ class PhysXEngine(Engine):
                 usd.simplify_round_shapes(flat.GetPseudoRoot())
             # Contact views read the device's buffers; what is reported to the host as well nobody reads.
             unreported = unreported or usd.reports_contacts(flat)
+        copies: list[dict[int, list[int]]] = []
         bounds = [i * self.num_envs // num_shards for i in range(num_shards + 1)]
         logger.info("%d environments in %d PhysX scene(s) on %s", self.num_envs, num_shards, self.device)
         try:
@@ -210,28 +238,39 @@ class PhysXEngine(Engine):
                 scene.set_large_meshes_aside(layer, Path(folder))
                 for first, last in itertools.pairwise(bounds):
                     positions = self._positions[first:last]
-                    if self._sizes:
-                        usda = scene.sized_usda(layer, first, positions, self._sizes)
-                    elif self.replicate:
-                        usda = scene.shard_usda(layer, first, positions[0])
+                    copies.append(self._sources(range(first, last), models))
+                    if self.replicate or self._sizes:
+                        authored = {env_id: self._positions[env_id] for env_id in copies[-1]}
+                        apart = copies[-1] if grouped else {}
+                        usda = scene.shard_usda(layer, authored, models, self._sizes, apart)
                     else:
                         usda = scene.part_usda(layer, range(first, last))
                     self.shards.append(Shard(usda, first, positions, self.device, unreported, smooth))
             if num_shards > 1:
                 self._threads = ThreadPoolExecutor(num_shards - 1, thread_name_prefix="shard")
-                list(self._threads.map(lambda shard: shard.clone(copies), self.shards))
+                list(self._threads.map(Shard.clone, self.shards, copies))
             else:
-                self.shards[0].clone(copies)
+                self.shards[0].clone(copies[0])
         except BaseException:
             self.close()
             raise
         self._seconds = [[0.0] * len(PHASES) for _ in self.shards]
         self.ledger.state_version += 1
 
+    def _sources(self, env_ids: range, models: Sequence[int]) -> dict[int, list[int]]:
+        """Return which of a shard's environments are authored, and of each the others that PhysX copies it to."""
+        if self._sizes or not self.replicate:
+            return {env_id: [] for env_id in env_ids}
+        alike: dict[int, list[int]] = {}
+        for env_id in env_ids:
+            alike.setdefault(models[env_id], []).append(env_id)
+        return {source: targets for source, *targets in alike.values()}
+
     def _num_shards(self) -> int:
         wanted = self._sim_config.config["engine"]["shards"]
         if wanted != "auto":
-            return max(1, min(int(wanted), self.num_envs))
+            # Each scene has all kinds of environments, so that the body with the most shapes is in each.
+            return max(1, min(int(wanted), self.num_envs // max(1, len(set(self._models)))))
         cores = len(os.sched_getaffinity(0))
         if self.device.type == "cuda":
             return gpu_shards(self.num_envs, cores)

@@ -55,7 +55,7 @@ def drop(device: str) -> dict[str, Any]:
     scene = SCENE.format(gravity=GRAVITY, gpu=gpu, broadphase="GPU" if gpu else "MBP")
     shard = Shard(scene, 0, [(0.0, 0.0, 0.0)], state.device)
     pose = shard.bind(["/Body"], TensorType.RIGID_BODY_POSE)
-    shard.clone()
+    shard.clone({})
     shard.step(STEPS, DT)
     pose.read(describe(state))
     fall = -state[0, 2].item()

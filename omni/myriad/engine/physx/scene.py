@@ -3,37 +3,28 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import torch
 from pxr import Gf, Sdf, Usd, UsdGeom, UsdPhysics
 
 from omni.myriad.engine import usd
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 from omni.myriad.errors import MyriadError
 
-logger = logging.getLogger(__name__)
-
-_COLLISION_GROUP_PATH = "/World/collisionGroups/envs"
+_COLLISION_GROUPS = "/World/collisionGroups"
+"""Where the environments' groups are; the stage's own stay where they were."""
 
 _LARGE = 100
 """Points of a mesh outside of the environments from which on it is read from a file."""
 
 
-def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True, apart: bool = True) -> Sdf.Layer:
+def flatten(stage: Usd.Stage, replicate: bool = True) -> Sdf.Layer:
     """Compose the stage into one layer that shards can be cut from, with its first environment or, else, all of them.
-
-    On the CPU, where PhysX has no environment ids, an environment that is a single robot without self-collisions gets a
-    collision group that filters itself, so that robots of different environments pass through each other. Other
-    environments are kept apart by distance alone.
 
     Args:
         stage: What the task authored.
-        device: What simulates.
         replicate: Whether PhysX makes the other environments of the first one.
-        apart: Whether there is a distance from one environment to the next.
 
     Raises:
         MyriadError: See `check`.
@@ -41,18 +32,12 @@ def flatten(stage: Usd.Stage, device: torch.device, replicate: bool = True, apar
     if replicate and len(stage.GetPrimAtPath(ENVS_PATH).GetChildren()) > 1:
         stage = _without_copies(stage)
     check(stage)
-    env_0 = stage.GetPrimAtPath(ENV_0_PATH)
-    filtered = replicate and device.type == "cpu" and _robots_never_touch(env_0)
-    if device.type == "cpu" and not (apart or filtered):
-        logger.warning(
-            "Environments share a place, and their robots will push each other: on a CPU PhysX keeps them apart only "
-            "where each is a single robot without self-collisions (task.sim.<robot>.enable_self_collisions=False)."
-        )
-    if filtered:
-        group = UsdPhysics.CollisionGroup.Define(stage, _COLLISION_GROUP_PATH)
-        group.GetCollidersCollectionAPI().CreateIncludesRel().SetTargets([ENVS_PATH])
-        group.CreateFilteredGroupsRel().SetTargets([_COLLISION_GROUP_PATH])
     return stage.Flatten()
+
+
+def has_groups(stage: Usd.Stage) -> bool:
+    """Tell whether the stage has collision groups of its own: a collider can be in one alone."""
+    return any(prim.IsA(UsdPhysics.CollisionGroup) for prim in stage.Traverse())
 
 
 def set_large_meshes_aside(layer: Sdf.Layer, folder: Path) -> None:
@@ -101,67 +86,75 @@ def check(stage: Usd.Stage) -> None:
 
 def _without_copies(stage: Usd.Stage) -> Usd.Stage:
     """Return the stage as it is without the environments that copy environment 0."""
-    mask = Usd.StagePopulationMask([ENV_0_PATH, _COLLISION_GROUP_PATH])
+    mask = Usd.StagePopulationMask([ENV_0_PATH])
     for prim in (*stage.GetPseudoRoot().GetChildren(), *stage.GetPrimAtPath("/World").GetChildren()):
         if not Sdf.Path(ENV_0_PATH).HasPrefix(prim.GetPath()):
             mask.Add(prim.GetPath())
     return Usd.Stage.OpenMasked(stage.GetRootLayer(), mask)
 
 
-def _robots_never_touch(env_0: Usd.Prim) -> bool:
-    prims, roots = list(Usd.PrimRange(env_0)), usd.articulation_roots(env_0.GetStage())
-    if len(roots) != 1:
-        return False
-    collides_itself = roots[0].GetAttribute("physxArticulation:enabledSelfCollisions")
-    if not collides_itself or collides_itself.Get() is not False:
-        return False
-    # One robot: every body hangs together by joints, so bodies may outnumber joints by one at most.
-    bodies = sum(prim.HasAPI(UsdPhysics.RigidBodyAPI) for prim in prims)
-    return bodies <= 1 + sum(prim.IsA(UsdPhysics.Joint) for prim in prims)
+def _keep_apart(stage: Usd.Stage, copies: Mapping[int, Sequence[int]]) -> None:
+    """Give each environment a collision group, so that none touches another wherever its bodies go.
 
-
-def shard_usda(layer: Sdf.Layer, env_id: int, position: tuple[float, float, float]) -> str:
-    """Return the stage as text with environment 0 renamed and moved to become a shard's first environment.
-
-    A shard clones its own first environment, so that each environment has the same name and place in the world whatever
-    the number of shards.
+    With inverted groups only those that name each other collide, and whatever is in no group, such as the ground, with
+    all. A clone joins the group that names the path of its collider; one of a prim above it says nothing to PhysX,
+    which looks for that on the stage, where clones are not.
     """
-    target = f"{ENVS_PATH}/env_{env_id}"
-    copy = Sdf.Layer.CreateAnonymous(".usda")
-    copy.TransferContent(layer)
-    stage = Usd.Stage.Open(copy)
-    if env_id != 0:
-        # CopySpec also retargets the joints' and materials' relationships that stay inside the environment.
-        Sdf.CopySpec(copy, ENV_0_PATH, copy, target)
-        stage.RemovePrim(ENV_0_PATH)
-    xform = UsdGeom.Xformable(stage.GetPrimAtPath(target))
-    xform.ClearXformOpOrder()
-    xform.AddTranslateOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*position))
-    return copy.ExportToString()
+    scene = stage.GetPrimAtPath(usd.PHYSICS_SCENE_PATH)
+    usd.author(scene, "PhysxSceneAPI", "physxScene:invertCollisionGroupFilter", Sdf.ValueTypeNames.Bool, True)
+    layer = stage.GetRootLayer()
+    stage.DefinePrim(_COLLISION_GROUPS)
+    for source, targets in copies.items():
+        root = stage.GetPrimAtPath(f"{ENVS_PATH}/env_{source}")
+        colliders = [
+            prim.GetPath().MakeRelativePath(root.GetPath())
+            for prim in Usd.PrimRange(root)
+            if prim.HasAPI(UsdPhysics.CollisionAPI)
+        ]
+        with Sdf.ChangeBlock():
+            for env_id in (source, *targets):
+                env = Sdf.Path(f"{ENVS_PATH}/env_{env_id}")
+                group = Sdf.CreatePrimInLayer(layer, f"{_COLLISION_GROUPS}/env_{env_id}")
+                group.specifier, group.typeName = Sdf.SpecifierDef, "PhysicsCollisionGroup"
+                for name, prims in (
+                    ("collection:colliders:includes", [env.AppendPath(path) for path in colliders]),
+                    ("physics:filteredGroups", [group.path]),
+                ):
+                    Sdf.RelationshipSpec(group, name, False).targetPathList.explicitItems = prims
 
 
-def sized_usda(
-    layer: Sdf.Layer, first: int, positions: Sequence[tuple[float, float, float]], sizes: Mapping[str, Sequence[float]]
+def shard_usda(
+    layer: Sdf.Layer,
+    positions: Mapping[int, tuple[float, float, float]],
+    models: Sequence[int],
+    sizes: Mapping[str, Sequence[float]],
+    apart: Mapping[int, Sequence[int]],
 ) -> str:
-    """Return the stage as text with a shard's environments, in each of which some prims have a size of their own.
+    """Return the stage as text with some environments, each a copy of another in which some prims are resized.
+
+    A shard clones environments of its own, so that each has the same name and place in the world whatever the number of
+    shards.
 
     Args:
         layer: What `flatten` returned.
-        first: Id of the shard's first environment.
-        positions: Where its environments are in m.
+        positions: Where these environments are in m, by their ids.
+        models: Id of the environment in `layer` that each of all environments copies; a model copies itself.
         sizes: Factors of all environments, by paths of prims in one.
+        apart: Ids of the environments that each becomes, by its own, where collision groups keep all of them apart.
     """
     copy = Sdf.Layer.CreateAnonymous(".usda")
     copy.TransferContent(layer)
-    names = [f"env_{env_id}" for env_id in range(first, first + len(positions))]
     with Sdf.ChangeBlock():
-        for name in names:
-            if name != "env_0":
-                Sdf.CopySpec(copy, ENV_0_PATH, copy, f"{ENVS_PATH}/{name}")
-        if "env_0" not in names:
-            del copy.GetPrimAtPath(ENVS_PATH).nameChildren["env_0"]
+        for env_id in positions:
+            if models[env_id] != env_id:
+                # CopySpec also retargets the joints' and materials' relationships that stay inside the environment.
+                Sdf.CopySpec(copy, f"{ENVS_PATH}/env_{models[env_id]}", copy, f"{ENVS_PATH}/env_{env_id}")
+        for model in set(models) - set(positions):
+            del copy.GetPrimAtPath(ENVS_PATH).nameChildren[f"env_{model}"]
     stage = Usd.Stage.Open(copy)
-    for env_id, position in enumerate(positions, first):
+    if apart:
+        _keep_apart(stage, apart)
+    for env_id, position in positions.items():
         xform = UsdGeom.Xformable(stage.GetPrimAtPath(f"{ENVS_PATH}/env_{env_id}"))
         xform.ClearXformOpOrder()
         xform.AddTranslateOp(UsdGeom.XformOp.PrecisionDouble).Set(Gf.Vec3d(*position))

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,8 +22,8 @@ class Shard:
     """A PhysX instance with its own stage, stepped by one thread at a time.
 
     Args:
-        usda: Stage text in which the shard's first environment is authored.
-        first_env: Id of that environment.
+        usda: Stage text in which the shard's first environment is authored, and others that are no copies.
+        first_env: Id of its first environment.
         positions: World positions in metres of all environments of the shard, the first one included.
         device: Device that PhysX simulates on.
         disable_contact_processing: Leave out the reports that contact views read.
@@ -63,13 +63,22 @@ class Shard:
             self.close()
             raise
 
-    def clone(self, replicate: bool = True) -> None:
-        """Replicate the first environment inside PhysX, unless all are there, and settle the scene to be read."""
-        source, *targets = (f"{ENVS_PATH}/env_{env_id}" for env_id in self.env_ids)
-        if targets and replicate:
-            poses = [(*position, 0.0, 0.0, 0.0, 1.0) for position in self._positions[1:]]
-            task = self._physx.clone(source, targets, anchor_transforms=poses, env_ids=list(range(len(targets))))
-            self._physx.wait_task(task)
+    def clone(self, copies: Mapping[int, Sequence[int]]) -> None:
+        """Replicate environments that are there inside PhysX, and settle the scene to be read.
+
+        Args:
+            copies: Ids of the environments that each becomes, by its own; none where all are there.
+        """
+        made = 0
+        for source, targets in copies.items():
+            if targets:
+                paths = [f"{ENVS_PATH}/env_{env_id}" for env_id in targets]
+                poses = [(*self._positions[env_id - self.env_ids.start], 0.0, 0.0, 0.0, 1.0) for env_id in targets]
+                numbers = list(range(made, made + len(targets)))
+                source_path = f"{ENVS_PATH}/env_{source}"
+                task = self._physx.clone(source_path, paths, anchor_transforms=poses, env_ids=numbers)
+                self._physx.wait_task(task)
+                made += len(targets)
         self._physx.warmup()
 
     def step(self, num_steps: int, dt: float) -> None:
