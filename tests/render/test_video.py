@@ -6,12 +6,14 @@ import resource
 import imageio_ffmpeg
 import numpy as np
 import pytest
-from pxr import Usd, UsdGeom
+from PIL import Image
+from pxr import Sdf, Usd, UsdGeom
 
-from omni.myriad.engine.shapes import Shape
+from omni.myriad.engine.shapes import Shape, robot_shapes
 from omni.myriad.errors import MyriadError
 from omni.myriad.render.camera import Camera
 from omni.myriad.render.video import _drawn, film_robot, follow
+from tests.engine.camera.test_looks_of_files import wear
 
 RED = Shape("ball", "sphere", (0.5,), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0, 1.0), (0.9, 0.1, 0.1))
 UPRIGHT = np.array([[1.0, 0.0, 0.0, 0.0]])
@@ -50,6 +52,26 @@ def test_on_uneven_ground_there_is_no_floor():
     assert reddish(picture)[30:34, 46:50].all()
     corner = picture[-1, 0].astype(int)
     assert corner[1] > corner[0] + 20, "green"
+
+
+def test_a_mesh_with_a_picture_has_its_display_colour(tmp_path):
+    Image.new("RGB", (8, 8), (255, 0, 0)).save(tmp_path / "red.png")
+    corners = np.array([(0, -1, -1), (0, 1, -1), (0, 1, 1), (0, -1, 1)], np.float32)  # towards +x
+    stage = Usd.Stage.CreateInMemory()
+    mesh = UsdGeom.Mesh.Define(stage, "/World/envs/env_0/sign")
+    mesh.CreatePointsAttr(corners)
+    mesh.CreateFaceVertexCountsAttr([4])
+    mesh.CreateFaceVertexIndicesAttr([0, 1, 2, 3])
+    mesh.CreateDisplayColorAttr([(0.0, 1.0, 0.0)])
+    places = UsdGeom.PrimvarsAPI(mesh).CreatePrimvar("st", Sdf.ValueTypeNames.TexCoord2fArray, "vertex")
+    places.Set(corners[:, 1:] / 2 + 0.5)
+    wear(stage, "/World/envs/env_0/sign", tmp_path / "red.png")
+    (sign,) = robot_shapes(stage, ["sign"])
+    assert sign.texture, "which cameras see"
+    camera = Camera(["sign"], [sign], 32, 32)
+    picture = camera.draw(np.array([[0, 0, 2]]), np.array([[1, 0, 0, 0]]), (3, 0, 2), (0, 0, 2))
+    red, green, blue = picture[16, 16].tolist()
+    assert green > 60 > 20 > max(red, blue)
 
 
 def test_the_camera_stays_square_to_the_path_and_takes_no_rail_for_an_actor():

@@ -13,7 +13,7 @@ from pxr import Gf, Sdf, Usd, UsdGeom, UsdLux, UsdPhysics, UsdShade
 
 from omni.myriad.engine.base import ENV_0_PATH, ENVS_PATH
 
-_GREY, _WHITE = (0.6, 0.6, 0.6), (1.0, 1.0, 1.0)
+_GREY = (0.6, 0.6, 0.6)
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Shape:
         size: Radius; radius and half height (along z); half extents; nothing for a mesh or a plane (z = 0). In m.
         position: In the link's frame, m.
         rotation: In the link's frame, xyzw.
-        colour: Display colour, 0 to 1.
+        colour: Display colour, 0 to 1; where a texture is drawn, it takes its place.
         points: A mesh's vertices in m, (P, 3).
         triangles: A mesh's corners, three per triangle.
         uvs: Where a mesh's vertices are in its texture, (P, 2), from its lower left corner.
@@ -156,8 +156,7 @@ def _shapes_of(prim: Usd.Prim, link: str, place: Gf.Transform) -> Iterator[Shape
     colour = tuple(float(c) for c in colours[0]) if colours else _GREY
 
     def shape(kind: str, size: Sequence[float] = (), rotation: Sequence[float] = rotation, **mesh: Any) -> Shape:
-        paint = _WHITE if mesh.get("texture") else colour
-        return Shape(link, kind, tuple(size), tuple(place.GetTranslation()), tuple(rotation), paint, **mesh)  # type: ignore[arg-type]
+        return Shape(link, kind, tuple(size), tuple(place.GetTranslation()), tuple(rotation), colour, **mesh)  # type: ignore[arg-type]
 
     # A schema of another type than the prim's is false.
     if sphere := UsdGeom.Sphere(prim):

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -52,7 +53,8 @@ class Camera:
         links = {name: builder.add_body(label=name) for name in link_names}
         for index, shape in enumerate(shapes):
             # Where two links share a rounded end, neither would win: each is some hairs bigger than its neighbours.
-            add_shape(newton, warp, builder, links[shape.link] if shape.link else -1, shape, grown=index % 8 * _HAIR)
+            plain = replace(shape, texture="")  # the floor's squares are the one texture that newton draws beside them
+            add_shape(newton, warp, builder, links[shape.link] if shape.link else -1, plain, grown=index % 8 * _HAIR)
         is_uneven = any(not shape.link for shape in shapes)
         floor = None if is_uneven else builder.add_ground_plane(color=_FLOOR)
         self._model = builder.finalize(device=_DEVICE)

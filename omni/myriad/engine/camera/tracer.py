@@ -36,7 +36,7 @@ _SIZES = {
 _SUN = (-0.45, 0.55, -0.75)  # where it shines to
 _SKYLIGHT, _GROUNDLIGHT = (0.32, 0.34, 0.38), (0.16, 0.15, 0.14)
 _SKY = 0x00F2E6D6  # behind everything, as ABGR
-_GROUND = (0.62, 0.68, 0.76)
+_GROUND, _WHITE = (0.62, 0.68, 0.76), (1.0, 1.0, 1.0)
 
 
 class Images(NamedTuple):
@@ -298,7 +298,8 @@ def add_shape(newton: Any, warp: Any, builder: Any, body: int, shape: Shape, gro
             shape.points, shape.triangles, uvs=shape.uvs, texture=shape.texture or None, compute_inertia=False
         )
     place = warp.transform(warp.vec3(*shape.position), warp.quat(*shape.rotation))
-    return getattr(builder, f"add_shape_{shape.kind}")(body, xform=place, color=shape.colour, **form)
+    colour = _WHITE if shape.texture else shape.colour
+    return getattr(builder, f"add_shape_{shape.kind}")(body, xform=place, color=colour, **form)
 
 
 def _find_bodies(engine: Engine) -> tuple[list[str], list[Callable[[], Poses]]]:
