@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 from pxr import Usd, UsdGeom, UsdPhysics, UsdShade
 
 from omni.myriad.engine import usd
 from omni.myriad.engine.base import ENV_0_PATH
 from omni.myriad.engine.shapes import Shape, robot_shapes
 from omni.myriad.errors import MyriadError
+from omni.myriad.maths import quat_mul
 
 _AXES = ("transX", "transY", "transZ", "rotX", "rotY", "rotZ")
 
@@ -263,4 +265,4 @@ def _wxyz(quaternion: Any) -> np.ndarray:
 
 
 def _product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
-    return np.array([a[0] * b[0] - a[1:] @ b[1:], *(a[0] * b[1:] + b[0] * a[1:] + np.cross(a[1:], b[1:]))])
+    return quat_mul(torch.from_numpy(a), torch.from_numpy(b)).numpy()

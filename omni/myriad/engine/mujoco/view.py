@@ -103,6 +103,24 @@ class _MujocoView(View):
         self._data.qvel[free[1] + 3 : free[1] + 6] = self._data.xmat[body].reshape(3, 3).T @ angular
         self._stale = True
 
+    def _chosen(self, indices: Indices) -> np.ndarray:
+        """Return the numbers of the bodies that rows of the view stand for."""
+        raise NotImplementedError
+
+    def _write_poses(
+        self,
+        tensor_type: str,
+        positions: Tensor | None,
+        orientations: Tensor | None,
+        indices: Indices,
+        columns: Tensor | None = None,
+    ) -> None:
+        rows = self._chosen(indices)
+        poses = (("positions", positions, 3), ("orientations", orientations, 4))
+        parts = [None if part is None else self._floats(name, part, (len(rows), size)) for name, part, size in poses]
+        for number, body in enumerate(rows):
+            self._put(body, *(None if part is None else part[number].numpy() for part in parts))
+
     def _tensor(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values.astype(np.float32))
 
@@ -196,20 +214,6 @@ class RigidPrimView(_MujocoView, RigidView):
         rows = self._chosen(indices)
         for body, row in zip(rows, self._floats(name, values, (len(rows), 6)).double().numpy(), strict=True):
             self._push(body, row)
-
-    def _write_poses(
-        self,
-        tensor_type: str,
-        positions: Tensor | None,
-        orientations: Tensor | None,
-        indices: Indices,
-        columns: Tensor | None = None,
-    ) -> None:
-        rows = self._chosen(indices)
-        poses = (("positions", positions, 3), ("orientations", orientations, 4))
-        parts = [None if part is None else self._floats(name, part, (len(rows), size)) for name, part, size in poses]
-        for number, body in enumerate(rows):
-            self._put(body, *(None if part is None else part[number].numpy() for part in parts))
 
     def _chosen(self, indices: Indices) -> np.ndarray:
         rows = self._rows(indices)
@@ -398,19 +402,8 @@ class ArticulationView(_MujocoView, RobotView):
         if "_BODY_" in tensor_type:
             mujoco.mj_setConst(model, mujoco.MjData(model))
 
-    def _write_poses(
-        self,
-        tensor_type: str,
-        positions: Tensor | None,
-        orientations: Tensor | None,
-        indices: Indices,
-        columns: Tensor | None = None,
-    ) -> None:
-        num_rows = self._num_rows(self._rows(indices))
-        poses = (("positions", positions, 3), ("orientations", orientations, 4))
-        checked = [None if part is None else self._floats(name, part, (num_rows, width)) for name, part, width in poses]
-        if num_rows:
-            self._put(self._root, *(None if part is None else part[0].numpy() for part in checked))
+    def _chosen(self, indices: Indices) -> np.ndarray:
+        return np.full(self._num_rows(self._rows(indices)), self._root)
 
     # -- for the engine -----------------------------------------------------------------------------------------------
 
